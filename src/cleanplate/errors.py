@@ -1,0 +1,19 @@
+"""What Cleanplate says when it cannot do a thing: one sentence that names the file and the remedy."""
+
+from __future__ import annotations
+
+
+class CleanplateError(Exception):
+    """Any failure that a user can act upon; its text is shown as it stands, without a traceback."""
+
+
+class PictureError(CleanplateError):
+    """A picture cannot be read or written without losing something."""
+
+
+class ModelError(CleanplateError):
+    """A model's weights, card or device cannot be used."""
+
+
+class UsageError(CleanplateError):
+    """The arguments contradict each other or name nothing; the command line exits with 2."""

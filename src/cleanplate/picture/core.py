@@ -1,0 +1,274 @@
+"""The picture that the rest of Cleanplate works on, whatever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import arrays, formats, pillow, png
+from cleanplate.picture.planes import (
+    Box,
+    Mask,
+    Metadata,
+    Planes,
+    Samples,
+    check_size,
+    turn_stored,
+    turn_upright,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where a picture came from: a file's bytes, an array or a Pillow image."""
+
+    format: str
+    metadata: Metadata
+    source: bytes | None = None
+    array: NDArray[Any] | None = None
+    image_info: dict[Any, Any] | None = None
+
+
+class Picture:
+    """Pixels, upright and writable, with all that is needed to give them back as they came.
+
+    Attributes:
+        pixels: (H, W, C) uint8 or uint16, C = 1 (grey) or 3 (RGB); EXIF orientation is applied.
+        alpha: (H, W) of the same dtype, upright, or None; never changed by cleaning.
+        name: for messages.
+        format: what ``encode`` writes unless told otherwise: jpeg, png, tiff, webp, bmp, avif,
+            heic; png for arrays and Pillow images.
+    """
+
+    def __init__(self, planes: Planes, name: str, origin: _Origin) -> None:
+        turn = planes.metadata.orientation
+        self.pixels: Samples = np.ascontiguousarray(turn_upright(planes.pixels, turn))
+        self.alpha: Samples | None = None
+        if planes.alpha is not None:
+            self.alpha = np.ascontiguousarray(turn_upright(planes.alpha, turn))
+        self.name = name
+        self._origin = origin
+
+    @classmethod
+    def read(cls, source: str | Path | bytes, *, name: str | None = None) -> Picture:
+        """A picture from a path or from a file's bytes.
+
+        Palettes are expanded and 1-bit pictures made 8-bit grey; nothing else is converted.
+
+        Raises:
+            PictureError: there is no such file, it cannot be read, is damaged or too large
+                (above 500 megapixels), or holds what cannot be given back faithfully: several
+                frames or pages, CMYK, floating point, 10 or 12 bits.
+        """
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            name, data = name or "picture", bytes(source)
+        elif isinstance(source, (str, Path)):
+            name, data = name or str(source), _read_bytes(Path(source), name or str(source))
+        else:
+            raise PictureError(f"a picture is read from a path or bytes, not {type(source)}.")
+        format_ = formats.identify(data, name)
+        planes = formats.codec(format_).decode(data, name)
+        return cls(planes, name, _Origin(format_, planes.metadata, source=data))
+
+    @classmethod
+    def from_array(cls, array: NDArray[Any], *, name: str = "array") -> Picture:
+        """A picture from (H, W) or (H, W, 1 | 2 | 3 | 4): grey, grey + alpha, RGB, RGBA.
+
+        Integers are uint8 or uint16; floats lie in [0, 1] and are worked on with 16 bits. The
+        array is copied.
+
+        Raises:
+            PictureError: another shape, dtype or range.
+        """
+        pixels, alpha = arrays.split(array, name)
+        check_size(pixels.shape[1], pixels.shape[0], name)
+        planes = Planes(pixels, alpha, Metadata())
+        # Samples that cleaning does not change are given back from the array itself, which for
+        # floats is more exact than 16 bits.
+        kept = array.copy() if array.dtype.kind == "f" else array[:0]
+        return cls(planes, name, _Origin("png", planes.metadata, array=kept))
+
+    @classmethod
+    def from_pil(cls, image: Image.Image, *, name: str = "image") -> Picture:
+        """A picture from a Pillow image; its EXIF orientation is applied, as for a file.
+
+        Raises:
+            PictureError: several frames, or a mode other than 1, L, LA, P, PA, RGB, RGBA, I;16.
+        """
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            raise PictureError(f"{name}: it is an animation; Cleanplate cleans single pictures.")
+        check_size(*image.size, name)
+        with pillow.decoding(name, "Pillow image"):
+            image.load()
+            pixels, alpha = pillow.split(image, name)
+            metadata = pillow.metadata(image.info)
+        info = {key: value for key, value in image.info.items() if key != "transparency"}
+        origin = _Origin("png", metadata, image_info=info)
+        return cls(Planes(pixels, alpha, metadata), name, origin)
+
+    @property
+    def height(self) -> int:
+        """Rows, upright."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns, upright."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def max_value(self) -> int:
+        """255 or 65535: what full brightness is."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    @property
+    def format(self) -> str:
+        """The format that ``encode`` writes unless told otherwise."""
+        return self._origin.format
+
+    def rgb(self, box: Box | None = None) -> NDArray[np.float32]:
+        """(h, w, 3) float32 in [0, 1] of the picture or of a box in it; grey is replicated."""
+        top, left, bottom, right = box or (0, 0, self.height, self.width)
+        return self._as_rgb(self.pixels[top:bottom, left:right])
+
+    def shrunk(self, side: int) -> NDArray[np.float32]:
+        """(h, w, 3) float32 in [0, 1], area-averaged so that the longer side is at most ``side``.
+
+        A smaller picture is given as it is. Averages are rounded to the picture's depth.
+        """
+        longer = max(self.height, self.width)
+        if longer <= side:
+            return self.rgb()
+        import cv2
+
+        # On the integers: a float copy of the whole picture would be four times its size.
+        size = (max(1, self.width * side // longer), max(1, self.height * side // longer))
+        small = cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
+        return self._as_rgb(small.reshape(size[1], size[0], -1))
+
+    def encode(
+        self, edited: Mask, *, strip_metadata: bool = False, format: str | None = None
+    ) -> bytes:
+        """The picture as a file, like the one it was read from.
+
+        Where ``edited`` is false nothing changes: lossless formats (PNG, TIFF, BMP, lossless
+        WebP) keep every sample, JPEG keeps the exact coefficients of every block in which nothing
+        was edited. Lossy WebP, AVIF and HEIC cannot be edited in part: the whole picture is coded
+        again, at quality 95. When nothing was edited and nothing is asked, the file's own bytes
+        come back.
+
+        Args:
+            edited: (H, W) bool, upright: which pixels may differ from the file's.
+            strip_metadata: leave out EXIF, XMP, comments and texts. The ICC profile, the
+                resolution and the bare orientation tag stay: without them the picture would look
+                otherwise.
+            format: write this format instead of the picture's own; JPEG is then of quality 95.
+
+        Raises:
+            PictureError: the format cannot hold the picture (16 bits, alpha), or cannot be
+                written here.
+        """
+        if edited.shape != self.pixels.shape[:2] or edited.dtype != np.bool_:
+            raise PictureError(
+                f"{self.name}: the mask of edited pixels is {edited.dtype} {edited.shape}, "
+                f"not bool {self.pixels.shape[:2]}."
+            )
+        wanted = formats.named(format) if format else self.format
+        origin, touched = self._origin, bool(edited.any())
+        same = origin.source is not None and wanted == origin.format
+        if same and not touched and not strip_metadata:
+            assert origin.source is not None
+            return origin.source
+        planes = self._stored()
+        codec = formats.codec(wanted)
+        with _writing(self.name, wanted):
+            if same:
+                assert origin.source is not None
+                lying = turn_stored(edited, origin.metadata.orientation) if touched else None
+                return codec.rewrite(origin.source, planes, lying, strip_metadata, self.name)
+            if strip_metadata:
+                planes.metadata = planes.metadata.stripped()
+            return codec.encode(planes, self.name)
+
+    def to_array(self) -> NDArray[Any]:
+        """An array of the kind that came in; for files upright (H, W) or (H, W, 2 | 3 | 4)."""
+        return arrays.join(self.pixels, self.alpha, self._origin.array)
+
+    def to_pil(self) -> Image.Image:
+        """A Pillow image.
+
+        For a Pillow image that came in: in its own orientation, with its ``info``; palettes are
+        expanded. For anything else: upright, with ICC profile and resolution.
+
+        Raises:
+            PictureError: 16-bit colour, which Pillow does not hold.
+        """
+        origin = self._origin
+        if origin.image_info is None:
+            image = pillow.join(self.pixels, self.alpha, self.name)
+            options = pillow.save_options(origin.metadata)
+            image.info.update(
+                {key: options[key] for key in ("icc_profile", "dpi") if key in options}
+            )
+            return image
+        planes = self._stored()
+        image = pillow.join(planes.pixels, planes.alpha, self.name)
+        image.info.update(origin.image_info)
+        return image
+
+    def lying(self, array: NDArray[Any]) -> NDArray[Any]:
+        """An upright (H, W, ...) array, such as a mask, turned the way the source was stored."""
+        return np.ascontiguousarray(turn_stored(array, self._origin.metadata.orientation))
+
+    def _stored(self) -> Planes:
+        metadata = self._origin.metadata
+        alpha = self.alpha
+        if alpha is not None:
+            alpha = turn_stored(alpha, metadata.orientation)
+        return Planes(turn_stored(self.pixels, metadata.orientation), alpha, metadata)
+
+    def _as_rgb(self, samples: Samples) -> NDArray[np.float32]:
+        scaled = np.multiply(samples, np.float32(1 / self.max_value), dtype=np.float32)
+        return scaled if scaled.shape[2] > 1 else np.repeat(scaled, 3, axis=2)
+
+
+def encode_mask(mask: NDArray[np.uint8]) -> bytes:
+    """An 8-bit grey PNG of a mask, (H, W) uint8."""
+    return png.encode(Planes(mask[..., None], None, Metadata()), "mask")
+
+
+@contextmanager
+def _writing(name: str, format_: str) -> Iterator[None]:
+    """Turn what an encoder raises into one ``PictureError``."""
+    try:
+        with pillow.quiet():
+            yield
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(f"{name}: not enough memory to write this {format_}.") from error
+    except (OSError, ValueError, OverflowError, RuntimeError) as error:
+        raise PictureError(f"{name}: it cannot be written as {format_} ({error}).") from error
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    if path.is_dir():
+        raise PictureError(f"{name}: this is a folder, not a picture.")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise PictureError(f"{name}: there is no such file.") from error
+    except PermissionError as error:
+        raise PictureError(f"{name}: you may not read this file.") from error
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{name}: it cannot be read ({error}).") from error

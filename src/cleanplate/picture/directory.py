@@ -1,0 +1,157 @@
+"""TIFF directories, which EXIF blocks are too, read and written value by value without rounding."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+ORIENTATION = 274
+EXIF, GPS, INTEROP = 34665, 34853, 40965
+SHORT, LONG, RATIONAL = 3, 4, 5
+
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_CODES = {1: "B", 3: "H", 4: "I", 13: "I"}
+_INNER = (EXIF, GPS, INTEROP)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tag: TIFF type number, count, value bytes in the file's byte order.
+
+    A tag that points to a directory of its own (EXIF, GPS) carries it in ``inner``.
+    """
+
+    kind: int
+    count: int
+    data: bytes
+    inner: dict[int, Entry] = field(default_factory=dict)
+
+
+Directory = dict[int, Entry]
+
+
+def byte_order(data: bytes) -> str:
+    """``<`` or ``>`` of a TIFF block.
+
+    Raises:
+        ValueError: the block does not begin as a classic TIFF does.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
+    if order is None:
+        raise ValueError("no TIFF header")
+    return order
+
+
+def read(data: bytes) -> tuple[Directory, str, int]:
+    """The first directory of a TIFF block, its byte order, and the offset of the next one (or 0).
+
+    Raises:
+        ValueError: the block is no TIFF, or a value lies outside it.
+    """
+    order = byte_order(data)
+    try:
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        entries, following = _read_at(data, start, order, depth=0)
+    except struct.error as error:
+        raise ValueError(f"directory outside the file: {error}") from error
+    return entries, order, following
+
+
+def _read_at(data: bytes, start: int, order: str, depth: int) -> tuple[Directory, int]:
+    (count,) = struct.unpack_from(order + "H", data, start)
+    entries: Directory = {}
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, number = struct.unpack_from(order + "HHI", data, at)
+        size = _SIZES.get(kind, 0) * number
+        if not size:
+            continue
+        place = at + 8 if size <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
+        value = bytes(data[place : place + size])
+        if len(value) < size:
+            raise ValueError(f"tag {tag} reaches beyond the end")
+        inner: Directory = {}
+        if tag in _INNER:
+            inner = _read_inner(data, value, order, depth)
+            if not inner:
+                continue
+        entries[tag] = Entry(kind, number, value, inner)
+    (following,) = struct.unpack_from(order + "I", data, start + 2 + 12 * count)
+    return entries, following
+
+
+def _read_inner(data: bytes, value: bytes, order: str, depth: int) -> Directory:
+    # A broken EXIF directory inside a sound picture is dropped, not a reason to refuse the picture.
+    if depth > 1 or len(value) != 4:
+        return {}
+    try:
+        return _read_at(data, struct.unpack(order + "I", value)[0], order, depth + 1)[0]
+    except (struct.error, ValueError):
+        return {}
+
+
+def pack(entries: Directory, at: int, order: str) -> bytes:
+    """The directory as bytes that will lie at offset ``at``, with all its values behind it."""
+    table = struct.pack(order + "H", len(entries))
+    values = b""
+    behind = at + 2 + 12 * len(entries) + 4
+    for tag in sorted(entries):
+        entry = entries[tag]
+        data, place = entry.data, behind + len(values)
+        if entry.inner:
+            values += pack(entry.inner, place, order)
+            data = struct.pack(order + "I", place)
+        elif len(data) > 4:
+            values += data
+            data = struct.pack(order + "I", place)
+        values += b"\0" * (len(values) % 2)
+        table += struct.pack(order + "HHI4s", tag, entry.kind, entry.count, data)
+    return table + bytes(4) + values
+
+
+def block(entries: Directory, order: str) -> bytes:
+    """A whole TIFF block, as EXIF wants it: header and directory."""
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    return head + struct.pack(order + "I", 8) + pack(entries, 8, order)
+
+
+def integers(entries: Directory, tag: int, order: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """The value of a tag of whole numbers, or ``default`` where the tag is absent."""
+    entry = entries.get(tag)
+    if entry is None or entry.kind not in _CODES:
+        return default
+    return struct.unpack(f"{order}{entry.count}{_CODES[entry.kind]}", entry.data)
+
+
+def number(entries: Directory, tag: int, order: str, default: int) -> int:
+    """The first value of a tag of whole numbers, or ``default`` where the tag is absent."""
+    return integers(entries, tag, order, (default,))[0]
+
+
+def shorts(order: str, *values: int) -> Entry:
+    """An entry of 16-bit numbers."""
+    return Entry(SHORT, len(values), struct.pack(f"{order}{len(values)}H", *values))
+
+
+def longs(order: str, *values: int) -> Entry:
+    """An entry of 32-bit numbers."""
+    return Entry(LONG, len(values), struct.pack(f"{order}{len(values)}I", *values))
+
+
+def rational(order: str, value: float) -> Entry:
+    """An entry of one fraction, to four decimals."""
+    return Entry(RATIONAL, 1, struct.pack(order + "II", round(value * 10_000), 10_000))
+
+
+def orientation(block_: bytes) -> int:
+    """The orientation 1..8 an EXIF block asks for; 1 where it says nothing, or nonsense."""
+    try:
+        entries, order, _ = read(block_)
+        value = number(entries, ORIENTATION, order, 1)
+    except ValueError:
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def orientation_block(value: int) -> bytes:
+    """An EXIF block that says nothing but the orientation."""
+    return block({ORIENTATION: shorts("<", value)}, "<")

@@ -1,0 +1,120 @@
+"""Which formats there are, how a file is told to be one, and the codec of each."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import jpeg, plain, png, tiff
+from cleanplate.picture.planes import Mask, Planes
+
+BY_SUFFIX = {
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".jpe": "jpeg",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "webp",
+    ".bmp": "bmp",
+    ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
+}
+
+SUFFIXES = frozenset(BY_SUFFIX)
+"""Lower-case endings, dot included, of the files that ``Picture.read`` may be tried on."""
+
+_MAGIC = {
+    b"\xff\xd8\xff": "jpeg",
+    png.SIGNATURE: "png",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
+    b"BM": "bmp",
+}
+_FOREIGN = {
+    b"GIF8": "a GIF",
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop file",
+    b"\0\0\0\x0cjP": "a JPEG 2000 file",
+    b"\0\0\0\x0cJXL ": "a JPEG XL file",
+    b"\xff\x0a": "a JPEG XL file",
+    b"<svg": "an SVG",
+    b"<?xml": "an XML or SVG file",
+}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+class Codec(Protocol):
+    """What each format's module or object offers."""
+
+    def decode(self, data: bytes, name: str) -> Planes:
+        """Samples and metadata of a file's bytes; ``name`` is for messages."""
+
+    def encode(self, planes: Planes, name: str) -> bytes:
+        """A new file, with the metadata that ``planes`` carries."""
+
+    def rewrite(
+        self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
+    ) -> bytes:
+        """``source`` again with the samples of ``planes``, which differ where ``edited`` (H, W).
+
+        ``edited`` None: nowhere; the codec may keep the compressed samples. ``strip``: without
+        EXIF, XMP and comments.
+        """
+
+
+_CODECS: dict[str, Codec] = {
+    "jpeg": jpeg,
+    "png": png,
+    "tiff": tiff,
+    "webp": plain.WEBP,
+    "bmp": plain.BMP,
+    "avif": plain.AVIF,
+    "heic": plain.HEIC,
+}
+
+
+def codec(format_: str) -> Codec:
+    """The codec of a format that ``identify`` or ``named`` gave."""
+    return _CODECS[format_]
+
+
+def named(word: str) -> str:
+    """The format a user's word means: ``PNG``, ``.jpg``, ``tif``.
+
+    Raises:
+        PictureError: there is no such format.
+    """
+    lower = word.lower().removeprefix(".")
+    format_ = BY_SUFFIX.get("." + lower)
+    if format_ is None:
+        raise PictureError(f"{word}: no such format; there are {', '.join(_CODECS)}.")
+    return format_
+
+
+def identify(data: bytes, name: str) -> str:
+    """The format by a file's first bytes; its name is not trusted.
+
+    Raises:
+        PictureError: empty, a known format that Cleanplate does not read, or no picture.
+    """
+    if not data:
+        raise PictureError(f"{name}: the file is empty.")
+    for magic, format_ in _MAGIC.items():
+        if data.startswith(magic):
+            return format_
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp":
+        brands = {data[at : at + 4] for at in range(8, min(data[3], len(data)), 4)}
+        if brands & {b"avif", b"avis"}:
+            return "avif"
+        if brands & _HEIC_BRANDS:
+            return "heic"
+    for magic, what in _FOREIGN.items():
+        if data.startswith(magic):
+            raise PictureError(f"{name}: {what} is not read; save it as PNG, TIFF or JPEG first.")
+    raise PictureError(f"{name}: this is no picture; read are {', '.join(_CODECS)}.")

@@ -1,0 +1,240 @@
+"""JPEG files: their segments, what is refused, and writing that leaves untouched blocks alone."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import blocks, directory, pillow
+from cleanplate.picture.planes import Mask, Planes, check_size, damaged
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+_QUALITY = 95
+_SOF = {0xC0, 0xC1, 0xC2}
+_OTHER_SOF = {
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "a lossless JPEG"),
+    **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "a hierarchical JPEG"),
+    **dict.fromkeys((0xC9, 0xCA), "an arithmetic-coded JPEG"),
+}
+_DHT, _SOS, _DQT, _DRI, _COM, _APP0 = 0xC4, 0xDA, 0xDB, 0xDD, 0xFE, 0xE0
+_BARE = {0x01, *range(0xD0, 0xD8)}
+_EXIF, _ICC, _ADOBE = b"Exif\0\0", b"ICC_PROFILE\0", b"Adobe"
+_EXTRA_PICTURES = b"MPF\0"
+
+# The next marker: entropy-coded data hold 0xFF only before a zero or as a restart marker.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+class Segment(NamedTuple):
+    """A marker with its payload; after a start of scan, the coded data up to the next marker."""
+
+    marker: int
+    payload: bytes
+    coded: memoryview | bytes = b""
+
+    def packed(self) -> bytes:
+        """As it stands in a file."""
+        head = struct.pack(">BBH", 0xFF, self.marker, len(self.payload) + 2)
+        return b"".join((head, self.payload, self.coded))
+
+
+class Component(NamedTuple):
+    """One plane of the frame: identifier, horizontal and vertical sampling, table number."""
+
+    identifier: int
+    across: int
+    down: int
+    table: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the start of frame says, and how the three planes stand for colours."""
+
+    marker: int
+    height: int
+    width: int
+    components: tuple[Component, ...]
+    model: str
+
+    @property
+    def progressive(self) -> bool:
+        """Whether coefficients come in several refining scans."""
+        return self.marker == 0xC2
+
+
+def decode(data: bytes, name: str) -> Planes:
+    """Samples and metadata of a JPEG file.
+
+    Raises:
+        PictureError: damaged, CMYK, 12-bit, lossless or arithmetic-coded.
+    """
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    frame = _frame(_segments(data, name), name)
+    check_size(frame.width, frame.height, name)
+    with pillow.decoding(name, "JPEG file"):
+        image = pillow.load(JpegImageFile, data, name)
+        pixels, alpha = pillow.split(image, name)
+        return Planes(pixels, alpha, pillow.metadata(image.info))
+
+
+def encode(planes: Planes, name: str) -> bytes:
+    """A new JPEG file of quality 95 without chroma subsampling.
+
+    Raises:
+        PictureError: 16-bit samples, or alpha that is not opaque throughout.
+    """
+    if planes.deep():
+        raise PictureError(f"{name}: JPEG holds 8 bits, this picture has 16; write PNG or TIFF.")
+    if planes.alpha is not None and not (planes.alpha == 255).all():
+        raise PictureError(f"{name}: JPEG holds no transparency; write PNG, TIFF or WebP.")
+    options = pillow.save_options(planes.metadata)
+    image = pillow.join(planes.pixels, None, name)
+    return pillow.save(image, "JPEG", quality=_QUALITY, subsampling=0, **options)
+
+
+def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+    """The file again, with new coefficients only in the blocks that ``edited`` (H, W) reaches.
+
+    Tables, sampling and, but for ``strip``, every APPn and COM segment stay as they were.
+    Progressive files stay progressive. Restart markers go: they hold no picture. So do further
+    pictures behind the first one, whose directory the new length would falsify.
+    """
+    segments = _segments(source, name)
+    frame = _frame(segments, name)
+    first = next(i for i, segment in enumerate(segments) if segment.marker == _SOS)
+    head, body = segments[:first], segments[first:]
+    if edited is not None:
+        body = _spliced(segments, frame, planes, edited)
+        head = [segment for segment in head if segment.marker not in (_DHT, _DRI, frame.marker)]
+    head = [segment for segment in head if not _goes(segment, strip)]
+    if strip and planes.metadata.orientation != 1:
+        block = _EXIF + directory.orientation_block(planes.metadata.orientation)
+        # JFIF demands to come first where it is present.
+        after = 1 if head and head[0].marker == _APP0 else 0
+        head.insert(after, Segment(0xE1, block))
+    return b"".join([SOI, *(segment.packed() for segment in head + body), EOI])
+
+
+def _goes(segment: Segment, strip: bool) -> bool:
+    """Whether a segment is left out of the new file."""
+    marker, payload = segment.marker, segment.payload
+    if marker == 0xE2 and payload.startswith(_EXTRA_PICTURES):
+        return True
+    describes = _APP0 <= marker <= 0xEF or marker == _COM
+    # Without the Adobe segment the colours would be read otherwise, without the profile seen so.
+    needed = marker == _APP0 or payload.startswith((_ICC, _ADOBE))
+    return strip and describes and not needed
+
+
+def _segments(data: bytes, name: str) -> list[Segment]:
+    """All segments of the first picture in the file, without SOI and EOI."""
+    view, segments, at = memoryview(data), [], len(SOI)
+    while True:
+        found = _MARKER.search(data, at)
+        if found is None:
+            break
+        marker, at = found[0][1], found.end()
+        if marker == EOI[1]:
+            break
+        if marker in _BARE:
+            continue
+        if at + 2 > len(data):
+            raise damaged(name, "JPEG file", "it ends within a segment")
+        (length,) = struct.unpack_from(">H", data, at)
+        end = at + max(length, 2)
+        if end > len(data):
+            raise damaged(name, "JPEG file", "it ends within a segment")
+        payload, coded = bytes(view[at + 2 : end]), memoryview(b"")
+        if marker == _SOS:
+            after = _MARKER.search(data, end)
+            coded = view[end : after.start() if after else len(data)]
+            end += len(coded)
+        segments.append(Segment(marker, payload, coded))
+        at = end
+    if not any(segment.marker == _SOS for segment in segments):
+        raise damaged(name, "JPEG file", "it holds no picture data")
+    return segments
+
+
+def _frame(segments: list[Segment], name: str) -> Frame:
+    """The one frame of the file, checked for what Cleanplate can write back.
+
+    Raises:
+        PictureError: the frame is of another kind.
+    """
+    for segment in segments:
+        if segment.marker in _OTHER_SOF:
+            raise _refused(name, _OTHER_SOF[segment.marker])
+    header = next((segment for segment in segments if segment.marker in _SOF), None)
+    if header is None or len(header.payload) < 6:
+        raise damaged(name, "JPEG file", "it has no frame header")
+    bits, height, width, count = struct.unpack_from(">BHHB", header.payload)
+    if bits != 8:
+        raise _refused(name, f"a {bits}-bit JPEG")
+    if count not in (1, 3):
+        raise _refused(name, "a CMYK JPEG" if count == 4 else f"a JPEG of {count} planes")
+    if len(header.payload) != 6 + 3 * count:
+        raise damaged(name, "JPEG file", "its frame header is cut short")
+    fields = struct.iter_unpack("BBB", header.payload[6:])
+    components = tuple(Component(one, hv >> 4, hv & 15, table) for one, hv, table in fields)
+    for direction in ("across", "down"):
+        factors = [getattr(component, direction) for component in components]
+        if min(factors) < 1 or any(max(factors) % factor for factor in factors):
+            raise _refused(name, "a JPEG with uneven chroma sampling")
+    scan = next(i for i, segment in enumerate(segments) if segment.marker == _SOS)
+    if any(segment.marker == _DQT for segment in segments[scan:]):
+        raise _refused(name, "a JPEG whose tables change between scans")
+    return Frame(header.marker, height, width, components, _model(segments, components))
+
+
+def _refused(name: str, what: str) -> PictureError:
+    return PictureError(
+        f"{name}: {what} cannot be written back faithfully; save it as an RGB JPEG or PNG first."
+    )
+
+
+def _model(segments: list[Segment], components: tuple[Component, ...]) -> str:
+    """``grey``, ``ycc`` or ``rgb``, guessed as libjpeg does (jdapimin.c)."""
+    if len(components) == 1:
+        return "grey"
+    if any(one.marker == _APP0 and one.payload.startswith(b"JFIF\0") for one in segments):
+        return "ycc"
+    for one in segments:
+        if one.marker == 0xEE and one.payload.startswith(_ADOBE) and len(one.payload) > 11:
+            return "rgb" if one.payload[11] == 0 else "ycc"
+    return "rgb" if bytes(one.identifier for one in components) == b"RGB" else "ycc"
+
+
+def _spliced(segments: list[Segment], frame: Frame, planes: Planes, edited: Mask) -> list[Segment]:
+    """Frame, Huffman tables and scans of the picture with the edited blocks coded anew."""
+    # Only what carries coefficients is shown to libjpeg, which prints a line about oddities.
+    needed = _SOF | {_DQT, _DHT, _DRI, _SOS}
+    bare = [segment.packed() for segment in segments if segment.marker in needed]
+    stream = b"".join([SOI, *bare, EOI])
+    sampling = [(component.down, component.across) for component in frame.components]
+    grid = blocks.Grid(frame.height, frame.width, sampling, frame.model)
+    new = blocks.renewed(stream, grid, frame.progressive, planes.pixels, edited)
+    written = _segments(new, "the new JPEG")
+    header = next(segment for segment in written if segment.marker in _SOF)
+    old_header = next(segment for segment in segments if segment.marker == frame.marker)
+    # Tables of 16 bits are not allowed in a baseline file (ITU T.81, B.2.4.1).
+    wide = any(one.marker == _DQT and one.payload[0] >> 4 for one in segments)
+    kind = 0xC1 if wide and header.marker == 0xC0 else header.marker
+    names = dict(zip(header.payload[6::3], old_header.payload[6::3], strict=True))
+    body = [Segment(kind, old_header.payload)]
+    for segment in written:
+        if segment.marker == _SOS:
+            count = segment.payload[0]
+            payload = bytearray(segment.payload)
+            payload[1 : 1 + 2 * count : 2] = bytes(
+                names[one] for one in payload[1 : 1 + 2 * count : 2]
+            )
+            segment = segment._replace(payload=bytes(payload))
+        if segment.marker in (_SOS, _DHT):
+            body.append(segment)
+    return body

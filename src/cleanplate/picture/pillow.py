@@ -1,0 +1,171 @@
+"""Decoding with Pillow, whose plug-ins are called directly so that no global of it is touched."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import directory
+from cleanplate.picture.planes import Metadata, Samples, check_size, damaged
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
+
+_STRIP_PIXELS = 4_000_000
+
+# What each Pillow mode is expanded to, without and with a transparent colour or palette entry.
+_EXPANDED = {
+    "1": ("L", "LA"),
+    "L": ("L", "LA"),
+    "LA": ("LA", "LA"),
+    "P": ("RGB", "RGBA"),
+    "PA": ("RGBA", "RGBA"),
+    "RGB": ("RGB", "RGBA"),
+    "RGBA": ("RGBA", "RGBA"),
+    "RGBX": ("RGBX", "RGBX"),
+    "I;16": ("I;16", "I;16"),
+}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's remarks about odd metadata off the user's screen."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextmanager
+def decoding(name: str, kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises over bad bytes into one ``PictureError``."""
+    try:
+        with quiet():
+            yield
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(f"{name}: not enough memory to hold this {kind}.") from error
+    except Exception as error:  # decoders raise anything from SyntaxError to struct.error
+        raise damaged(name, kind, str(error) or type(error).__name__) from error
+
+
+def load(plugin: Callable[[io.BytesIO], ImageFile], data: bytes, name: str) -> ImageFile:
+    """Open and decode; the size is checked in between.
+
+    Raises:
+        PictureError: the picture is too large or animated.
+    """
+    image = plugin(io.BytesIO(data))
+    check_size(*image.size, name)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise PictureError(f"{name}: it holds {frames} pictures; Cleanplate cleans single ones.")
+    image.load()
+    return image
+
+
+def split(image: Image.Image, name: str) -> tuple[Samples, Samples | None]:
+    """Pixels (H, W, 1 or 3) and alpha (H, W) or None of a Pillow image.
+
+    Palettes are expanded to their exact colours, one-bit pictures to 0 and 255, a transparent
+    colour to alpha. Goes strip by strip: Pillow keeps four bytes for each RGB pixel, and whole
+    copies of a large picture would add up.
+
+    Raises:
+        PictureError: the mode is not grey, RGB or palette of 8 bits, or grey of 16 bits.
+    """
+    pair = _EXPANDED.get(image.mode)
+    if pair is None:
+        raise unsupported_mode(name, image.mode)
+    mode = pair["transparency" in image.info]
+    width, height = image.size
+    channels = 3 if mode.startswith("RGB") else 1
+    dtype = np.uint16 if mode == "I;16" else np.uint8
+    pixels = np.empty((height, width, channels), dtype)
+    alpha = np.empty((height, width), dtype) if mode in ("LA", "RGBA", "RGBX") else None
+    step = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        strip = image.crop((0, top, width, min(height, top + step)))
+        samples = np.asarray(strip if strip.mode == mode else strip.convert(mode))
+        samples = samples.reshape(samples.shape[0], width, -1)
+        pixels[top : top + step] = samples[..., :channels]
+        if alpha is not None:
+            alpha[top : top + step] = samples[..., channels]
+    return pixels, alpha
+
+
+def join(pixels: Samples, alpha: Samples | None, name: str) -> Image.Image:
+    """The inverse of ``split``, for modes that Pillow has.
+
+    Raises:
+        PictureError: 16-bit samples that are not plain grey.
+    """
+    from PIL import Image
+
+    grey = pixels.shape[2] == 1
+    if pixels.dtype == np.uint16 and not (grey and alpha is None):
+        raise PictureError(
+            f"{name}: Pillow holds no 16-bit colour or alpha; take the array or a PNG or TIFF file."
+        )
+    if alpha is None:
+        return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
+    return Image.fromarray(np.dstack([pixels, alpha]))
+
+
+def unsupported_mode(name: str, mode: str) -> PictureError:
+    """The refusal of a colour model or depth, with what to do."""
+    words = {
+        "CMYK": "CMYK",
+        "YCbCr": "YCbCr",
+        "LAB": "Lab colour",
+        "HSV": "HSV colour",
+        "F": "floating-point samples",
+        "I": "32-bit samples",
+        "RGBa": "premultiplied alpha",
+        "La": "premultiplied alpha",
+    }
+    return PictureError(
+        f"{name}: {words.get(mode, f'mode {mode}')} cannot be cleaned without loss; "
+        "convert it to 8- or 16-bit RGB or grey first."
+    )
+
+
+def metadata(info: dict[Any, Any]) -> Metadata:
+    """What Pillow's plug-ins put into ``image.info``, in one form for all formats."""
+    exif = re.sub(rb"^(Exif\0\0)+", b"", info.get("exif") or b"")
+    xmp = info.get("xmp") or b""
+    dpi = info.get("dpi")
+    return Metadata(
+        exif=exif,
+        icc=info.get("icc_profile") or b"",
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        orientation=directory.orientation(exif),
+    )
+
+
+def save_options(metadata_: Metadata) -> dict[str, Any]:
+    """The same as keyword arguments of ``Image.save``."""
+    options = {
+        "exif": b"Exif\0\0" + metadata_.exif if metadata_.exif else b"",
+        "icc_profile": metadata_.icc,
+        "xmp": metadata_.xmp,
+        "dpi": metadata_.dpi,
+    }
+    return {key: value for key, value in options.items() if value}
+
+
+def save(image: Image.Image, format_: str, **options: Any) -> bytes:
+    """``Image.save`` into memory."""
+    out = io.BytesIO()
+    with quiet():
+        image.save(out, format_, **options)
+    return out.getvalue()

@@ -1,0 +1,113 @@
+"""What every format decodes to and is encoded from: samples as they lie in the file, metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import directory
+
+Samples = NDArray[Any]
+"""uint8 or uint16 samples; Cleanplate reads and writes no other depth."""
+
+Mask = NDArray[np.bool_]
+
+MAX_PIXELS = 500_000_000
+"""Larger headers are refused before anything is decoded: a small file may claim any size."""
+
+DEEP_MAX = 65535
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels; bottom and right are exclusive."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What came with the samples; empty bytes where the file had nothing.
+
+    ``exif`` is the TIFF block alone, without the "Exif" prefix some formats put before it;
+    ``orientation`` is 1..8 as EXIF numbers it; ``dpi`` is dots per inch (across, down).
+    """
+
+    exif: bytes = b""
+    icc: bytes = b""
+    xmp: bytes = b""
+    dpi: tuple[float, float] | None = None
+    orientation: int = 1
+
+    def stripped(self) -> Metadata:
+        """Without EXIF and XMP; what the picture needs to look the same stays.
+
+        That is the ICC profile, the resolution and, where it is not 1, the orientation tag alone.
+        """
+        exif = directory.orientation_block(self.orientation) if self.orientation != 1 else b""
+        return replace(self, exif=exif, xmp=b"")
+
+
+@dataclass
+class Planes:
+    """Samples in the file's own orientation, not turned upright.
+
+    ``pixels`` is (H, W, 1) grey or (H, W, 3) RGB; ``alpha`` (H, W) of the same dtype or None.
+    """
+
+    pixels: Samples
+    alpha: Samples | None
+    metadata: Metadata
+
+    def deep(self) -> bool:
+        """Whether a sample has 16 bits."""
+        return bool(self.pixels.dtype == np.uint16)
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse an empty picture and one of more than ``MAX_PIXELS``, before it is decoded.
+
+    Raises:
+        PictureError: the size is out of range.
+    """
+    if width < 1 or height < 1:
+        raise PictureError(f"{name}: its header says {width} x {height} pixels; it is damaged.")
+    if width * height > MAX_PIXELS:
+        limit = MAX_PIXELS // 1_000_000
+        raise PictureError(
+            f"{name}: {width} x {height} pixels are more than the limit of {limit} megapixels."
+        )
+
+
+def damaged(name: str, kind: str, why: object) -> PictureError:
+    """The error for a file whose bytes do not decode."""
+    return PictureError(f"{name}: this {kind} is damaged or cut short ({why}).")
+
+
+def turn_upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A view of (H, W, ...) as EXIF ``orientation`` (1..8) says it is to be looked at."""
+    if orientation in (5, 7):
+        array = array.swapaxes(0, 1)
+    if orientation == 2:
+        return array[:, ::-1]
+    if orientation in (3, 7):
+        return array[::-1, ::-1]
+    if orientation == 4:
+        return array[::-1]
+    if orientation == 6:
+        return np.rot90(array, -1)
+    if orientation == 8:
+        return np.rot90(array)
+    return array
+
+
+def turn_stored(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The inverse of ``turn_upright``: a view as the file stores it."""
+    # Quarter turns undo each other; every other orientation is its own inverse.
+    return turn_upright(array, {6: 8, 8: 6}.get(orientation, orientation))

@@ -1,0 +1,220 @@
+"""PNG: every depth up to 16 bits, and all that stands in the other chunks, kept byte for byte."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import directory, pillow
+from cleanplate.picture.planes import Mask, Metadata, Planes, Samples, check_size, damaged
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# From level 4 on zlib searches lazily: photographs come out 10 % smaller, in twice the time.
+_LEVEL = 3
+_STRIP_BYTES = 2_000_000
+_PROFILE_LIMIT = 64_000_000
+_DEEP = 16
+_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
+
+# What says how the samples are to be shown, and what else may stay. The rest (palette, transparent
+# colour, background) describes samples as the old file stored them.
+_COLOUR = {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"pHYs"}
+_KEPT = _COLOUR | {b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME"}
+
+
+class Chunk(NamedTuple):
+    """One chunk of a PNG file, without its length and checksum."""
+
+    kind: bytes
+    data: memoryview | bytes
+
+
+def decode(data: bytes, name: str) -> Planes:
+    """Samples and metadata of a PNG file.
+
+    Raises:
+        PictureError: the file is damaged, animated or too large.
+    """
+    chunks = _chunks(data, name)
+    width, height, depth, colour = struct.unpack(">IIBB", bytes(chunks[0].data[:10]))
+    check_size(width, height, name)
+    if any(chunk.kind == b"acTL" for chunk in chunks):
+        raise PictureError(f"{name}: it is an animated PNG; Cleanplate cleans single pictures.")
+    with pillow.decoding(name, "PNG file"):
+        if depth == _DEEP:
+            pixels, alpha = _decode_deep(chunks, colour)
+        else:
+            from PIL.PngImagePlugin import PngImageFile
+
+            pixels, alpha = pillow.split(pillow.load(PngImageFile, data, name), name)
+        return Planes(pixels, alpha, _metadata(chunks))
+
+
+def encode(planes: Planes, name: str) -> bytes:
+    """A new PNG file with the metadata of any other format."""
+    return _write(planes, list(_chunks_of(planes.metadata)))
+
+
+def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+    """The file again with these samples; ``edited`` None: with its own, still compressed."""
+    chunks = _chunks(source, name)
+    kept = _COLOUR if strip else _KEPT
+    turn = planes.metadata.orientation
+    added = [Chunk(b"eXIf", directory.orientation_block(turn))] if strip and turn != 1 else []
+    if edited is not None:
+        return _write(planes, [chunk for chunk in chunks if chunk.kind in kept] + added)
+    tied = kept | {b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"IDAT", b"IEND"}
+    return _join(chunks[:1] + added + [chunk for chunk in chunks[1:] if chunk.kind in tied])
+
+
+def _chunks(data: bytes, name: str) -> list[Chunk]:
+    """All chunks up to IEND, their checksums verified."""
+    view, at = memoryview(data), len(SIGNATURE)
+    chunks: list[Chunk] = []
+    while not chunks or chunks[-1].kind != b"IEND":
+        if at + 12 > len(data):
+            raise damaged(name, "PNG file", "it ends before its last chunk")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data):
+            raise damaged(name, "PNG file", "it ends within its data")
+        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise damaged(name, "PNG file", "a checksum does not match")
+        chunks.append(Chunk(kind, view[at + 8 : end]))
+        at = end + 4
+    if chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
+        raise damaged(name, "PNG file", "it has no header")
+    return chunks
+
+
+def _join(chunks: list[Chunk]) -> bytes:
+    out = io.BytesIO()
+    out.write(SIGNATURE)
+    for chunk in chunks:
+        _put(out, *chunk)
+    return out.getvalue()
+
+
+def _put(out: io.BytesIO, kind: bytes, data: memoryview | bytes) -> None:
+    out.write(struct.pack(">I4s", len(data), kind))
+    out.write(data)
+    out.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
+
+
+def _decode_deep(chunks: list[Chunk], colour: int) -> tuple[Samples, Samples | None]:
+    """16-bit samples; Pillow would cut colour to 8 bits, OpenCV does not."""
+    import cv2
+
+    # Only what the samples need is shown to OpenCV: it prints warnings about odd profiles,
+    # and has its own ideas about orientation and gamma.
+    bare = _join([chunk for chunk in chunks if chunk.kind in (b"IHDR", b"IDAT", b"IEND")])
+    samples = cv2.imdecode(np.frombuffer(bare, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        raise ValueError("its compressed data are broken")
+    samples = samples.reshape(*samples.shape[:2], -1)
+    channels = 3 if colour & 2 else 1
+    # OpenCV's order is blue, green, red, alpha; grey with alpha comes as four such planes.
+    pixels = np.ascontiguousarray(samples[..., 2::-1] if channels > 1 else samples[..., :1])
+    if colour & 4:
+        return pixels, np.ascontiguousarray(samples[..., -1])
+    key = next((chunk.data for chunk in chunks if chunk.kind == b"tRNS"), None)
+    if key is None:
+        return pixels, None
+    hole = (pixels == np.frombuffer(key, ">u2", channels)).all(axis=2)
+    return pixels, np.where(hole, 0, 65535).astype(np.uint16)
+
+
+def _metadata(chunks: list[Chunk]) -> Metadata:
+    """The first chunk of each kind, as the format demands where it allows only one."""
+    found = {chunk.kind: bytes(chunk.data) for chunk in reversed(chunks) if chunk.kind in _KEPT}
+    exif = found.get(b"eXIf", b"")
+    texts = (bytes(chunk.data) for chunk in chunks if chunk.kind == b"iTXt")
+    xmp = next((text[len(_XMP) :] for text in texts if text.startswith(_XMP)), b"")
+    dpi = None
+    if len(found.get(b"pHYs", b"")) == 9 and found[b"pHYs"][8] == 1:
+        across, down = struct.unpack(">II", found[b"pHYs"][:8])
+        dpi = (across * 0.0254, down * 0.0254) if across and down else None
+    return Metadata(exif, _profile(found.get(b"iCCP", b"")), xmp, dpi, directory.orientation(exif))
+
+
+def _profile(data: bytes) -> bytes:
+    _, _, packed = data.partition(b"\0")
+    try:
+        return zlib.decompressobj().decompress(packed[1:], _PROFILE_LIMIT)
+    except zlib.error:
+        return b""
+
+
+def _chunks_of(metadata: Metadata) -> Iterator[Chunk]:
+    if metadata.icc:
+        yield Chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc))
+    if metadata.dpi:
+        across, down = (round(value / 0.0254) for value in metadata.dpi)
+        yield Chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
+    if metadata.exif:
+        yield Chunk(b"eXIf", metadata.exif)
+    if metadata.xmp:
+        yield Chunk(b"iTXt", _XMP + metadata.xmp)
+
+
+def _write(planes: Planes, others: list[Chunk]) -> bytes:
+    """Compress strip by strip, so that beside the samples only the file itself is in memory."""
+    height, width, channels = planes.pixels.shape
+    has_alpha = planes.alpha is not None
+    colour = (2 if channels > 1 else 0) + (4 if has_alpha else 0)
+    depth = 8 * planes.pixels.dtype.itemsize
+    out = io.BytesIO()
+    out.write(SIGNATURE)
+    _put(out, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    for chunk in others:
+        _put(out, *chunk)
+    packer = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
+    pixel = (channels + has_alpha) * planes.pixels.dtype.itemsize
+    step = max(1, _STRIP_BYTES // (width * pixel))
+    above = np.zeros((1, width * pixel), np.uint8)
+    for top in range(0, height, step):
+        rows = _rows(planes, slice(top, top + step))
+        packed = packer.compress(_filtered(rows, above, pixel))
+        above = rows[-1:]
+        if packed:
+            _put(out, b"IDAT", packed)
+    _put(out, b"IDAT", packer.flush())
+    _put(out, b"IEND", b"")
+    return out.getvalue()
+
+
+def _rows(planes: Planes, which: slice) -> NDArray[np.uint8]:
+    """Rows of samples as PNG orders their bytes, (rows, bytes)."""
+    samples = planes.pixels[which]
+    if planes.alpha is not None:
+        samples = np.dstack([samples, planes.alpha[which]])
+    if planes.deep():
+        samples = samples.astype(">u2")
+    return np.ascontiguousarray(samples).reshape(len(samples), -1).view(np.uint8)
+
+
+def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], pixel: int) -> bytes:
+    """Rows under the Paeth filter (PNG specification, 9.4), the filter's number before each.
+
+    One filter for all rows: trying all five costs more time than it saves bytes.
+    """
+    up = np.concatenate([above, rows[:-1]]).astype(np.int16)
+    left, corner = np.zeros_like(up), np.zeros_like(up)
+    left[:, pixel:] = rows[:, :-pixel]
+    corner[:, pixel:] = up[:, :-pixel]
+    by_left, by_up = np.abs(up - corner), np.abs(left - corner)
+    by_corner = np.abs(left + up - 2 * corner)
+    guess = np.where(by_up <= by_corner, up, corner)
+    np.copyto(guess, left, where=(by_left <= by_up) & (by_left <= by_corner))
+    out = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
+    out[:, 0] = 4
+    out[:, 1:] = rows - guess.astype(np.uint8)
+    return out.tobytes()
