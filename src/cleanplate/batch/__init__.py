@@ -1,0 +1,20 @@
+"""Many files: which ones, where their results go, what became of each, going on after a stop."""
+
+from __future__ import annotations
+
+from cleanplate.batch.files import write_all
+from cleanplate.batch.manifest import Manifest
+from cleanplate.batch.run import Batch, Outcome, clean_one
+from cleanplate.batch.sources import Job, Plan, format_of, plan
+
+__all__ = [
+    "Batch",
+    "Job",
+    "Manifest",
+    "Outcome",
+    "Plan",
+    "clean_one",
+    "format_of",
+    "plan",
+    "write_all",
+]

@@ -1,0 +1,304 @@
+"""A run over many pictures: several at a time, each on its own, to be stopped and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cleanplate.batch.files import remove_leftovers, write_all
+from cleanplate.batch.manifest import Line, Manifest
+from cleanplate.batch.sources import Job, Plan, format_of
+from cleanplate.errors import CleanplateError, UsageError
+from cleanplate.models import usable_cores
+from cleanplate.picture import Picture, encode_mask
+
+if TYPE_CHECKING:
+    from cleanplate.tasks.base import Cleaned, Task
+
+MOST_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture.
+
+    `status` is "done", "failed" (tried in vain) or "skipped" (not tried). `settled` says that the
+    picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
+    1, that was filled in.
+    """
+
+    source: Path
+    status: str
+    result: Path | None = None
+    mask: Path | None = None
+    reason: str | None = None
+    filled: float | None = None
+    seconds: float | None = None
+    settled: bool = False
+    trace: str | None = None  # as text: a traceback itself would keep the picture in memory
+
+    def line(self) -> Line:
+        """Give the outcome as a line of the manifest, its paths absolute."""
+        return {
+            "source": os.path.abspath(self.source),
+            "result": self.result and os.path.abspath(self.result),
+            "mask": self.mask and os.path.abspath(self.mask),
+            "status": self.status,
+            "reason": self.reason,
+            "filled": self.filled,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass
+class Batch:
+    """A plan, and how to carry it out.
+
+    Workers are threads: decoding, models and encoding run outside Python's lock, the models are in
+    memory once, and a stop needs no other process's help.
+
+    Attributes:
+        planned: what `plan` gave.
+        create: makes the task, given its number of threads (0: all cores); called once, and only
+            when there is something to clean.
+        settings: what decides how a result looks, as JSON; when one has changed, a resumed run
+            cleans anew.
+        overwrite: replace results that are there.
+        resume: keep what an earlier run has done, redo what it failed at or was killed at.
+        strip_metadata: leave EXIF and the like out of the results.
+        workers: pictures at a time; 0 for one a core and at most MOST_WORKERS. Each holds one
+            picture, so memory grows with it.
+    """
+
+    planned: Plan
+    create: Callable[[int], Task]
+    settings: dict[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+    resume: bool = False
+    strip_metadata: bool = False
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        self._settings = json.loads(json.dumps(self.settings))
+        self._manifest: Manifest | None = None
+        self._writing = threading.Lock()
+        self._stopped = False
+
+    def run(self) -> Generator[Outcome, None, None]:
+        """Carry the plan out; give one outcome a path, in the order of their ends.
+
+        One bad picture never stops the rest. Closing the iterator stops the run: a result that is
+        being written is finished, no other is begun, and the manifest is closed.
+
+        Raises CleanplateError when nothing can be started: no model, or no writable folder.
+        """
+        with ExitStack() as stack:
+            if self.planned.folder is not None:
+                self._manifest = stack.enter_context(Manifest(self.planned.folder))
+            stack.callback(self._stop)
+            remove_leftovers(self._places())
+            for trouble in self.planned.troubles:
+                yield self._noted(Outcome(trouble.source, trouble.status, reason=trouble.reason))
+            pending: list[Job] = []
+            for job in self.planned.jobs:
+                skipped = self._skipped(job)
+                if skipped is None:
+                    pending.append(job)
+                else:
+                    yield skipped if skipped.settled else self._noted(skipped)
+            if pending:
+                yield from self._clean_all(pending, stack)
+
+    def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
+        workers = min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
+        task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
+        pool = ThreadPoolExecutor(workers)
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        waiting: set[Future[Outcome]] = {pool.submit(self._clean, job, task) for job in jobs}
+        for future in as_completed(waiting):
+            yield future.result()
+
+    def _clean(self, job: Job, task: Task) -> Outcome:
+        begin = time.monotonic()
+        outcome = Outcome(job.source, "failed", job.result, job.mask)
+        try:
+            before = _fingerprint(job.source)
+            # A file that the user has named gets the format of its name, others that of the source.
+            form = None if self.planned.folder is not None else format_of(job.result)
+            content, cleaned = cleaned_bytes(
+                job.source, task, form=form, strip_metadata=self.strip_metadata
+            )
+            files = {job.result: content}
+            if job.mask is not None:
+                # The mask first: where the result is, its mask is too.
+                files = {job.mask: encode_mask(cleaned.mask), **files}
+            outcome = replace(
+                outcome,
+                status="done",
+                filled=share_filled(cleaned),
+                seconds=round(time.monotonic() - begin, 3),
+                settled=True,
+            )
+            self._commit(outcome, files, before)
+            return outcome
+        except Exception as error:
+            return self._noted(
+                replace(
+                    outcome,
+                    status="failed",
+                    reason=reason(error),
+                    seconds=round(time.monotonic() - begin, 3),
+                    settled=False,
+                    trace=traceback.format_exc(),
+                )
+            )
+
+    def _commit(self, done: Outcome, files: dict[Path, bytes], before: Line) -> None:
+        """Put the files in their places and say so in the manifest, with a word before: what a kill
+        between the two leaves behind is then known as ours.
+        """
+        with self._writing:
+            if self._stopped:
+                raise CleanplateError("the run was stopped")
+            line = {**done.line(), **before, "settings": self._settings}
+            self._record({**line, "status": "writing"})
+            write_all(files)
+            in_place = done.source.exists() and os.path.samefile(done.source, done.result or "")
+            self._record(line | _fingerprint(done.source) if in_place else line)
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Record a failure or a refusal, but never over the record of a result that is there."""
+        with self._writing:
+            known = self._known(outcome.source)
+            if not self._stopped and not (outcome.status == "skipped" and known):
+                # Where the disk is too full for a line, the screen and the exit status tell.
+                with suppress(OSError):
+                    self._record(outcome.line())
+        return outcome
+
+    def _skipped(self, job: Job) -> Outcome | None:
+        """Say why a job is not to be done, or None when it is."""
+        known = self._known(job.source)
+        if self.resume and self._has_result(job, known):
+            return Outcome(
+                job.source, "skipped", job.result, job.mask, "already done", settled=True
+            )
+        if self.overwrite:
+            return None
+        tried = self.resume and known.get("status") in ("done", "failed", "writing")
+        for path, role in ((job.result, "result"), (job.mask, "mask")):
+            if path is None or (tried and known.get(role) == os.path.abspath(path)):
+                continue
+            if os.path.lexists(path):
+                why = f"{path} exists; --overwrite replaces it"
+                return Outcome(job.source, "skipped", job.result, job.mask, why)
+        return None
+
+    def _has_result(self, job: Job, known: Line) -> bool:
+        """Say whether an earlier run made this result, from this source with these settings."""
+        try:
+            now = _fingerprint(job.source)
+            unchanged = now.items() <= known.items()
+            in_place = os.path.samefile(job.source, job.result)
+        except OSError:
+            return False
+        if known.get("settings") != self._settings:
+            return False
+        for path, role in ((job.result, "result"), (job.mask, "mask")):
+            if path and not (path.exists() and known.get(role) == os.path.abspath(path)):
+                return False
+        if in_place and known.get("status") == "writing" and not unchanged:
+            # Killed between the rename and its record: cleaning again would clean the result.
+            self._record({**known, **now, "status": "done"})
+            return True
+        return unchanged and known.get("status") == "done"
+
+    def _known(self, source: Path) -> Line:
+        return self._manifest.lines.get(os.path.abspath(source), {}) if self._manifest else {}
+
+    def _record(self, line: Line) -> None:
+        if self._manifest is not None:
+            self._manifest.record(line)
+
+    def _stop(self) -> None:
+        with self._writing:
+            self._stopped = True
+
+    def _places(self) -> Iterator[Path]:
+        for job in self.planned.jobs:
+            yield job.result
+            if job.mask is not None:
+                yield job.mask
+
+
+def cleaned_bytes(
+    source: Path | bytes,
+    task: Task,
+    *,
+    form: str | None = None,
+    strip_metadata: bool = False,
+    name: str | None = None,
+) -> tuple[bytes, Cleaned]:
+    """Read a picture, clean it, and give the encoded result with what the task reports.
+
+    Raises PictureError or ModelError.
+    """
+    cleaned = task.clean(Picture.read(source, name=name))
+    contents = cleaned.picture.encode(cleaned.edited, strip_metadata=strip_metadata, format=form)
+    return contents, cleaned
+
+
+def clean_one(
+    source: bytes,
+    create: Callable[[int], Task],
+    *,
+    out: Path | None,
+    mask_out: Path | None,
+    overwrite: bool,
+    strip_metadata: bool,
+) -> bytes:
+    """Clean the picture in `source`, which came without a name; give it back encoded.
+
+    `out` and `mask_out` are the files for it and its mask, if any. Raises CleanplateError.
+    """
+    if mask_out is not None and mask_out.suffix.lower() != ".png":
+        raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")
+    form = None if out is None else format_of(out)
+    for path in (out, mask_out):
+        if path is not None and path.exists() and not overwrite:
+            raise CleanplateError(f"{path} exists; --overwrite replaces it.")
+    content, cleaned = cleaned_bytes(
+        source, create(0), form=form, strip_metadata=strip_metadata, name="standard input"
+    )
+    files = {mask_out: encode_mask(cleaned.mask), out: content}
+    write_all({path: file for path, file in files.items() if path is not None})
+    return content
+
+
+def share_filled(cleaned: Cleaned) -> float:
+    """Give the share of a picture's pixels, 0 to 1, that were found and filled in."""
+    return round(float((cleaned.mask > 127).mean()), 6)
+
+
+def reason(error: Exception) -> str:
+    """Say in a line why something failed."""
+    if isinstance(error, CleanplateError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _fingerprint(path: Path) -> Line:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}

@@ -1,0 +1,128 @@
+"""The command line: arguments and messages, nothing else.
+
+Exit status 0: every picture has its result; 1: some have not; 2: wrong usage; 130: interrupted.
+Only typer is imported up here, so that `--help` answers before numpy would be loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from json import dumps
+from typing import Annotated, Any
+
+import typer
+
+from cleanplate.cli.cleaning import add_task
+from cleanplate.cli.messages import explained
+
+TASKS = {
+    "watermark": "Take watermarks, logos and stamps off pictures.",
+}
+TRAINING = {
+    "train": "Train a model from a recipe.",
+    "evaluate": "Measure a model on pairs of pictures.",
+    "export": "Turn a checkpoint into an ONNX model with its card.",
+    "prepare": "Make a training set from pictures.",
+}
+
+app = typer.Typer(
+    help="Take off pictures what does not belong on them, and touch nothing else.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich would double the time that --help takes
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `cleanplate` command."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == 130:
+            # The interpreter would wait for the pictures in hand, which nobody will write.
+            os._exit(130)
+        raise
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"cleanplate {version('cleanplate')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _task, _summary in TASKS.items():
+    add_task(app, _task, _summary)
+
+
+@app.command()
+def models(
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a model.")] = False,
+) -> None:
+    """List the models that ship: task, role, size, figures."""
+    with explained():
+        from cleanplate.models import cards
+        from cleanplate.models.catalogue import FOLDER
+
+        shipped = [
+            {**asdict(card), "size": (FOLDER / card.file).stat().st_size} for card in cards()
+        ]
+        if json:
+            for values in shipped:
+                typer.echo(dumps(values))
+        else:
+            _show_table(shipped)
+
+
+def _show_table(shipped: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("task", "role", "name", "size", "figures")
+    for card in shipped:
+        figures = ", ".join(f"{name} {value}" for name, value in card["figures"].items())
+        size = f"{card['size'] / 1e6:.1f} MB"
+        table.add_row(card["task"], card["role"], card["name"], size, figures)
+    Console().print(table if shipped else "No model ships with this installation.")
+
+
+def _add_training(verb: str, summary: str) -> None:
+    """Add a verb of the training floor, which reads its arguments, `--help` too, by itself."""
+
+    def pass_on(context: typer.Context) -> None:
+        with explained():
+            from cleanplate.errors import CleanplateError
+
+            try:
+                from cleanplate.training.cli import main as run
+
+                status = run(verb, context.args)
+            except ModuleNotFoundError as error:
+                raise CleanplateError(
+                    f"{verb} needs packages that are not installed ({error.name}): "
+                    "pip install 'cleanplate[train]'."
+                ) from error
+            raise typer.Exit(status)
+
+    app.command(
+        verb,
+        help=summary,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )(pass_on)
+
+
+for _verb, _summary in TRAINING.items():
+    _add_training(_verb, _summary)

@@ -1,0 +1,140 @@
+"""The verbs that clean pictures: one a task, all with the same options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cleanplate.cli.messages import explained, follow
+
+if TYPE_CHECKING:
+    from cleanplate.tasks.base import Task
+
+_STREAM = Path("-")
+
+_Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH", help="Files, folders, patterns, or - for standard input."),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Folder for the results; for one picture, a file."),
+]
+_MaskOut = Annotated[
+    Path | None, typer.Option(help="Folder for masks (PNG) of what was filled in.")
+]
+_Model = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ROLE=MODEL", help="Another model, by name or .onnx file. Repeatable."),
+]
+_Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="How sure to be of a find; lower finds more.")
+]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
+_Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with a stopped run; retry what failed.")
+]
+_Workers = Annotated[int, typer.Option(min=0, help="Pictures at a time; 0: the cores, at most 4.")]
+_Threads = Annotated[
+    int, typer.Option(min=0, help="A model's threads; 0: the cores, shared by the workers.")
+]
+_Device = Annotated[str, typer.Option(help="auto, cpu, cuda, coreml, directml or openvino.")]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON line a picture on standard output.")]
+_Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave out EXIF and the like.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
+
+
+def add_task(app: typer.Typer, task: str, summary: str) -> None:
+    """Add the verb of a task to the command line."""
+
+    def verb(
+        paths: _Paths,
+        out: _Out = None,
+        mask_out: _MaskOut = None,
+        model: _Model = None,
+        threshold: _Threshold = None,
+        overwrite: _Overwrite = False,
+        resume: _Resume = False,
+        workers: _Workers = 0,
+        threads: _Threads = 0,
+        device: _Device = "auto",
+        json: _Json = False,
+        strip_metadata: _Strip = False,
+        debug: _Debug = False,
+    ) -> None:
+        with explained(debug):
+            from cleanplate import batch, tasks
+            from cleanplate.errors import UsageError
+
+            looks: dict[str, Any] = _by_role(model or [])
+            if threshold is not None:
+                looks["threshold"] = threshold
+
+            def create(share: int) -> Task:
+                return tasks.create(task, **looks, device=device, threads=threads or share)
+
+            if _STREAM in paths:
+                if len(paths) > 1 or json or resume:
+                    raise UsageError(
+                        "- (standard input) goes without other paths, --json or --resume."
+                    )
+                _clean_stream(create, out, mask_out, overwrite, strip_metadata)
+                return
+            if out is None:
+                raise UsageError("Say where the results go: -o FOLDER.")
+            planned = batch.plan(paths, out, mask_out)
+            if resume and planned.folder is None:
+                raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
+            run = batch.Batch(
+                planned,
+                create,
+                {"task": task, "strip_metadata": strip_metadata, **looks},
+                overwrite=overwrite,
+                resume=resume,
+                strip_metadata=strip_metadata,
+                workers=workers,
+            )
+            raise typer.Exit(follow(run, json=json, debug=debug))
+
+    app.command(task, help=summary)(verb)
+
+
+def _by_role(pairs: list[str]) -> dict[str, str]:
+    """Read ROLE=MODEL arguments: a role is an option of the task."""
+    from cleanplate.errors import UsageError
+
+    chosen = {}
+    for pair in pairs:
+        role, _, model = pair.partition("=")
+        if not role or not model:
+            raise UsageError(f"--model {pair}: give ROLE=MODEL, such as locator=mine.onnx.")
+        chosen[role] = model
+    return chosen
+
+
+def _clean_stream(
+    create: Callable[[int], Task],
+    out: Path | None,
+    mask_out: Path | None,
+    overwrite: bool,
+    strip_metadata: bool,
+) -> None:
+    """Clean the picture on standard input; it goes to standard output, or to the file `out`."""
+    from cleanplate.batch import clean_one
+
+    to_file = None if out == _STREAM else out
+    content = clean_one(
+        sys.stdin.buffer.read(),
+        create,
+        out=to_file,
+        mask_out=mask_out,
+        overwrite=overwrite,
+        strip_metadata=strip_metadata,
+    )
+    if to_file is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()

@@ -1,0 +1,124 @@
+"""What the command line says: outcomes as they come, errors as a line, progress as a bar."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from json import dumps
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from cleanplate.batch import Batch, Outcome
+
+_WORDS = {
+    "done": "cleaned",
+    "kept": "cleaned before",
+    "skipped": "skipped",
+    "failed": "failed",
+}
+
+
+@contextlib.contextmanager
+def explained(debug: bool = False) -> Iterator[None]:
+    """Turn an error into a line and an exit status; with `debug`, the traceback goes before."""
+    from cleanplate.errors import CleanplateError, UsageError
+
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        known = isinstance(error, (CleanplateError, OSError))
+        _say(str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)")
+        if isinstance(error, OSError):
+            _drop_stdout()
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def follow(batch: Batch, *, json: bool, debug: bool) -> int:
+    """Run a batch and tell of every outcome; give the exit status."""
+    counts: Counter[str] = Counter()
+    total = len(batch.planned)
+    try:
+        with contextlib.closing(batch.run()) as outcomes, _progress(total) as advance:
+            for outcome in outcomes:
+                kept = outcome.settled and outcome.status != "done"
+                counts["kept" if kept else outcome.status] += 1
+                _tell(outcome, json=json, debug=debug, bar=advance is not None)
+                if advance is not None:
+                    advance()
+    except KeyboardInterrupt:
+        going_on = "; the same command with --resume goes on" if batch.planned.folder else ""
+        _say(f"Interrupted: {counts['done'] + counts['kept']} of {total} cleaned{going_on}.")
+        return 130
+    if total > 1:
+        parts = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
+        _say(", ".join(parts) + ".")
+    return 1 if counts["skipped"] or counts["failed"] else 0
+
+
+def _tell(outcome: Outcome, *, json: bool, debug: bool, bar: bool) -> None:
+    """Tell of one picture; beside a bar, nothing of what went well."""
+    if json:
+        typer.echo(dumps(outcome.line()))
+    elif outcome.status == "done" and not bar:
+        filled = f"{outcome.filled or 0:.2%} filled in, {outcome.seconds:.1f} s"
+        typer.echo(_shown(f"{outcome.source} -> {outcome.result} ({filled})"))
+    if not outcome.settled:
+        reason = outcome.reason or ""
+        before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "
+        _say(f"{before}{'skipped: ' if outcome.status == 'skipped' else ''}{reason}")
+        if debug and outcome.trace:
+            _say(outcome.trace)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None] | None]:
+    """On a terminal, show a bar with rate and time left, and give what advances it."""
+    if total < 2 or not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rate]}"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        shown = bar.add_task("", total=total, rate="")
+
+        def advance() -> None:
+            bar.advance(shown)
+            speed = bar.tasks[0].speed
+            bar.update(shown, rate=f"{speed:.1f} pictures/s" if speed else "")
+
+        yield advance
+
+
+def _drop_stdout() -> None:
+    """Let a closed pipe or a full disk have no more, so that leaving does not fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    typer.echo(_shown(text), err=True)
+
+
+def _shown(text: str) -> str:
+    """Give a text that any terminal can take: a file name need not be valid Unicode."""
+    return text.encode(errors="replace").decode()

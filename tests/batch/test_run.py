@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import Blot, draw, leftovers
+from PIL import Image
+
+from cleanplate import batch
+from cleanplate.batch import Batch, Outcome, clean_one, plan
+from cleanplate.errors import CleanplateError, PictureError, UsageError
+
+Clean = Callable[..., dict[str, Outcome]]
+
+
+@pytest.fixture
+def clean(photos: Path, tmp_path: Path) -> Clean:
+    """Clean the photos into `out`; give the outcomes by name."""
+
+    def run(
+        source: Path = photos, out: Path | None = None, mask_out: Path | None = None, **options: Any
+    ) -> dict[str, Outcome]:
+        planned = plan([source], out or tmp_path / "out", mask_out)
+        create = options.pop("create", lambda threads: Blot(threads=threads))
+        outcomes = list(Batch(planned, create, **options).run())
+        assert len(outcomes) == len(planned)
+        return {outcome.source.name: outcome for outcome in outcomes}
+
+    return run
+
+
+def statuses(outcomes: dict[str, Outcome]) -> dict[str, str]:
+    return {name: outcomes[name].status for name in sorted(outcomes)}
+
+
+def manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    assert len({line["source"] for line in lines}) == len(lines)
+    return {Path(line["source"]).name: line for line in lines}
+
+
+ALL_DONE = {"a.png": "done", "b.jpg": "done", "c.png": "done"}
+ALL_SKIPPED = dict.fromkeys(ALL_DONE, "skipped")
+
+
+def test_every_picture_gets_its_result_mask_and_line(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    outcomes = clean(mask_out=tmp_path / "masks")
+    assert statuses(outcomes) == ALL_DONE
+    out = tmp_path / "out"
+    before, after = (np.asarray(Image.open(path / "sub/c.png")) for path in (photos, out))
+    mask = np.asarray(Image.open(tmp_path / "masks/sub/c.png"))
+    assert mask.shape == (48, 64)
+    assert mask[16:32, 16:32].all()
+    assert not mask[:16].any()
+    assert (after[mask > 0] == 128).all()
+    assert (after[mask == 0] == before[mask == 0]).all()
+    assert Image.open(tmp_path / "masks/b.png").mode == "L"
+    line = manifest(out)["c.png"]
+    assert line["source"] == str(photos / "sub" / "c.png")
+    assert line["result"] == str(out / "sub" / "c.png")
+    assert line["mask"] == str(tmp_path / "masks" / "sub" / "c.png")
+    assert (line["status"], line["reason"]) == ("done", None)
+    assert line["filled"] == round(16 * 16 / (48 * 64), 6)
+    assert line["seconds"] >= 0
+    assert leftovers(tmp_path) == []
+
+
+def test_a_bad_picture_stops_nothing(clean: Clean, photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    draw(photos / "impossible.png")
+    (photos / "gone.png").symlink_to(photos / "nowhere.png")
+    outcomes = clean()
+    failed = dict.fromkeys(["bad.png", "gone.png", "impossible.png"], "failed")
+    assert statuses(outcomes) == {**ALL_DONE, **failed}
+    assert "at a loss" in str(outcomes["impossible.png"].reason)
+    assert "Traceback" in str(outcomes["impossible.png"].trace)
+    lines = manifest(tmp_path / "out")
+    assert {name: line["status"] for name, line in lines.items()} == {**ALL_DONE, **failed}
+    assert lines["bad.png"]["reason"] == outcomes["bad.png"].reason
+    assert not (tmp_path / "out" / "bad.png").exists()
+
+
+def test_results_that_are_there_are_refused(clean: Clean, tmp_path: Path) -> None:
+    there = tmp_path / "out" / "a.png"
+    there.parent.mkdir()
+    there.write_bytes(b"of the user")
+    for options in ({}, {"resume": True}):
+        outcomes = clean(**options)
+        assert outcomes["a.png"].status == "skipped"
+        assert not outcomes["a.png"].settled
+        assert "--overwrite" in str(outcomes["a.png"].reason)
+        assert there.read_bytes() == b"of the user"
+    assert clean(overwrite=True)["a.png"].status == "done"
+    assert Image.open(there).size == (64, 48)
+
+
+def test_masks_that_are_there_are_refused(clean: Clean, tmp_path: Path) -> None:
+    there = tmp_path / "masks" / "a.png"
+    there.parent.mkdir()
+    there.write_bytes(b"of the user")
+    assert clean(mask_out=tmp_path / "masks")["a.png"].status == "skipped"
+    assert there.read_bytes() == b"of the user"
+    assert not (tmp_path / "out" / "a.png").exists()
+
+
+def test_resume_keeps_what_is_done_and_starts_no_model(clean: Clean, tmp_path: Path) -> None:
+    clean()
+    lines = manifest(tmp_path / "out")
+
+    def create(threads: int) -> Blot:
+        raise AssertionError("nothing is to be done")
+
+    outcomes = clean(resume=True, create=create)
+    assert statuses(outcomes) == ALL_SKIPPED
+    assert all(outcome.settled for outcome in outcomes.values())
+    assert manifest(tmp_path / "out") == lines
+    assert not any(outcome.settled for outcome in clean(create=create).values())
+    assert manifest(tmp_path / "out") == lines
+
+
+def test_resume_takes_nothing_for_ours_that_is_not(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    """The same sources with other results: what lies there was not made by the first run."""
+    clean()
+    other, mask = tmp_path / "out" / "c.png", tmp_path / "masks" / "c.png"
+    mask.parent.mkdir()
+    for path in (other, mask):
+        path.write_bytes(b"of the user")
+    assert not clean(photos / "sub", resume=True)["c.png"].settled
+    other.unlink()
+    masked = clean(photos / "sub", mask_out=tmp_path / "masks", resume=True)
+    assert not masked["c.png"].settled
+    assert mask.read_bytes() == b"of the user"
+    assert statuses(clean(photos / "sub", resume=True)) == {"c.png": "done"}
+
+
+def test_resume_redoes_what_has_changed(clean: Clean, photos: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    draw(photos / "d.png")
+    draw(photos / "e.png")
+    clean(mask_out=masks)
+    draw(photos / "a.png", blot=(8, 8))
+    (tmp_path / "out" / "sub" / "c.png").unlink()
+    (masks / "d.png").unlink()
+    status = (photos / "e.png").stat()
+    os.utime(photos / "e.png", ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    outcomes = clean(mask_out=masks, resume=True)
+    done = dict.fromkeys(["a.png", "c.png", "d.png", "e.png"], "done")
+    assert statuses(outcomes) == {**done, "b.jpg": "skipped"}
+    assert outcomes["a.png"].filled == round(64 / (48 * 64), 6)
+
+
+def test_resume_redoes_all_with_other_settings(clean: Clean) -> None:
+    clean(settings={"threshold": 0.5})
+    assert statuses(clean(resume=True, settings={"threshold": 0.5})) == ALL_SKIPPED
+    assert statuses(clean(resume=True, settings={"threshold": 0.4})) == ALL_DONE
+
+
+def test_resume_retries_what_failed(clean: Clean, photos: Path, tmp_path: Path) -> None:
+    (photos / "a.png").write_bytes(b"no picture")
+    assert clean()["a.png"].status == "failed"
+    draw(photos / "a.png")
+    outcomes = clean(resume=True)
+    assert statuses(outcomes) == {**ALL_SKIPPED, "a.png": "done"}
+    assert manifest(tmp_path / "out")["a.png"]["status"] == "done"
+
+
+def test_in_place_asks_for_overwrite_and_resumes(clean: Clean, photos: Path) -> None:
+    content = (photos / "a.png").read_bytes()
+    assert statuses(clean(out=photos)) == ALL_SKIPPED
+    assert (photos / "a.png").read_bytes() == content
+    assert statuses(clean(out=photos, overwrite=True)) == ALL_DONE
+    cleaned = (photos / "a.png").read_bytes()
+    assert cleaned != content
+    assert statuses(clean(out=photos, overwrite=True, resume=True)) == ALL_SKIPPED
+
+
+def test_a_full_disk_fails_the_picture_and_nothing_else(
+    clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all = batch.run.write_all
+
+    def full(contents: dict[Path, bytes]) -> None:
+        if any(path.name == "a.png" for path in contents):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.png")
+        write_all(contents)
+
+    monkeypatch.setattr(batch.run, "write_all", full)
+    outcomes = clean()
+    assert statuses(outcomes) == {**ALL_DONE, "a.png": "failed"}
+    assert outcomes["a.png"].reason == "a.png: No space left on device"
+    monkeypatch.undo()
+    assert statuses(clean(resume=True)) == {**ALL_SKIPPED, "a.png": "done"}
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"), [(8, 0, 2), (8, 1, 0), (8, 2, 4), (2, 3, 1), (1, 0, 0)]
+)
+def test_workers_share_the_cores(
+    clean: Clean, monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, threads: int
+) -> None:
+    monkeypatch.setattr(batch.run, "_cores", lambda: cores)
+    Blot.made.clear()
+    clean(workers=workers)
+    assert [made["threads"] for made in Blot.made] == [threads]
+
+
+def test_a_run_that_is_closed_stops_and_can_be_resumed(
+    clean: Clean, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        draw(photos / f"more{number}.png")
+    monkeypatch.setenv("BLOT_SECONDS", "0.02")
+    run = Batch(plan([photos], tmp_path / "out"), lambda threads: Blot(), workers=2).run()
+    assert next(run).status == "done"
+    run.close()
+    done = manifest(tmp_path / "out")
+    assert 0 < len(done) < 13
+    assert {line["status"] for line in done.values()} == {"done"}
+    outcomes = clean(resume=True)
+    assert sum(outcome.status == "skipped" for outcome in outcomes.values()) == len(done)
+    assert all(outcome.settled for outcome in outcomes.values())
+
+
+def test_a_file_of_its_own_has_no_manifest(clean: Clean, photos: Path, tmp_path: Path) -> None:
+    [outcome] = clean(photos / "b.jpg", out=tmp_path / "x.png").values()
+    assert outcome.status == "done"
+    assert Image.open(tmp_path / "x.png").format == "PNG"
+    assert not (tmp_path / "manifest.jsonl").exists()
+    [outcome] = clean(photos / "a.png", out=tmp_path / "x.png").values()
+    assert outcome.status == "skipped"
+
+
+def test_bytes_are_cleaned_without_a_name(photos: Path, tmp_path: Path) -> None:
+    content = (photos / "a.png").read_bytes()
+    options: dict[str, Any] = {"overwrite": False, "strip_metadata": False}
+    mask_out = tmp_path / "mask.png"
+    cleaned = clean_one(content, lambda _: Blot(), out=None, mask_out=mask_out, **options)
+    assert cleaned.startswith(b"\x89PNG")
+    assert cleaned != content
+    assert np.count_nonzero(np.asarray(Image.open(mask_out))) == 256
+    with pytest.raises(CleanplateError, match="--overwrite"):
+        clean_one(content, lambda _: Blot(), out=None, mask_out=mask_out, **options)
+    with pytest.raises(UsageError, match=r"\.png file"):
+        clean_one(content, lambda _: Blot(), out=None, mask_out=tmp_path, **options)
+    with pytest.raises(PictureError, match="standard input"):
+        clean_one(b"no picture", lambda _: Blot(), out=None, mask_out=None, **options)

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from fakes import draw
+
+from cleanplate.batch import Plan, format_of, plan
+from cleanplate.errors import UsageError
+
+
+def results(planned: Plan, out: Path) -> list[str]:
+    return [job.result.relative_to(out).as_posix() for job in planned.jobs]
+
+
+def test_a_folder_is_mirrored_in_order(photos: Path, tmp_path: Path) -> None:
+    (photos / "notes.txt").write_text("not a picture")
+    draw(photos / ".hidden.png")
+    draw(photos / ".thumbnails" / "a.png")
+    out = tmp_path / "out"
+    planned = plan([photos], out, tmp_path / "masks")
+    assert results(planned, out) == ["a.png", "b.jpg", "sub/c.png"]
+    assert [job.source for job in planned.jobs] == [
+        photos / "a.png",
+        photos / "b.jpg",
+        photos / "sub/c.png",
+    ]
+    masks = [job.mask for job in planned.jobs]
+    assert masks == [tmp_path / "masks" / name for name in ("a.png", "b.png", "sub/c.png")]
+    assert (planned.folder, len(planned), planned.troubles) == (out, 3, [])
+
+
+def test_suffixes_in_capitals_count(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.PNG")
+    assert results(plan([tmp_path / "photos"], tmp_path / "out"), tmp_path / "out") == ["a.PNG"]
+
+
+def test_results_inside_the_folder_are_no_sources(photos: Path) -> None:
+    out, masks = photos / "clean", photos / "masks"
+    draw(out / "a.png")
+    draw(masks / "a.png")
+    assert results(plan([photos], out, masks), out) == ["a.png", "b.jpg", "sub/c.png"]
+
+
+def test_in_place_every_result_is_its_own_source(photos: Path) -> None:
+    planned = plan([photos], photos)
+    assert [job.result for job in planned.jobs] == [job.source for job in planned.jobs]
+    assert len(planned.jobs) == 3
+
+
+def test_a_pattern_is_mirrored_below_its_fixed_part(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert results(plan([photos / "**" / "*.png"], out), out) == ["a.png", "sub/c.png"]
+    assert results(plan([photos / "*"], out), out) == ["a.png", "b.jpg", "sub/c.png"]
+
+
+def test_a_name_with_brackets_is_a_name_first(tmp_path: Path) -> None:
+    path = draw(tmp_path / "a[1].png")
+    assert [job.source for job in plan([path], tmp_path / "out").jobs] == [path]
+
+
+def test_links_in_a_circle_end(photos: Path, tmp_path: Path) -> None:
+    (photos / "sub" / "up").symlink_to(photos, target_is_directory=True)
+    out = tmp_path / "out"
+    assert results(plan([photos], out), out) == ["a.png", "b.jpg", "sub/c.png"]
+    assert results(plan([photos / "**" / "*.png"], out), out) == ["a.png", "sub/c.png"]
+
+
+def test_a_linked_folder_is_walked(photos: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "elsewhere" / "d.png")
+    (photos / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    out = tmp_path / "out"
+    assert "link/d.png" in results(plan([photos], out), out)
+
+
+def test_a_file_named_twice_is_cleaned_once(photos: Path, tmp_path: Path) -> None:
+    same = Path(os.path.relpath(photos / "a.png"))
+    planned = plan([photos / "a.png", same, photos], tmp_path / "out")
+    assert len(planned.jobs) == len(planned) == 3
+
+
+def test_of_two_sources_of_one_result_the_second_is_refused(photos: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "others" / "a.png")
+    planned = plan([photos, tmp_path / "others"], tmp_path / "out")
+    assert len(planned.jobs) == 3
+    [trouble] = planned.troubles
+    assert (trouble.source, trouble.status) == (tmp_path / "others" / "a.png", "skipped")
+    assert str(photos / "a.png") in trouble.reason
+
+
+def test_of_two_sources_of_one_mask_the_second_is_refused(photos: Path, tmp_path: Path) -> None:
+    draw(photos / "b.png")
+    planned = plan([photos], tmp_path / "out", tmp_path / "masks")
+    assert [trouble.source for trouble in planned.troubles] == [photos / "b.png"]
+    assert len(plan([photos], tmp_path / "out").troubles) == 0
+
+
+def test_a_mask_never_lies_on_a_result_or_a_source(photos: Path, tmp_path: Path) -> None:
+    sources = [photos / "a.png", photos / "b.jpg"]
+    for out, masks in ((tmp_path / "out", tmp_path / "out"), (tmp_path / "out", photos)):
+        planned = plan(sources, out, masks)
+        assert [trouble.source for trouble in planned.troubles] == [photos / "a.png"]
+        assert [job.source for job in planned.jobs] == [photos / "b.jpg"]
+
+
+def test_a_result_never_lies_on_another_source(photos: Path) -> None:
+    draw(photos / "sub" / "a.png")
+    planned = plan([photos / "a.png", photos / "sub" / "a.png"], photos / "sub")
+    assert [job.source for job in planned.jobs] == [photos / "sub" / "a.png"]
+    assert [trouble.source for trouble in planned.troubles] == [photos / "a.png"]
+
+
+def test_one_file_may_go_to_a_file(photos: Path, tmp_path: Path) -> None:
+    planned = plan([photos / "a.png"], tmp_path / "x.jpg", tmp_path / "m.png")
+    [job] = planned.jobs
+    assert (job.result, job.mask) == (tmp_path / "x.jpg", tmp_path / "m.png")
+    assert planned.folder is None
+    [job] = plan([photos / "a.png"], tmp_path / "x.jpg", tmp_path / "masks").jobs
+    assert job.mask == tmp_path / "masks" / "a.png"
+
+
+def test_a_folder_may_be_called_like_a_picture(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.png").mkdir()
+    [job] = plan([photos / "a.png"], tmp_path / "x.png").jobs
+    assert job.result == tmp_path / "x.png" / "a.png"
+
+
+def test_many_never_go_to_one_file(photos: Path, tmp_path: Path) -> None:
+    for arguments in ([photos], [photos / "a.png", photos / "b.jpg"], [photos / "*.*"]):
+        with pytest.raises(UsageError, match=r"x\.png"):
+            plan(arguments, tmp_path / "x.png")
+
+
+def test_nothing_to_do_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for argument in (tmp_path / "empty", tmp_path / "empty" / "*.png"):
+        with pytest.raises(UsageError, match="empty"):
+            plan([argument], tmp_path / "out")
+
+
+def test_a_missing_file_does_not_hinder_the_rest(photos: Path, tmp_path: Path) -> None:
+    planned = plan([tmp_path / "no.png", photos], tmp_path / "out")
+    assert len(planned.jobs) == 3
+    [trouble] = planned.troubles
+    assert (trouble.source, trouble.status) == (tmp_path / "no.png", "failed")
+
+
+def test_an_unreadable_folder_does_not_hinder_the_rest(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == photos / "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    planned = plan([photos], tmp_path / "out")
+    assert [job.source.name for job in planned.jobs] == ["a.png", "b.jpg"]
+    [trouble] = planned.troubles
+    assert (trouble.source, trouble.status) == (photos / "sub", "failed")
+    assert "Permission denied" in trouble.reason
+
+
+def test_a_format_is_known_by_its_suffix() -> None:
+    with pytest.raises(UsageError, match=r"\.txt"):
+        format_of(Path("a.txt"))

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import Blot, draw
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cleanplate.cli import app
+
+pytestmark = pytest.mark.usefixtures("blot")
+
+
+def run(*arguments: str | Path, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def test_a_folder_is_cleaned(photos: Path, tmp_path: Path) -> None:
+    result = run("watermark", photos, "-o", tmp_path / "out", "--mask-out", tmp_path / "masks")
+    assert (result.exit_code, result.stderr) == (0, "3 cleaned.\n")
+    assert len(result.stdout.splitlines()) == 3
+    assert f"{photos / 'a.png'} -> {tmp_path / 'out' / 'a.png'} (8.33% filled" in result.stdout
+    assert (tmp_path / "masks" / "sub" / "c.png").exists()
+
+
+def test_one_bad_picture_makes_the_status_1(photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    result = run("watermark", photos, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "3 cleaned, 1 failed."
+    assert result.stderr.count(str(photos / "bad.png")) == 1
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in run("watermark", photos, "-o", tmp_path / "x", "--debug").stderr
+
+
+def test_a_refusal_names_the_way_out(photos: Path, tmp_path: Path) -> None:
+    run("watermark", photos, "-o", tmp_path / "out")
+    result = run("watermark", photos, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.count("skipped: ") == result.stderr.count("--overwrite") == 3
+    result = run("watermark", photos, "-o", tmp_path / "out", "--resume")
+    assert (result.exit_code, result.stderr) == (0, "3 cleaned before.\n")
+    assert run("watermark", photos, "-o", tmp_path / "out", "--overwrite").exit_code == 0
+
+
+def test_json_lines_are_those_of_the_manifest(photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    result = run("watermark", photos, "-o", tmp_path / "out", "--json", "--workers", "1")
+    manifest = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == len(manifest) == 4
+    for line, kept in zip(lines, map(json.loads, manifest), strict=True):
+        assert line.items() <= kept.items()
+    assert {line["status"] for line in lines} == {"done", "failed"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["PHOTOS"], "-o FOLDER"),
+        (["PHOTOS/*.gif", "-o", "OUT"], "Nothing to do"),
+        (["PHOTOS", "-o", "OUT.png"], "OUT.png"),
+        (["PHOTOS", "-", "-o", "OUT"], "standard input"),
+        (["-", "--json"], "standard input"),
+        (["PHOTOS", "-o", "OUT", "--model", "mine.onnx"], "ROLE=MODEL"),
+        (["PHOTOS", "-o", "OUT", "--model", "cook=mine.onnx"], "cook"),
+        (["PHOTOS/a.png", "-o", "OUT.png", "--resume"], "--resume"),
+        (["PHOTOS", "-o", "OUT", "--threshold", "2"], "threshold"),
+        (["PHOTOS", "-o", "OUT", "--workers", "-1"], "workers"),
+        ([], "PATH"),
+    ],
+)
+def test_wrong_usage_has_status_2_and_a_reason(
+    photos: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "OUT")}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    result = run("watermark", *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_options_reach_the_task(photos: Path, tmp_path: Path) -> None:
+    options = ["--model", "locator=mine.onnx", "--threshold", "0.25", "--device", "cpu"]
+    run("watermark", photos, "-o", tmp_path / "out", *options, "--threads", "3")
+    assert Blot.made == [
+        {"device": "cpu", "threads": 3, "threshold": 0.25, "locator": "mine.onnx"},
+    ]
+
+
+def test_metadata_is_kept_or_stripped(tmp_path: Path) -> None:
+    source = draw(tmp_path / "a.jpg")
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    Image.open(source).save(source, exif=exif)
+    assert run("watermark", source, "-o", tmp_path / "kept").exit_code == 0
+    assert run("watermark", source, "-o", tmp_path / "bare", "--strip-metadata").exit_code == 0
+    assert Image.open(tmp_path / "kept" / "a.jpg").getexif()[0x010E] == "a description"
+    assert 0x010E not in Image.open(tmp_path / "bare" / "a.jpg").getexif()
+
+
+def test_standard_input_goes_to_standard_output(photos: Path) -> None:
+    result = run("watermark", "-", stdin=(photos / "a.png").read_bytes())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout_bytes.startswith(b"\x89PNG")
+
+
+def test_standard_input_goes_to_a_file(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "x.png"
+    arguments = ["watermark", "-", "-o", out, "--mask-out", tmp_path / "m.png"]
+    result = run(*arguments, stdin=(photos / "b.jpg").read_bytes())
+    assert (result.exit_code, result.stdout_bytes) == (0, b"")
+    assert Image.open(out).format == "PNG"
+    assert np.asarray(Image.open(tmp_path / "m.png")).any()
+    result = run(*arguments, stdin=(photos / "b.jpg").read_bytes())
+    assert result.exit_code == 1
+    assert "--overwrite" in result.stderr
+
+
+def test_standard_input_without_a_picture_is_explained() -> None:
+    result = run("watermark", "-", stdin=b"")
+    assert result.exit_code == 1
+    assert "standard input" in result.stderr
+
+
+def test_names_that_are_no_unicode_are_no_trouble(tmp_path: Path) -> None:
+    path = tmp_path / "photos" / b"a\xff.png".decode("utf-8", "surrogateescape")
+    try:
+        draw(tmp_path / "x.png").rename(path.parent.mkdir() or path)
+    except OSError:
+        pytest.skip("this file system takes valid Unicode only")
+    result = run("watermark", path.parent, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert (tmp_path / "out" / path.name).exists()
+    assert run("watermark", path.parent, "-o", tmp_path / "out", "--resume").exit_code == 0
+
+
+def test_models_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from cleanplate.models import Card, catalogue
+
+    card = Card(
+        name="finder",
+        task="watermark",
+        role="locator",
+        file="finder.onnx",
+        sha256="0" * 64,
+        inputs=("red", "green", "blue"),
+        outputs=("mask",),
+        tile=512,
+        multiple=32,
+        figures={"IoU": 0.9},
+        recipe="finder",
+        data=(),
+        licence="Apache-2.0",
+        parameters={},
+    )
+    (tmp_path / "finder.json").write_text(card.to_json())
+    (tmp_path / "finder.onnx").write_bytes(b"x" * 1_500_000)
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
+    table = run("models").stdout
+    for words in ("watermark", "locator", "finder", "1.5 MB", "IoU 0.9"):
+        assert words in table
+    [line] = run("models", "--json").stdout.splitlines()
+    listed: dict[str, Any] = json.loads(line)
+    assert listed["size"] == 1_500_000
+    assert listed["figures"] == {"IoU": 0.9}
+
+
+def test_training_verbs_pass_their_arguments_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def main(verb: str, arguments: list[str]) -> int:
+        told.append((verb, arguments))
+        return 3
+
+    monkeypatch.setitem(
+        sys.modules,
+        "cleanplate.training.cli",
+        types.SimpleNamespace(main=main),  # type: ignore[arg-type]
+    )
+    for verb in ("train", "evaluate", "export", "prepare"):
+        result = run(verb, "watermark", "--help", "--trainer.max_epochs=1", "-x")
+        assert result.exit_code == 3
+    arguments = ["watermark", "--help", "--trainer.max_epochs=1", "-x"]
+    assert told == [(verb, arguments) for verb in ("train", "evaluate", "export", "prepare")]
+
+
+def test_training_without_its_packages_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def main(verb: str, arguments: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    module = types.SimpleNamespace(main=main)
+    monkeypatch.setitem(sys.modules, "cleanplate.training.cli", module)  # type: ignore[arg-type]
+    result = run("train", "watermark")
+    assert result.exit_code == 1
+    assert "(torch): pip install 'cleanplate[train]'" in result.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    from importlib.metadata import version
+
+    assert run("--version").stdout == f"cleanplate {version('cleanplate')}\n"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from cleanplate.cli import app; app(['--help'], standalone_mode=False); "
+        "print(sorted({'numpy', 'cv2', 'PIL', 'onnxruntime', 'rich', 'torch'} & set(sys.modules)))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.splitlines()[-1] == "[]"

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from fakes import Blot
+
+# Machines differ in speed; a deadline would make their tests differ too.
+settings.register_profile("cleanplate", deadline=None)
+settings.load_profile("cleanplate")
+
+
+@pytest.fixture
+def blot() -> Iterator[type[Blot]]:
+    """The fake task, in the place of the watermark task."""
+    from fakes import Blot
+
+    from cleanplate import tasks
+
+    known = dict(tasks._TASKS)
+    tasks.register("watermark", Blot)
+    Blot.made.clear()
+    yield Blot
+    tasks._TASKS.clear()
+    tasks._TASKS.update(known)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three pictures, one of them in a folder below."""
+    from fakes import draw
+
+    folder = tmp_path / "photos"
+    for name in ("a.png", "b.jpg", "sub/c.png"):
+        draw(folder / name)
+    return folder
