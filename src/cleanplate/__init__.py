@@ -1,0 +1,45 @@
+"""Cleanplate takes off a picture what does not belong on it, and touches nothing else.
+
+>>> import cleanplate
+>>> cleanplate.clean("photo.jpg").save("clean.jpg")
+>>> cleaner = cleanplate.Cleaner("watermark")  # keeps its models for many pictures
+>>> result = cleaner(array)
+>>> result.picture, result.mask, result.report
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from cleanplate.errors import CleanplateError
+
+if TYPE_CHECKING:
+    from cleanplate.library import Cleaner, Result, clean
+    from cleanplate.picture import Picture
+
+    __version__: str
+
+__all__ = ["Cleaner", "CleanplateError", "Picture", "Result", "__version__", "clean"]
+
+_MODULES = {
+    "Cleaner": "cleanplate.library",
+    "Picture": "cleanplate.picture",
+    "Result": "cleanplate.library",
+    "clean": "cleanplate.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # At first use (PEP 562): these bring OpenCV and Pillow, and the command line starts without.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cleanplate")
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

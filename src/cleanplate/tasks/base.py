@@ -1,0 +1,48 @@
+"""What every task takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.picture import Picture
+
+Report = dict[str, float | int | str]
+
+
+@dataclass
+class Cleaned:
+    """A picture after a task, and what the task did to it.
+
+    Attributes:
+        picture: the picture that the task was given, changed in place.
+        mask: (H, W) uint8, how sure the task is of each pixel: above 127 is found, and exactly 0
+            where the picture was left untouched.
+        report: what there is to tell, such as the share of the picture that was filled in.
+    """
+
+    picture: Picture
+    mask: NDArray[np.uint8]
+    report: Report
+
+    @property
+    def edited(self) -> NDArray[np.bool_]:
+        """Where the picture may have changed, (H, W) bool: what `Picture.encode` wants to know."""
+        return self.mask > 0
+
+
+class Task(Protocol):
+    """A kind of cleaning. It keeps its models from one picture to the next.
+
+    Tasks are constructed with keyword options: `device` and `threads`, as in `models.load`, and
+    those of their own.
+    """
+
+    name: ClassVar[str]
+
+    def clean(self, picture: Picture) -> Cleaned:
+        """Clean a picture in place, through `restoring.composite` alone; CleanplateError if not."""
+        ...

@@ -1,0 +1,115 @@
+"""The watermark task with tiny models in the place of those that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx_models
+import pytest
+from onnx import helper
+
+from cleanplate.picture import Picture
+from cleanplate.tasks.watermark import Watermark
+
+OPACITY = 0.5
+
+
+def see_through() -> dict[str, object]:
+    """A filler: `fill` is the guess it is given, `mask` the rough mask."""
+    nodes = [
+        helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["fill"]),
+        helper.make_node("Slice", ["planes", "six", "seven", "axis"], ["mask"]),
+    ]
+    numbers = {"zero": 0, "three": 3, "six": 6, "seven": 7, "axis": 1}
+    weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
+    return {"nodes": nodes, "weights": weights, "planes": 8, "outputs": {"fill": 3, "mask": 1}}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> dict[str, Path]:
+    """A locator that takes all that is bright for a mark, and a filler that changes nothing."""
+    parameters = {"threshold": 0.5, "side": 256, "least": 0.001}
+    locator = onnx_models.write(
+        tmp_path, "bright", onnx_models.threshold(0.42), parameters=parameters, tile=128
+    )
+    filler = onnx_models.write(tmp_path, "through", see_through(), tile=128)
+    return {"locator": locator, "filler": filler}
+
+
+def marked(scale: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A dark picture, the same under white letters of half opacity, and where these are."""
+    rng = np.random.default_rng(5)
+    coarse = rng.uniform(0, 90, (20, 24, 3)).astype(np.float32)
+    size = (240 * scale, 200 * scale)
+    clean = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC).clip(0, 90)
+    letters = np.zeros(size[::-1], np.uint8)
+    at, thick = (20 * scale, 120 * scale), 12 * scale
+    cv2.putText(letters, "MARK", at, cv2.FONT_HERSHEY_SIMPLEX, 2.4 * scale, 255, thick)
+    alpha = (letters[..., None] / 255) * OPACITY
+    picture = clean * (1 - alpha) + 255 * alpha
+    return np.rint(clean).astype(np.uint8), np.rint(picture).astype(np.uint8), letters > 0
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_a_mark_is_seen_through_and_the_rest_is_untouched(
+    models: dict[str, Path], scale: int
+) -> None:
+    clean, picture, letters = marked(scale)
+    cleaned = Watermark(**models).clean(Picture.from_array(picture.copy()))
+    result = cleaned.picture.to_array()
+
+    inside = cv2.erode(letters.astype(np.uint8), np.ones((5, 5)), iterations=scale) > 0
+    before, after = (np.abs(x.astype(float) - clean)[inside].mean() for x in (picture, result))
+    assert before > 80
+    assert after < 0.25 * before
+    assert (result[~cleaned.edited] == picture[~cleaned.edited]).all()
+    reach = cv2.dilate(letters.astype(np.uint8), np.ones((9, 9)), iterations=scale) > 0
+    assert not cleaned.edited[~reach].any()
+    assert cleaned.report["filled"] == pytest.approx(np.mean(cleaned.mask > 127), abs=1e-6)
+    assert cleaned.report["opacity"] == pytest.approx(OPACITY, abs=0.1)
+
+
+def test_a_clean_picture_comes_back_as_it_was(models: dict[str, Path]) -> None:
+    clean, _, _ = marked()
+    cleaned = Watermark(**models).clean(Picture.from_array(clean.copy()))
+    assert (cleaned.picture.to_array() == clean).all()
+    assert not cleaned.edited.any()
+    assert cleaned.report["filled"] == 0
+
+
+def test_specks_below_the_least_are_left_alone(models: dict[str, Path]) -> None:
+    clean, _, _ = marked()
+    clean[10:12, 10:12] = 255
+    cleaned = Watermark(**models).clean(Picture.from_array(clean.copy()))
+    assert not cleaned.edited.any()
+
+
+def test_the_threshold_of_the_user_wins(models: dict[str, Path]) -> None:
+    _, picture, _ = marked()
+    cleaned = Watermark(**models, threshold=1.0).clean(Picture.from_array(picture.copy()))
+    assert not cleaned.edited.any()
+
+
+def test_an_eraser_takes_the_place_of_both(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["planes"], ["mask"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["planes", "planes"], ["picture"]),
+    ]
+    graph = {"nodes": nodes, "weights": {}, "planes": 3, "outputs": {"mask": 1, "picture": 3}}
+    eraser = onnx_models.write(tmp_path, "black", graph)
+    picture = np.full((90, 70, 3), 40, np.uint8)
+    picture[20:40, 20:40] = 250
+    result = Watermark(eraser=eraser).clean(Picture.from_array(picture)).picture.to_array()
+    assert (result[20:40, 20:40] == 0).all()
+    assert (result[60:, 60:] == 40).all()
+
+
+def test_grey_sixteen_bit_pictures_keep_their_kind(models: dict[str, Path]) -> None:
+    _, picture, letters = marked()
+    grey = picture.mean(-1).astype(np.uint16) * 257
+    result = Watermark(**models).clean(Picture.from_array(grey.copy())).picture.to_array()
+    assert result.dtype == np.uint16
+    assert result.shape == grey.shape
+    assert (result != grey)[letters].mean() > 0.5
