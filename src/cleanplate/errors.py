@@ -1,4 +1,4 @@
-"""What Cleanplate says when it cannot do a thing: one sentence that names the file and the remedy."""
+"""What is said when a thing cannot be done: one sentence that names the file and the remedy."""
 
 from __future__ import annotations
 

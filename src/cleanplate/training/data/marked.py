@@ -1,0 +1,254 @@
+"""Marked pictures made on the fly from clean ones: the training data of the watermark models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from cleanplate.errors import UsageError
+from cleanplate.training.data.loading import Key, ResumableLoader, generator
+from cleanplate.training.data.synthesis.pages import Pages
+from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
+
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
+Sample = dict[str, torch.Tensor]
+
+
+def load_clean(folders: Sequence[str | Path], side: int) -> list[NDArray[np.uint8]]:
+    """Decode every picture under `folders`, shrunk so that its longer side is at most `side`.
+
+    Returns:
+        RGB arrays (H, W, 3).
+
+    Raises:
+        UsageError: there is none.
+    """
+    pictures = []
+    for path in sorted(p for folder in folders for p in Path(folder).rglob("*")):
+        picture = cv2.imread(str(path)) if path.suffix.lower() in PHOTO_SUFFIXES else None
+        if picture is not None and min(picture.shape[:2]) >= 64:
+            scale = min(1.0, side / max(picture.shape[:2]))
+            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    if not pictures:
+        raise UsageError(f"no pictures under {', '.join(map(str, folders))}")
+    return pictures
+
+
+class MarkedPictures(Dataset[Sample]):
+    """Crops of clean pictures with marks on them; an item is the same whenever it is asked for.
+
+    Each item holds `picture` and `clean` (3, S, S) in [0, 1], `alpha` (1, S, S), a `rough` mask
+    (1, S, S) as a locator might give it, the mark's `colour` (3,) and `opacity` (1,); all float32.
+    `clean_share` of the items bear no mark.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        weights: Sequence[float],
+        marks: Watermarks,
+        *,
+        crop: int,
+        sides: tuple[int, int],
+        clean_share: float,
+        jpeg_share: float,
+        seed: int,
+        size: int,
+    ) -> None:
+        """Draw `size` items a round from `pictures` by `weights`; shorter sides are in `sides`."""
+        self.pictures, self.marks = pictures, marks
+        self.chances = np.asarray(weights, np.float64) / np.sum(weights)
+        self.crop, self.sides, self.seed = crop, sides, seed
+        self.clean_share, self.jpeg_share = clean_share, jpeg_share
+        self.size = size
+
+    def __len__(self) -> int:
+        """Return the number of items a round."""
+        return self.size
+
+    def __getitem__(self, key: Key) -> Sample:
+        """Return the item of a round and an index."""
+        rng = generator(self.seed, key)
+        clean = self._view(rng)
+        height, width = clean.shape[:2]
+        if rng.random() < self.clean_share:
+            top, left = (int(rng.integers(size - self.crop + 1)) for size in (height, width))
+            nothing = np.zeros((self.crop, self.crop), np.float32)
+            mark = Mark(nothing, np.zeros((1, 1, 3), np.float32), np.zeros(3, np.float32), 0.0)
+        else:
+            whole = self.marks.draw(rng, height, width)
+            top, left = window(rng, whole.alpha, self.crop)
+            mark = whole.cropped(top, left, self.crop, self.crop)
+        clean = clean[top : top + self.crop, left : left + self.crop].astype(np.float32) / 255
+        picture = np.rint(mark.over(clean) * 255).clip(0, 255).astype(np.uint8)
+        if rng.random() < self.jpeg_share:
+            picture = recompressed(picture, int(rng.integers(50, 98)))
+        return {
+            "picture": planes(picture.astype(np.float32) / 255),
+            "clean": planes(clean),
+            "alpha": torch.from_numpy(np.ascontiguousarray(mark.alpha))[None],
+            "rough": torch.from_numpy(rough_mask(rng, mark.alpha))[None],
+            "colour": torch.from_numpy(mark.colour),
+            "opacity": torch.tensor([mark.opacity], dtype=torch.float32),
+        }
+
+    def _view(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Return a whole picture or a part of one at a random scale, turned and mirrored."""
+        picture = self.pictures[rng.choice(len(self.pictures), p=self.chances)]
+        if rng.random() < 0.5:
+            size = [int(s * rng.uniform(0.35, 1.0)) for s in picture.shape[:2]]
+            size = [
+                max(s, min(self.crop, whole)) for s, whole in zip(size, picture.shape, strict=False)
+            ]
+            y, x = (int(rng.integers(w - s + 1)) for s, w in zip(size, picture.shape, strict=False))
+            picture = picture[y : y + size[0], x : x + size[1]]
+        shorter = min(picture.shape[:2])
+        low, high = max(self.sides[0], self.crop), max(self.sides[1], self.crop)
+        side = np.exp(rng.uniform(np.log(low), np.log(high)))
+        side = max(min(side, shorter * 1.25), self.crop)
+        size = [max(self.crop, round(s * side / shorter)) for s in picture.shape[1::-1]]
+        size = [min(s, 3 * int(side)) for s in size]
+        how = cv2.INTER_AREA if side < shorter else cv2.INTER_CUBIC
+        picture = cv2.resize(picture, size, interpolation=how)
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        if rng.random() < 0.15:
+            picture = np.rot90(picture, int(rng.integers(1, 4)))
+        if rng.random() < 0.06:
+            picture = np.repeat(picture.mean(-1, keepdims=True).astype(np.uint8), 3, -1)
+        return np.ascontiguousarray(picture)
+
+
+def window(rng: np.random.Generator, alpha: NDArray[np.float32], crop: int) -> tuple[int, int]:
+    """Choose a crop's corner: mostly about a pixel of the mark, else anywhere."""
+    height, width = alpha.shape
+    if rng.random() < 0.85:
+        ys, xs = np.nonzero(alpha[::4, ::4] > 0.02)
+        if ys.size:
+            pick = rng.integers(ys.size)
+            y, x = (int(4 * v[pick] - rng.integers(crop)) for v in (ys, xs))
+            return min(max(y, 0), height - crop), min(max(x, 0), width - crop)
+    return int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
+
+
+def rough_mask(rng: np.random.Generator, alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spoil a true mask as a locator would: too fat or thin, parts missed, false alarms, soft."""
+    size = alpha.shape[0]
+    mask = (alpha > 0.02).astype(np.float32)
+    reach = 2 * int(rng.integers(0, 5)) + 1
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    mask = cv2.dilate(mask, brush) if rng.random() < 0.8 else cv2.erode(mask, brush[:3, :3])
+    cells = int(rng.integers(2, 9))
+    field = cv2.resize(rng.random((cells, cells)), (size, size), interpolation=cv2.INTER_CUBIC)
+    if rng.random() < 0.4:
+        mask *= field > rng.uniform(0.1, 0.5)
+    if rng.random() < 0.3:
+        mask = np.maximum(mask, field > rng.uniform(0.8, 0.95))
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), rng.uniform(0.5, 3))
+    return (soft * rng.uniform(0.6, 1.0)).astype(np.float32)
+
+
+def recompressed(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Return an RGB picture after a trip through JPEG."""
+    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def planes(picture: NDArray[np.float32]) -> torch.Tensor:
+    """Turn (H, W, 3) into a tensor (3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+
+
+class MarkedData(LightningDataModule):
+    """Photographs and rendered pages under synthetic watermarks, for training and validation."""
+
+    def __init__(
+        self,
+        photos: list[str],
+        fonts: list[str],
+        logos: list[str],
+        validation: list[str],
+        documents: list[str] | None = None,
+        folder: str = ".",
+        crop: int = 256,
+        sides: tuple[int, int] = (256, 720),
+        batch: int = 8,
+        steps: int = 500,
+        validation_items: int = 96,
+        rendered: int = 60,
+        document_share: float = 0.25,
+        clean_share: float = 0.15,
+        jpeg_share: float = 0.35,
+        seed: int = 1,
+        workers: int = 1,
+    ) -> None:
+        """Take clean pictures from `photos` and `documents`, validate on those of `validation`.
+
+        Folders are relative to `folder`; an epoch has `steps` batches of `batch` crops.
+        """
+        super().__init__()
+        self.save_hyperparameters()
+
+    def _paths(self, names: Sequence[str] | None) -> list[Path]:
+        return [Path(self.hparams["folder"]) / name for name in names or ()]
+
+    def setup(self, stage: str) -> None:
+        """Decode the pictures, once, into memory."""
+        own = self.hparams
+        marks = Watermarks(self._paths(own["fonts"]), self._paths(own["logos"]))
+        rng = np.random.default_rng(own["seed"])
+        setting = Pages(marks.lettering)
+        rendered = [
+            setting.draw(rng, int(rng.integers(1000, 1800))) for _ in range(own["rendered"])
+        ]
+        held_out = rendered[: len(rendered) // 6]
+        documents = rendered[len(held_out) :]
+        if own["documents"]:
+            documents += load_clean(self._paths(own["documents"]), 1200)
+        photos = load_clean(self._paths(own["photos"]), 1600)
+        share = own["document_share"]
+        weights = photo_weights(photos, 1 - share) + [share / len(documents)] * len(documents)
+        common = {name: own[name] for name in ("crop", "sides", "clean_share", "jpeg_share")}
+        self.training = MarkedPictures(
+            photos + documents,
+            weights,
+            marks,
+            seed=own["seed"],
+            size=own["steps"] * own["batch"],
+            **common,
+        )
+        unseen = load_clean(self._paths(own["validation"]), 1600) + held_out
+        self.validation = MarkedPictures(
+            unseen,
+            [1.0] * len(unseen),
+            marks,
+            seed=own["seed"] + 1,
+            size=own["validation_items"],
+            **common,
+        )
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Return crops without end, `steps` batches an epoch."""
+        own = self.hparams
+        return ResumableLoader(
+            self.training, batch_size=own["batch"], seed=own["seed"], workers=own["workers"]
+        )
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return the same crops each time."""
+        keys = [(0, index) for index in range(len(self.validation))]
+        return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
+
+
+def photo_weights(photos: Sequence[NDArray[np.uint8]], total: float) -> list[float]:
+    """Weigh pictures by the cube root of their area: a large one holds many views."""
+    areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos]) ** (1 / 3)
+    return list(total * areas / areas.sum())
