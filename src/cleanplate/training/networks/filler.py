@@ -1,0 +1,105 @@
+"""The filler: what a picture shows where something was taken off it.
+
+A residual U-Net (Ronneberger et al., MICCAI 2015; He et al., CVPR 2016; without normalisation, as
+in EDSR, Lim et al., CVPRW 2017) behind a pixel-unshuffle (Shi et al., CVPR 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cleanplate.training.networks.layers import crop_like, pad_to_multiple, scaled
+from cleanplate.training.networks.registry import NetworkCard, register
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Keep the shape."""
+        return maps + self.second(F.relu(self.first(F.relu(maps))))
+
+
+@register(
+    NetworkCard(
+        name="filler",
+        planes=4,
+        multiple=32,
+        outputs=("fill", "mask"),
+        parameters=2.663e6,
+        source="Ronneberger et al. 2015 behind Shi et al. 2016",
+        logits=("mask",),
+        role="filler",
+    )
+)
+class Filler(nn.Module):
+    """A first guess corrected, and whatever maps its task asks for besides.
+
+    The first three input planes are the guess that `fill` corrects (mostly the picture itself); the
+    others tell what is known: the rough mask and, for some tasks, more.
+
+    Args:
+        width: scales all channels.
+        planes: input planes.
+        heads: further outputs and their channels, raw (no activation).
+        widths: channels at each level, the first behind the pixel-unshuffle.
+        blocks: residual blocks a level, each way.
+        factor: of the pixel-unshuffle.
+    """
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        planes: int = 4,
+        heads: Mapping[str, int] | None = None,
+        widths: Sequence[int] = (24, 48, 96, 160, 160),
+        blocks: int = 1,
+        factor: int = 2,
+    ) -> None:
+        super().__init__()
+        self.heads = {"fill": 3, **({"mask": 1} if heads is None else heads)}
+        self.factor = factor
+        self.multiple = factor * 2 ** (len(widths) - 1)
+        sizes = [scaled(channels, width, 4) for channels in widths]
+        self.stem = nn.Conv2d(planes * factor**2, sizes[0], 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        for inner, outer in pairwise(sizes):
+            self.down.append(level(inner, blocks))
+            self.shrink.append(nn.Conv2d(inner, outer, 2, stride=2))
+            self.grow.append(nn.Sequential(nn.Conv2d(outer, 4 * inner, 1), nn.PixelShuffle(2)))
+            self.up.append(level(inner, blocks))
+        self.bottom = level(sizes[-1], 2 * blocks)
+        self.head = nn.Conv2d(sizes[0], sum(self.heads.values()) * factor**2, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, planes: Tensor) -> dict[str, Tensor]:
+        """Map (N, planes, H, W) to `fill` (N, 3, H, W) and the other heads, all at that size."""
+        padded = pad_to_multiple(planes, self.multiple)
+        maps, skips = self.stem(F.pixel_unshuffle(padded, self.factor)), []
+        for stage, shrink in zip(self.down, self.shrink, strict=True):
+            skips.append(stage(maps))
+            maps = shrink(skips[-1])
+        maps = self.bottom(maps)
+        for grow, stage in zip(reversed(self.grow), reversed(self.up), strict=True):
+            maps = stage(grow(maps) + skips.pop())
+        found = F.pixel_shuffle(self.head(F.relu(maps)).float(), self.factor)
+        parts = torch.split(crop_like(found, planes), list(self.heads.values()), dim=1)
+        outputs = dict(zip(self.heads, parts, strict=True))
+        return outputs | {"fill": planes[:, :3] + outputs["fill"]}
+
+
+def level(channels: int, blocks: int) -> nn.Sequential:
+    """Return the residual blocks of one level."""
+    return nn.Sequential(*(Residual(channels) for _ in range(blocks)))

@@ -1,0 +1,73 @@
+"""What each network costs: the rows that `cleanplate networks` prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cleanplate.training.networks.deploy import Deployable
+from cleanplate.training.networks.registry import card, create, names
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network at full width."""
+
+    name: str
+    role: str
+    parameters: int
+    macs_per_pixel: float  # multiply-accumulates per position of the input
+    outputs: tuple[str, ...]
+    seconds_per_megapixel: float | None  # on this machine's CPU; None where not measured
+    source: str
+
+
+def rows(
+    chosen: Sequence[str] | None = None, side: int = 256, measure: bool = False
+) -> Iterator[Row]:
+    """A row for every chosen network (all by default), yielded as soon as it is known.
+
+    MACs are counted at `side` x `side` without running anything; with `measure` each network is
+    also built and timed there, in the present number of threads.
+    """
+    for name in chosen if chosen is not None else names():
+        entry = card(name)
+        with torch.device("meta"):
+            network = create(name)
+            macs = count_macs(Deployable(network, entry.outputs), entry.planes, side)
+        yield Row(
+            name=name,
+            role=entry.role,
+            parameters=sum(p.numel() for p in network.parameters()),
+            macs_per_pixel=macs / side**2,
+            outputs=entry.outputs,
+            seconds_per_megapixel=time_megapixel(name, side) if measure else None,
+            source=entry.source,
+        )
+
+
+def count_macs(network: nn.Module, planes: int, side: int) -> int:
+    """Multiply-accumulates of convolutions and matrix products for one square input."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty(1, planes, side, side))
+    return counter.get_total_flops() // 2
+
+
+def time_megapixel(name: str, side: int, repeats: int = 3) -> float:
+    """Seconds per million input positions: the best of some runs after one to warm up."""
+    entry = card(name)
+    network = Deployable(create(name), entry.outputs)
+    x = torch.rand(1, entry.planes, side, side)
+    with torch.inference_mode():
+        network(x)
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            network(x)
+            times.append(time.perf_counter() - start)
+    return min(times) * 1e6 / side**2
