@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-REACH = 2.5  # standard deviation in pixels of the neighbourhoods that are compared
+REACH = 4.0  # standard deviation in pixels of the neighbourhoods that are compared
+LEAST_OUTLINE = 4.0  # sum of neighbourhood shares from which the two sides can be compared
 LEAST_SEEN = 0.08  # share of the clean picture that must show through to be solved for
 
 
@@ -27,13 +28,18 @@ class Overlay(NamedTuple):
     colour: Floats
 
 
+NOTHING = Overlay(0.0, np.zeros(3, np.float32))
+
+
 def estimate(picture: Floats, cover: Floats) -> Overlay:
     """Estimate an overlay from the two sides of its outline.
 
     Inside, means are `(1 - opacity) * outside + opacity * colour` and spreads `1 - opacity` times
     those outside. The ratio of spreads, unlike a regression, is not biased by how much the clean
     picture itself differs between the two sides (reduced major axis; Kermack and Haldane,
-    Biometrika 1950).
+    Biometrika 1950). Where the sides have little in common, or there is little outline, the ratio
+    is raised by its standard error: taking off too little harms less than taking off too much.
+    It is lowered where no colour could otherwise make the means meet.
 
     Args:
         picture: (H, W, 3) in [0, 1].
@@ -42,17 +48,27 @@ def estimate(picture: Floats, cover: Floats) -> Overlay:
     Returns:
         The overlay; one of opacity 0 where there is too little outline to tell.
     """
-    inside, within = _means(picture, cover > 0.9)
-    outside, without = _means(picture, cover < 0.03)
+    drawn = cover[cover > 0.3]
+    if not drawn.size:
+        return NOTHING
+    # thin strokes are nowhere covered wholly: take what is covered most
+    inside, within = _means(picture, cover > 0.9 * np.quantile(drawn, 0.9))
+    outside, without = _means(picture, cover < 0.1)
     both = (within > 0.1) & (without > 0.1)
     weight = np.minimum(within, without)[both][:, None]
-    if weight.sum() < 4:
-        return Overlay(0.0, np.zeros(3, np.float32))
-    weight = weight / weight.sum()
+    outline = weight.sum()
+    if outline < LEAST_OUTLINE:
+        return NOTHING
+    weight = weight / outline
     mean_in, mean_out = (weight * inside[both]).sum(0), (weight * outside[both]).sum(0)
-    spread_in = (weight * (inside[both] - mean_in) ** 2).sum()
-    spread_out = (weight * (outside[both] - mean_out) ** 2).sum()
-    clear = float(np.clip(np.sqrt(spread_in / (spread_out + 1e-8)), LEAST_SEEN, 0.97))
+    away_in, away_out = inside[both] - mean_in, outside[both] - mean_out
+    spread_in, spread_out = (weight * away_in**2).sum(), (weight * away_out**2).sum() + 1e-8
+    common = (weight * away_in * away_out).sum() ** 2 / (spread_in * spread_out + 1e-12)
+    places = max(outline / (2 * np.pi * REACH**2), 1)  # neighbourhoods that are independent
+    doubt = np.exp(np.sqrt(max(1 - common, 0) / places))
+    possible = np.minimum(mean_in / (mean_out + 1e-3), (1 - mean_in) / (1 - mean_out + 1e-3)).min()
+    clear = np.sqrt(spread_in / spread_out) * doubt
+    clear = float(np.clip(min(clear, possible), LEAST_SEEN, 0.97))
     colour = np.clip((mean_in - clear * mean_out) / (1 - clear), 0, 1)
     return Overlay(1 - clear, colour.astype(np.float32))
 

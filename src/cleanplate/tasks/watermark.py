@@ -82,7 +82,7 @@ class Watermark:
         small = picture.shrunk(int(self._finder.card.parameter("side")))
         found = run_tiled(self._finder, planes_of(small), small.shape[:2])["mask"][0]
         marked = found > self._threshold
-        if found[marked].sum() < self._finder.card.parameter("least") * found.size:
+        if found[marked].sum() <= self._finder.card.parameter("least") * found.size:
             return {}
         mark = self._understand(small, found, marked)
         for region in regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0):

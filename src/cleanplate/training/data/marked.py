@@ -17,6 +17,7 @@ from cleanplate.training.data.loading import Key, ResumableLoader, generator
 from cleanplate.training.data.synthesis.pages import Pages
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
 
+LONGEST = 1600  # longer side in pixels that pictures are kept at
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 Sample = dict[str, torch.Tensor]
 
@@ -172,11 +173,10 @@ class MarkedData(LightningDataModule):
 
     def __init__(
         self,
-        photos: list[str],
+        pictures: dict[str, float],
         fonts: list[str],
         logos: list[str],
         validation: list[str],
-        documents: list[str] | None = None,
         folder: str = ".",
         crop: int = 256,
         sides: tuple[int, int] = (256, 720),
@@ -184,21 +184,22 @@ class MarkedData(LightningDataModule):
         steps: int = 500,
         validation_items: int = 96,
         rendered: int = 60,
-        document_share: float = 0.25,
+        rendered_share: float = 0.15,
         clean_share: float = 0.15,
         jpeg_share: float = 0.35,
         seed: int = 1,
         workers: int = 1,
     ) -> None:
-        """Take clean pictures from `photos` and `documents`, validate on those of `validation`.
+        """Take clean pictures from folders, each with its share of the crops.
 
-        Folders are relative to `folder`; an epoch has `steps` batches of `batch` crops.
+        `rendered` pages are drawn besides. Folders are relative to `folder`; an epoch has `steps`
+        batches of `batch` crops.
         """
         super().__init__()
         self.save_hyperparameters()
 
-    def _paths(self, names: Sequence[str] | None) -> list[Path]:
-        return [Path(self.hparams["folder"]) / name for name in names or ()]
+    def _paths(self, names: Sequence[str]) -> list[Path]:
+        return [Path(self.hparams["folder"]) / name for name in names]
 
     def setup(self, stage: str) -> None:
         """Decode the pictures, once, into memory."""
@@ -210,22 +211,22 @@ class MarkedData(LightningDataModule):
             setting.draw(rng, int(rng.integers(1000, 1800))) for _ in range(own["rendered"])
         ]
         held_out = rendered[: len(rendered) // 6]
-        documents = rendered[len(held_out) :]
-        if own["documents"]:
-            documents += load_clean(self._paths(own["documents"]), 1200)
-        photos = load_clean(self._paths(own["photos"]), 1600)
-        share = own["document_share"]
-        weights = photo_weights(photos, 1 - share) + [share / len(documents)] * len(documents)
+        unseen = load_clean(self._paths(own["validation"]), LONGEST) + held_out
+        clean = rendered[len(held_out) :]
+        weights = by_area(clean, own["rendered_share"])
+        for name, share in own["pictures"].items():
+            found = load_clean(self._paths([name]), LONGEST)
+            clean += found
+            weights += by_area(found, share)
         common = {name: own[name] for name in ("crop", "sides", "clean_share", "jpeg_share")}
         self.training = MarkedPictures(
-            photos + documents,
+            clean,
             weights,
             marks,
             seed=own["seed"],
             size=own["steps"] * own["batch"],
             **common,
         )
-        unseen = load_clean(self._paths(own["validation"]), 1600) + held_out
         self.validation = MarkedPictures(
             unseen,
             [1.0] * len(unseen),
@@ -248,7 +249,7 @@ class MarkedData(LightningDataModule):
         return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
 
 
-def photo_weights(photos: Sequence[NDArray[np.uint8]], total: float) -> list[float]:
-    """Weigh pictures by the cube root of their area: a large one holds many views."""
-    areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos]) ** (1 / 3)
-    return list(total * areas / areas.sum())
+def by_area(pictures: Sequence[NDArray[np.uint8]], share: float) -> list[float]:
+    """Divide a share by the cube root of the area: a large picture holds many views."""
+    areas = np.array([picture.shape[0] * picture.shape[1] for picture in pictures]) ** (1 / 3)
+    return list(share * areas / areas.sum())

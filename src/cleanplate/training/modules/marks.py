@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate import models
 from cleanplate.tasks.overlay import estimate, seen_through
 from cleanplate.training import networks
 from cleanplate.training.losses import dice
@@ -142,14 +143,27 @@ class FillerModule(MarkModule):
         options: dict[str, Any] | None = None,
         rate: float = 5e-4,
         warm_up: int = 300,
+        locator: str | None = None,
     ) -> None:
-        """Train `network`, of LOOK_PLANES planes and outputs `fill` and `mask`, at `rate`."""
+        """Train `network`, of LOOK_PLANES planes and outputs `fill` and `mask`, at `rate`.
+
+        Every other rough mask is that of `locator`, an ONNX model, where one is given.
+        """
         super().__init__(network, {"planes": LOOK_PLANES} | (options or {}), rate, warm_up)
+        self.locator_name = locator
+
+    @cached_property
+    def locator(self) -> models.Model | None:
+        """The locator; loaded late, since the average of the weights is a copy of this module."""
+        return models.load(self.locator_name, threads=1) if self.locator_name else None
 
     def losses(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """Train the first look on even batches, the second on odd ones."""
         picture = channels_last(batch["picture"])
-        look = first_look(picture, batch["rough"])
+        rough = batch["rough"]
+        if self.locator is not None and index // 2 % 2:
+            rough = torch.from_numpy(self.locator(picture.float().cpu().numpy())["mask"]).to(rough)
+        look = first_look(picture, rough)
         if index % 2:
             with torch.no_grad():
                 look = second_look(picture, self.network(look)["mask"])
