@@ -26,7 +26,7 @@ class MarkModule(LightningModule):
 
     def __init__(self, network: str, options: dict[str, Any], rate: float, warm_up: int) -> None:
         super().__init__()
-        self.built_from = {"network": network, "options": options}
+        self.built_from: dict[str, Any] = {"network": network, "options": options}
         self.rate, self.warm_up = rate, warm_up
         self.network = networks.create(network, **options).to(memory_format=torch.channels_last)
 
@@ -145,11 +145,12 @@ class FillerModule(MarkModule):
         warm_up: int = 300,
         locator: str | None = None,
     ) -> None:
-        """Train `network`, of LOOK_PLANES planes and outputs `fill` and `mask`, at `rate`.
+        """Train `network`, of the planes LOOK and outputs `fill` and `mask`, at `rate`.
 
         Every other rough mask is that of `locator`, an ONNX model, where one is given.
         """
-        super().__init__(network, {"planes": LOOK_PLANES} | (options or {}), rate, warm_up)
+        super().__init__(network, {"planes": len(LOOK)} | (options or {}), rate, warm_up)
+        self.built_from["planes"] = list(LOOK)
         self.locator_name = locator
 
     @cached_property
@@ -188,7 +189,8 @@ class FillerModule(MarkModule):
                 self.log(f"val/iou_{name}", iou, batch_size=count)
 
 
-LOOK_PLANES = 8
+LOOK = tuple(f"{what} {c}" for what in ("guess", "picture") for c in ("red", "green", "blue"))
+LOOK += ("mask", "alpha")
 
 
 def first_look(picture: Tensor, rough: Tensor) -> Tensor:

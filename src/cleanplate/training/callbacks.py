@@ -1,0 +1,217 @@
+"""What happens around training: averaged weights, checkpoints, sheets, timing, watching for NaN."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from cleanplate.errors import CleanplateError
+from cleanplate.training.data.loading import ResumableLoader
+from cleanplate.training.sheets import save_sheet, sheet
+
+
+class AveragedWeights(WeightAveraging):
+    """Exponential moving average of all weights and buffers: validated, and exported.
+
+    The n-th update keeps min(decay, (1 + n) / (10 + n)) of the average, so that the random start
+    is soon forgotten. A checkpoint holds the average under `state_dict` and the weights in
+    training beside it.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+            keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+            return averaged + (1 - keep) * (current - averaged)
+
+        super().__init__(avg_fn=average)
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Average, then put the average's spectral norms right."""
+        before = self._latest_update_step
+        super().on_train_batch_end(*args, **kwargs)
+        if self._average_model is not None and self._latest_update_step > before:
+            settle_spectral_norms(self._average_model)
+
+
+@torch.no_grad()
+def settle_spectral_norms(network: torch.nn.Module) -> None:
+    """One power iteration in every spectral norm of `network`, whose weights were set by hand.
+
+    Averaged singular vectors are shorter than 1 and belong to other weights; left as they are
+    they would scale every layer.
+    """
+    for module in network.modules():
+        if parametrize.is_parametrized(module):
+            for name, steps in module.parametrizations.items():
+                training = steps.training
+                steps.train()  # a spectral norm iterates when it is read in training mode
+                getattr(module, name)
+                steps.train(training)
+
+
+class Place(Callback):
+    """Keeps a resumed run in step: the random numbers of dropout and the like, and the data.
+
+    Lightning itself keeps the loader's place only in the middle of an epoch.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] | None = None
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add `place`."""
+        checkpoint["place"] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "served": getattr(trainer.train_dataloader, "served", 0),
+        }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep it until training starts: setting up draws numbers, too."""
+        self._loaded = checkpoint.get("place")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on where the checkpoint was."""
+        if self._loaded is None:
+            return
+        torch.set_rng_state(self._loaded["cpu"].cpu())
+        for device, state in enumerate(self._loaded["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(state.cpu(), device)
+        if isinstance(trainer.train_dataloader, ResumableLoader):
+            trainer.train_dataloader.load_state_dict(self._loaded)
+        self._loaded = None
+
+
+class DataWait(Callback):
+    """Logs the share of the time between two logged steps that was spent waiting for data."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._mark(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        """Log, and start the clock anew."""
+        loader = trainer.train_dataloader
+        step = trainer.global_step
+        if isinstance(loader, ResumableLoader) and step % trainer.log_every_n_steps == 0:
+            passed = time.perf_counter() - self._began
+            pl_module.log("data/wait_share", (loader.waited - self._waited) / max(passed, 1e-9))
+            self._mark(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the time of validation out."""
+        if not trainer.sanity_checking:
+            self._mark(trainer)
+
+    def _mark(self, trainer: pl.Trainer) -> None:
+        self._began = time.perf_counter()
+        self._waited = getattr(trainer.train_dataloader, "waited", 0.0)
+
+
+class StopOnNan(Callback):
+    """Stops at the first loss that is not a number and names the batch."""
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Look at the loss."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if isinstance(loss, Tensor) and not torch.isfinite(loss).all():
+            names = batch.get("name") if isinstance(batch, dict) else None
+            which = f": {', '.join(names)}" if names else ""
+            raise CleanplateError(
+                f"The loss became {loss.item()} at step {trainer.global_step} "
+                f"(batch {batch_idx} of epoch {trainer.current_epoch}{which}); "
+                "lower the learning rate, or look at these pictures."
+            )
+
+
+class ValidationSheet(Callback):
+    """Draws the first validation pictures each epoch: input, result, truth, mask, true mask.
+
+    The module's `validation_step` returns a dict of tensors (N, C, H, W) in [0, 1] by column. The
+    sheet goes to TensorBoard and to `sheets/epoch-NNN.png` in the run's folder.
+    """
+
+    def __init__(self, pictures: int = 5, side: int = 320) -> None:
+        """`pictures`: rows; `side`: of a cell in pixels, at most."""
+        self.pictures = pictures
+        self.side = side
+        self._rows: list[dict[str, Tensor]] = []
+
+    def on_validation_epoch_start(self, *args: Any) -> None:
+        """Begin a new sheet."""
+        self._rows = []
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any
+    ) -> None:
+        """Keep the first rows."""
+        count = len(next(iter(outputs.values()))) if outputs else 0
+        for row in range(min(count, self.pictures - len(self._rows))):
+            self._rows.append({name: column[row].cpu() for name, column in outputs.items()})
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what was kept."""
+        if trainer.sanity_checking or not self._rows or not trainer.is_global_zero:
+            return
+        drawn = sheet([[cell.numpy() for cell in row.values()] for row in self._rows], self.side)
+        folder = Path(trainer.default_root_dir) / "sheets"
+        save_sheet(folder / f"epoch-{trainer.current_epoch:03d}.png", drawn)
+        board = getattr(trainer.logger, "experiment", None)
+        if board is not None and hasattr(board, "add_image"):
+            board.add_image("validation", drawn, trainer.global_step, dataformats="HWC")
+
+
+class Provenance(Callback):
+    """Notes in each checkpoint by which recipe it came about and what validation last measured."""
+
+    def __init__(self, recipe: str) -> None:
+        self.recipe = recipe
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add `provenance`."""
+        figures = {
+            name: round(float(value), 4)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        checkpoint["provenance"] = {"recipe": self.recipe, "figures": figures}
+
+
+def checkpoints(folder: Path, monitor: tuple[str, str] | None, minutes: float) -> list[Callback]:
+    """Keepers of `last.ckpt`, each epoch and every few minutes, and of `best.ckpt`.
+
+    `monitor`: the logged figure that says which is best, and "max" or "min".
+    """
+    common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False}
+    kept: list[Callback] = [
+        ModelCheckpoint(filename="last", **common),
+        ModelCheckpoint(filename="last", train_time_interval=timedelta(minutes=minutes), **common),
+    ]
+    if monitor is not None:
+        kept.insert(
+            0, ModelCheckpoint(filename="best", monitor=monitor[0], mode=monitor[1], **common)
+        )
+    return kept

@@ -1,0 +1,54 @@
+"""Random crops and flips that pictures of one pair undergo together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to the arrays of a pair (H, W, C), all of one height and width.
+
+    Dense prediction wants the scale of the data: a crop is never resized. A picture smaller than
+    the crop is padded by reflection.
+    """
+
+    crop: int = 512  # side in pixels
+    flip: float = 0.5  # chance of a left-right flip
+    flop: float = 0.0  # chance of an upside-down flip
+
+    def __call__(self, arrays: Sequence[Pixels], rng: np.random.Generator) -> list[Pixels]:
+        """One crop at one random place of all `arrays`, flipped alike; (crop, crop, C) each."""
+        height, width = arrays[0].shape[:2]
+        top = int(rng.integers(max(0, height - self.crop) + 1))
+        left = int(rng.integers(max(0, width - self.crop) + 1))
+        flip, flop = rng.random(2) < (self.flip, self.flop)
+        cut = [cut_out(array, top, left, self.crop) for array in arrays]
+        if flip:
+            cut = [array[:, ::-1] for array in cut]
+        if flop:
+            cut = [array[::-1] for array in cut]
+        return [np.ascontiguousarray(array) for array in cut]
+
+
+def centre(arrays: Sequence[Pixels], side: int) -> list[Pixels]:
+    """The middle of each array, at most `side` high and wide; never padded."""
+    height, width = arrays[0].shape[:2]
+    top, left = max(0, height - side) // 2, max(0, width - side) // 2
+    return [array[top : top + side, left : left + side] for array in arrays]
+
+
+def cut_out(array: Pixels, top: int, left: int, side: int) -> Pixels:
+    """A square of `array` (H, W, C); what is missing below and on the right is reflected."""
+    part = array[top : top + side, left : left + side]
+    missing = (side - part.shape[0], side - part.shape[1])
+    if not any(missing):
+        return part
+    padded: Pixels = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="reflect")
+    return padded

@@ -1,0 +1,108 @@
+"""A data loader whose every batch is a function of the seed and its number alone.
+
+So a run that is cut anywhere goes on with the batch it would have seen next: the loader's whole
+state is how many batches it has served.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+Key = tuple[int, int]  # round through the data, index of the sample
+
+
+class Stream(Sampler[list[Key]]):
+    """Batches of keys without end in shuffled rounds; `len()` of them make a round.
+
+    What does not fill a batch is left out of a round, unless it is all there is. With several
+    processes each takes every `world`-th sample, beginning with its `rank`.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world: int = 1):
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.rank, self.world = rank, world
+        self.start = 0  # number of the first batch of the next iteration
+
+    def __len__(self) -> int:
+        return max(1, self.count // (self.batch_size * self.world))
+
+    def batch(self, number: int) -> list[Key]:
+        """The keys of batch `number`, counted from the beginning of the run."""
+        turn, place = divmod(number, len(self))
+        order = np.random.default_rng((self.seed, turn)).permutation(self.count)
+        mine = order[self.rank :: self.world]
+        part = mine[place * self.batch_size : (place + 1) * self.batch_size]
+        return [(turn, int(index)) for index in part]
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for number in range(self.start, self.start + len(self)):
+            yield self.batch(number)
+
+
+def generator(seed: int, key: Key) -> np.random.Generator:
+    """The random numbers of one sample: its own, whichever process makes it."""
+    return np.random.default_rng((seed, *key))
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A DataLoader over a dataset indexed by `Key`; its place is saved in checkpoints.
+
+    An iteration starts at its first batch, not before: until then its place may be set.
+    `waited`: seconds in all that training stood still for data.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        *,
+        batch_size: int,
+        seed: int = 0,
+        workers: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        count = len(dataset)  # type: ignore[arg-type]
+        self.stream = Stream(count, batch_size, seed, rank, world)
+        self.served = 0
+        self.waited = 0.0
+        super().__init__(
+            dataset,
+            batch_sampler=self.stream,
+            num_workers=workers,
+            generator=torch.Generator(),  # the run's own random numbers are left alone
+            **worker_options(workers),
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self.stream.start = self.served
+        began = time.perf_counter()
+        for batch in super().__iter__():
+            self.waited += time.perf_counter() - began
+            self.served += 1
+            yield batch
+            began = time.perf_counter()
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches were served."""
+        return {"served": self.served}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after so many batches."""
+        self.served = state["served"]
+
+
+def worker_options(workers: int) -> dict[str, Any]:
+    """DataLoader options: pinned memory where there is a GPU; workers forked, to share a cache."""
+    options: dict[str, Any] = {"pin_memory": torch.cuda.is_available()}
+    if workers:
+        options["persistent_workers"] = True
+        if sys.platform == "linux":
+            options["multiprocessing_context"] = "fork"
+    return options

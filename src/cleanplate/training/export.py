@@ -1,0 +1,179 @@
+"""From a trained network to an ONNX file and its card, or to nothing at all.
+
+Weights may be stored as float16: the file is half as large, and the graph casts them back, so that
+all arithmetic stays float32. The rounding happens before the comparison of ONNX Runtime with
+PyTorch: what is compared is the same weights in both, so a difference is a fault of the export.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cleanplate.batch import write_all
+from cleanplate.errors import ModelError, UsageError
+from cleanplate.models import Card
+from cleanplate.training import networks
+from cleanplate.training.graphs import disagreement, fix_same_padding, store_halves, to_onnx
+from cleanplate.training.networks.deploy import Deployable
+
+TOLERANCE = 1e-4
+RGB = ("red", "green", "blue")
+HALF_MAX = float(np.finfo(np.float16).max)
+
+
+def export_network(
+    network: nn.Module,
+    path: str | Path,
+    *,
+    planes: Sequence[str],
+    outputs: Sequence[str],
+    card: Mapping[str, Any],
+    float16: bool = True,
+    tile: int,
+    multiple: int,
+    squash: Sequence[str] = (),
+) -> None:
+    """Write `path` (.onnx) and its card (.json) beside it.
+
+    Args:
+        network: maps (N, C, H, W) to a dict of tensors; it is left as it was.
+        path: where to; its stem is the model's name.
+        planes: a name for each of the C input planes, in order.
+        outputs: which tensors of the dict become ONNX outputs.
+        card: the other fields of `cleanplate.models.Card`: task, role, figures, recipe, data,
+            licence, parameters.
+        float16: store weights of two dimensions and more as float16.
+        tile: longest side in pixels to run at once.
+        multiple: what H and W must be multiples of.
+        squash: outputs that are logits and leave the graph through a sigmoid.
+
+    Raises:
+        ModelError: ONNX Runtime and PyTorch differ by more than 1e-4; nothing is written.
+        UsageError: the path does not end in .onnx, or the card lacks a field.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise UsageError(f"{path}: a model's file ends in .onnx.")
+    frozen = Deployable(network.cpu().float(), tuple(outputs), tuple(squash))
+    fix_same_padding(frozen)
+    if float16:
+        round_weights(frozen)
+    model = to_onnx(frozen, len(planes), tuple(outputs), multiple)
+    if float16:
+        store_halves(model)
+    content = model.SerializeToString()
+    difference = disagreement(frozen, content, len(planes), multiple)
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"{path} was not written: ONNX Runtime and PyTorch differ by {difference:.2g}, which "
+            f"is more than {TOLERANCE:g}."
+        )
+    described = _card(path, content, planes, outputs, tile, multiple, card)
+    write_all({path: content, path.with_suffix(".json"): described.to_json().encode()})
+
+
+def export_checkpoint(
+    checkpoint: str | Path, path: str | Path, *, float16: bool = True, **card: Any
+) -> None:
+    """Export the network in a checkpoint of `cleanplate train`, with its averaged weights.
+
+    `card` overrides the fields of the card that the checkpoint gives, and `tile`.
+    Raises ModelError for a file that is no such checkpoint, and what `export_network` raises.
+    """
+    network, info = load_checkpoint(checkpoint)
+    found = networks.card(info["network"])
+    fields: dict[str, Any] = {
+        "task": "watermark",
+        "role": found.role,
+        "figures": info["figures"],
+        "recipe": info["recipe"],
+        "data": [{"source": "the user's own pairs", "terms": "the user's own"}],
+        "licence": "LicenseRef-own",
+        "parameters": {"threshold": 0.5},
+    }
+    fields.update(card)
+    tile = fields.pop("tile", 512)
+    export_network(
+        network,
+        path,
+        planes=RGB if found.planes == 3 else [f"plane {i}" for i in range(found.planes)],
+        outputs=found.outputs,
+        card=fields,
+        float16=float16,
+        tile=tile,
+        multiple=found.multiple,
+        squash=found.logits,
+    )
+
+
+def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint and what is said of it (`network`, `options`, `recipe`,
+    `figures`).
+
+    Only tensors and plain values are read from the file, never code. Raises ModelError.
+    """
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        info = {**content["cleanplate"], **content["provenance"]}
+        prefix = "network."
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in content["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        network = networks.create(info["network"], **info["options"])
+        network.load_state_dict(weights)
+    except FileNotFoundError:
+        raise ModelError(f"{checkpoint} is missing: there is no such checkpoint.") from None
+    except (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"{checkpoint} is not a checkpoint of `cleanplate train`.") from error
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{checkpoint} is not a checkpoint of `cleanplate train`: it holds more than weights "
+            "and plain values."
+        ) from error
+    return network, info
+
+
+def round_weights(network: nn.Module) -> None:
+    """Round every weight of two dimensions and more to what float16 can hold, in place.
+
+    A tensor that float16 cannot hold at all stays; so do biases and statistics, which are small
+    and which rounding would hurt more.
+    """
+    for tensor in itertools.chain(network.parameters(), network.buffers()):
+        if tensor.dtype == torch.float32 and tensor.ndim >= 2 and tensor.abs().max() <= HALF_MAX:
+            tensor.data = tensor.data.half().float()
+
+
+def _card(
+    path: Path,
+    content: bytes,
+    planes: Sequence[str],
+    outputs: Sequence[str],
+    tile: int,
+    multiple: int,
+    fields: Mapping[str, Any],
+) -> Card:
+    given: dict[str, Any] = {
+        "name": path.stem,
+        "file": path.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "inputs": tuple(planes),
+        "outputs": tuple(outputs),
+        "tile": -(-tile // multiple) * multiple,
+        "multiple": multiple,
+    }
+    try:
+        return Card(**{**given, **fields})
+    except TypeError as error:
+        raise UsageError(f"The card of {path.name} is not complete: {error}.") from error

@@ -1,0 +1,143 @@
+"""`cleanplate train`: a recipe, run by Lightning's command line in a folder of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from cleanplate.errors import CleanplateError, UsageError
+from cleanplate.training.callbacks import Place, Provenance, checkpoints
+
+MINUTES = 5.0  # between two checkpoints within an epoch
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship, by name."""
+    folder = Path(str(files("cleanplate.training") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe that ships, or the YAML file of that path. Raises UsageError."""
+    shipped = recipes()
+    if name in shipped:
+        return shipped[name]
+    if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
+        return Path(name)
+    raise UsageError(
+        f"{name} is neither a recipe nor a recipe's YAML file; the recipes are: "
+        f"{', '.join(shipped)}."
+    )
+
+
+def train(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    run: str | None = None,
+    resume: bool = False,
+) -> Path | None:
+    """Train by a recipe; returns the run's folder, or None where the overrides only asked.
+
+    Args:
+        name: of a recipe, or a path to one.
+        overrides: further arguments for Lightning's command line, such as
+            `--trainer.max_epochs=3`.
+        data: the folder of the data module.
+        run: where checkpoints, curves and sheets go; `runs/NAME` without it.
+        resume: go on from the run's last checkpoint.
+
+    Raises:
+        UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not.
+        CleanplateError: the data cannot be used, or the loss is no longer a number.
+    """
+    recipe = find_recipe(name)
+    folder = Path(run) if run else Path("runs") / recipe.stem
+    last = folder / "checkpoints" / "last.ckpt"
+    if resume and not last.is_file():
+        raise UsageError(f"{folder} holds no checkpoint to resume from; leave out --resume.")
+    asked = any(argument.startswith("--print_config") for argument in overrides)
+    if not resume and not asked and last.is_file():
+        raise UsageError(
+            f"{folder} holds a run already: go on with --resume, or name another folder with --run."
+        )
+    arguments = ["fit", f"--config={recipe}"]
+    if data is not None:
+        arguments.append(f"--data.init_args.folder={data}")
+    if resume:
+        arguments += [f"--ckpt_path={last}", "--weights_only=true"]
+    try:
+        RecipeCLI(folder, recipe.stem, [*arguments, *overrides])
+    except (CleanplateError, ValueError) as error:
+        found = _known(error)
+        if found is None:
+            raise
+        raise found from error
+    except SystemExit as end:
+        if end.code:
+            raise UsageError(f"The arguments of {recipe.stem} are not right (see above).") from None
+        return None
+    return folder
+
+
+class RecipeCLI(LightningCLI):
+    """Lightning's command line with a run's folder and what belongs into it."""
+
+    def __init__(self, folder: Path, recipe: str, arguments: list[str]) -> None:
+        self.folder, self.recipe = folder, recipe
+        super().__init__(
+            args=arguments,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            seed_everything_default=0,
+            parser_kwargs={"fit": {"allow_abbrev": False}},
+            save_config_kwargs={"overwrite": True},
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Training only."""
+        return {"fit": LightningCLI.subcommands()["fit"]}
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse `args`."""
+        # Lightning's own warns when the process has arguments too, which ours always has.
+        self.config = parser.parse_args(args)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add the logger, the checkpoints and what resuming needs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        given = self._get(self.config_init, "trainer")
+        if given.get("logger") is None:
+            kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
+        kept: list[Callback] = [Place(), Provenance(self.recipe)]
+        monitor = getattr(self.model, "monitor", None)
+        kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES)
+        kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]
+        return super().instantiate_trainer(default_root_dir=self.folder, **kwargs)
+
+
+def _known(error: BaseException | None) -> CleanplateError | None:
+    """The CleanplateError in a chain of causes: jsonargparse wraps what a constructor raises.
+
+    Where a data worker's traceback was wrapped round it, the error itself.
+    """
+    while error is not None and not isinstance(error, CleanplateError):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    found = re.search(r"\n(?:\w+\.)*\w+Error: (.*)\s*\Z", str(error), re.DOTALL)
+    if str(error).startswith("Caught ") and found:
+        return type(error)(found[1].strip())
+    return error

@@ -1,0 +1,144 @@
+"""A checkpoint as ONNX: the averaged weights, half the size, the same figures, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cleanplate.errors import ModelError, UsageError
+from cleanplate.models import load
+from cleanplate.training.cli import main
+from cleanplate.training.export import export_network, load_checkpoint
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+CARD = {
+    "task": "watermark",
+    "role": "eraser",
+    "figures": {},
+    "recipe": "none",
+    "data": [{"source": "noise", "terms": "none"}],
+    "licence": "Apache-2.0",
+    "parameters": {},
+}
+
+
+class Small(nn.Module):
+    """Convolution, batch normalisation, and a side that depends on the size where `fault` is."""
+
+    def __init__(self, fault: float = 0.0) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 64, 3, padding=1), nn.BatchNorm2d(64)
+        self.second = nn.Conv2d(64, 64, 3, padding=1)
+        self.last = nn.Conv2d(64, 4, 1)
+        nn.init.uniform_(self.norm.running_var, 0.5, 2)
+        nn.init.normal_(self.norm.running_mean)
+        self.fault = fault
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        maps = self.last(self.second(self.norm(self.first(x)).relu()))
+        if not torch.compiler.is_exporting():
+            maps = maps + self.fault
+        return {"picture": maps[:, :3], "mask": maps[:, 3:]}
+
+
+def export(network: nn.Module, path: Path, float16: bool = True) -> None:
+    export_network(
+        network,
+        path,
+        planes=("red", "green", "blue"),
+        outputs=("mask", "picture"),
+        card=CARD,
+        float16=float16,
+        tile=64,
+        multiple=8,
+        squash=("mask",),
+    )
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Small, Path, Path]:
+    """A network and its files, as float16 and as float32."""
+    torch.manual_seed(0)
+    network = Small().eval()
+    folder = tmp_path_factory.mktemp("export")
+    for name in ("small", "large"):
+        export(network, folder / f"{name}.onnx", float16=name == "small")
+    return network, folder / "small.onnx", folder / "large.onnx"
+
+
+def test_float16_halves_the_file_and_casts_back(halves: tuple[Small, Path, Path]) -> None:
+    network, small, large = halves
+    assert small.stat().st_size < 0.57 * large.stat().st_size
+    graph = onnx.load(small).graph
+    stored = {
+        t.name: t.data_type for t in graph.initializer if len(t.dims) >= 2 and len(t.raw_data) > 100
+    }
+    assert stored and set(stored.values()) == {onnx.TensorProto.FLOAT16}
+    assert sum(node.op_type == "Cast" for node in graph.node) >= len(stored)
+    x = torch.rand(2, 3, 40, 24)
+    with torch.no_grad():
+        expected = network(x)
+    for path, tolerance in ((small, 3e-3), (large, 1e-5)):
+        found = load(path, device="cpu")(x.numpy())
+        assert np.abs(found["picture"] - expected["picture"].numpy()).max() < tolerance
+        assert np.abs(found["mask"] - expected["mask"].sigmoid().numpy()).max() < tolerance
+
+
+def test_network_is_left_as_it_was(halves: tuple[Small, Path, Path]) -> None:
+    torch.manual_seed(0)
+    fresh = Small().state_dict()
+    assert all(torch.equal(value, fresh[name]) for name, value in halves[0].state_dict().items())
+
+
+@pytest.mark.parametrize("fault", [0.01, float("nan")])
+def test_disagreement_leaves_nothing_behind(tmp_path: Path, fault: float) -> None:
+    with pytest.raises(ModelError, match="differ"):
+        export(Small(fault), tmp_path / "wrong.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_and_cards_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.onnx"):
+        export(Small(), tmp_path / "model.pt")
+
+
+def test_checkpoint_to_onnx(whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mine.onnx"
+    terms = ["--source", "squares", "--terms", "CC0-1.0", "--tile", "99"]
+    assert main("export", [str(whole.best), "-o", str(out), *terms]) == 0
+    assert "mine.onnx" in capsys.readouterr().out
+    model = load(out, device="cpu", threads=1)
+    assert (model.card.role, model.card.recipe) == ("eraser", "tiny")
+    assert (model.card.tile, model.card.multiple) == (100, 4)
+    assert model.card.data == ({"source": "squares", "terms": "CC0-1.0"},)
+    assert model.card.figures["val/psnr"] > 0
+    x = torch.rand(1, 3, 64, 96)
+    network, _ = load_checkpoint(whole.best)
+    with torch.no_grad():
+        expected = network.eval()(x)
+    found = model(x.numpy())
+    assert np.abs(found["picture"] - expected["picture"].numpy()).max() < 5e-3
+    assert np.abs(found["mask"] - expected["mask"].sigmoid().numpy()).max() < 5e-3
+    averaged = torch.load(whole.best, weights_only=True)["state_dict"]
+    name = "mask.weight"
+    assert torch.equal(network.state_dict()[name], averaged[f"network.{name}"])
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    for name, content in (("none", None), ("text", b"no checkpoint"), ("other", {"a": 1})):
+        path = tmp_path / f"{name}.ckpt"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif content is not None:
+            torch.save(content, path)
+        with pytest.raises(ModelError, match=f"{name}.ckpt"):
+            main("export", [str(path), "-o", str(tmp_path / "out.onnx")])
+    assert not list(tmp_path.glob("out*"))

@@ -1,0 +1,132 @@
+"""Batches, crops and the cache."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate.errors import PictureError
+from cleanplate.training.data.augmentation import Augmentation, centre
+from cleanplate.training.data.cache import PictureCache
+from cleanplate.training.data.layouts import survey
+from cleanplate.training.data.loading import Stream, generator
+from cleanplate.training.data.pairs import Pairs, spread
+
+
+def test_crops_of_a_pair_stay_together() -> None:
+    rows = np.arange(60, dtype=np.uint8)[:, None, None] * np.ones((60, 70, 3), np.uint8)
+    columns = np.arange(70, dtype=np.uint8)[None, :, None] * np.ones((60, 70, 1), np.uint8)
+    augment = Augmentation(crop=16, flip=0.5, flop=0.5)
+    seen = set()
+    for number in range(40):
+        a, b = augment([rows, columns], generator(0, (0, number)))
+        assert a.shape == (16, 16, 3) and b.shape == (16, 16, 1)
+        assert set(np.diff(a[:, 0, 0].astype(int))) <= {1, -1}  # never resized
+        seen.add((int(a[0, 0, 0]) - int(a[1, 0, 0]), int(b[0, 0, 0]) - int(b[0, 1, 0])))
+    assert seen == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+
+
+def test_small_pictures_are_padded_by_reflection() -> None:
+    small = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    [cut] = Augmentation(crop=5, flip=0)([small], generator(0, (0, 0)))
+    assert cut[..., 0].tolist() == [
+        [0, 1, 2, 1, 0],
+        [3, 4, 5, 4, 3],
+        [0, 1, 2, 1, 0],
+        [3, 4, 5, 4, 3],
+        [0, 1, 2, 1, 0],
+    ]
+
+
+def test_centre_is_the_middle() -> None:
+    [cut] = centre([np.arange(7, dtype=np.uint8).reshape(1, 7, 1)], 3)
+    assert cut[0, :, 0].tolist() == [2, 3, 4]
+
+
+def test_every_round_holds_every_sample_once() -> None:
+    stream = Stream(7, 2, seed=5)
+    assert len(stream) == 3
+    keys = [key for number in range(3) for key in stream.batch(number)]
+    assert len({index for _, index in keys}) == 6
+    assert stream.batch(3) != stream.batch(0)
+    both = [set(Stream(8, 2, 5, rank, 2).batch(0)) for rank in (0, 1)]
+    assert not both[0] & both[1]
+    assert len(Stream(1, 4, 0).batch(0)) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader_goes_on_where_it_was(plain: Path, workers: int) -> None:
+    data = Pairs(str(plain), crop=16, batch_size=1, workers=workers, cache_gigabytes=0.001)
+    data.setup("fit")
+    whole = data.train_dataloader()
+    expected = [batch for _ in range(2) for batch in whole]
+    first = data.train_dataloader()
+    for batch, _ in zip(first, range(3), strict=False):
+        assert batch["input"].shape == (1, 3, 16, 16)
+    state = first.state_dict()
+    assert state == {"served": 3} or state == {"served": 4}  # zip may fetch one more
+    second = data.train_dataloader()
+    second.load_state_dict(state)
+    for batch, wanted in zip(second, expected[state["served"] :], strict=False):
+        assert batch["name"] == wanted["name"]
+        assert torch.equal(batch["input"], wanted["input"])
+        assert torch.equal(batch["mask"], wanted["mask"])
+    assert whole.waited > 0
+
+
+def test_cache_keeps_until_it_is_full() -> None:
+    cache = PictureCache(3, limit=20)
+    pictures = [np.full((2, 2, 2), value, np.uint8) for value in range(3)]
+    read: list[int] = []
+
+    def reader(number: int) -> np.ndarray:
+        read.append(number)
+        return pictures[number]
+
+    for _ in range(2):
+        for number in range(3):
+            got = cache.get(number, lambda number=number: reader(number))
+            assert np.array_equal(got, pictures[number])
+    assert read == [0, 1, 2, 2]
+    assert cache.used == 16
+    alone = pickle.loads(pickle.dumps(cache))
+    assert alone.used == 0 and alone.limit == 20
+
+
+def test_lists_and_validation(competition: Path) -> None:
+    (competition / "train.txt").write_text(
+        "".join(f"{p.name}\n" for p in survey(competition).pairs[:12])
+    )
+    (competition / "validation.txt").write_text(
+        "".join(f"{p.name}\n" for p in survey(competition).pairs[12:])
+    )
+    data = Pairs(str(competition), validation_pictures=2, validation_side=32, workers=0)
+    data.setup("fit")
+    assert len(data.training) == 12
+    assert [p.name[-8:] for p in data.validation] == ["0000.png", "0003.png"]
+    [first, _] = list(data.val_dataloader())
+    assert first["target"].shape == (1, 3, 32, 32)
+    assert first["mask"].dtype == torch.uint8
+    assert spread(data.validation, None) == data.validation
+
+
+def test_a_truncated_picture_is_named(plain: Path) -> None:
+    data = Pairs(str(plain), crop=16, batch_size=1, workers=0)
+    data.setup("fit")
+    for pair in data.training:
+        pair.input.write_bytes(pair.input.read_bytes()[:100])
+    with pytest.raises(PictureError, match=r"input.p\d\.png"):
+        next(iter(data.train_dataloader()))
+
+
+def test_loader_leaves_the_random_numbers_alone(plain: Path) -> None:
+    data = Pairs(str(plain), crop=16, batch_size=1, workers=0)
+    data.setup("fit")
+    state = torch.get_rng_state()
+    assert len(list(data.train_dataloader())) == len(data.training)
+    assert len(list(data.val_dataloader())) == len(data.validation)
+    assert torch.equal(torch.get_rng_state(), state)

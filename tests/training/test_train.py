@@ -1,0 +1,138 @@
+"""A tiny run from files on disk: what it leaves, cut and resumed, and what stops it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback
+
+from cleanplate.errors import CleanplateError, PictureError, UsageError
+from cleanplate.training import train as training
+from cleanplate.training.cli import main
+from cleanplate.training.train import find_recipe, recipes
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+
+class Crash(Callback):
+    """Ends a run after a step, with or without a checkpoint just before."""
+
+    def __init__(self, step: int, saves_to: Path | None) -> None:
+        self.step, self.saves_to = step, saves_to
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            if self.saves_to:
+                trainer.save_checkpoint(self.saves_to)
+            raise RuntimeError("crash")
+
+
+def start(run: Run, folder: Path, *more: str) -> int:
+    given = [str(run.recipe), "--data", str(run.data), "--run", str(folder), *more]
+    return main("train", given)
+
+
+def test_run_leaves_what_it_should(whole: Run) -> None:
+    kept = {path.name for path in (whole.folder / "checkpoints").iterdir()}
+    assert kept == {"best.ckpt", "last.ckpt"}
+    assert len(list((whole.folder / "sheets").glob("*.png"))) == 3
+    assert (whole.folder / "config.yaml").is_file()
+    [events] = whole.folder.glob("events.out.tfevents*")
+    curves = events.read_bytes()
+    for name in ("val/psnr", "train/bce_l1", "train/l1_inside", "data/wait_share"):
+        assert name.encode() in curves
+
+
+def test_warm_restart_divides_the_rate_and_empties_the_state(whole: Run) -> None:
+    parameters = whole.steps[1][1]
+    assert parameters > 0
+    rates = [rate for rate, _ in whole.steps]
+    assert rates == pytest.approx([2e-3] * 4 + [2e-4] * 2)
+    assert [state for _, state in whole.steps] == [0, *[parameters] * 3, 0, parameters]
+
+
+@pytest.mark.parametrize(
+    ("step", "saves"), [(1, True), (3, False), (3, True), (4, True), (5, False)]
+)
+def test_a_cut_run_equals_a_whole_one(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, saves: bool
+) -> None:
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    kept = training.checkpoints
+    crash = Crash(step, last if saves else None)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "checkpoints", lambda *given: [*kept(*given), crash])
+        with pytest.raises(RuntimeError, match="crash"):
+            start(whole, tmp_path / "run")
+    assert start(whole, tmp_path / "run", "--resume") == 0
+    one, two = (torch.load(path, weights_only=True) for path in (whole.last, last))
+    assert one["global_step"] == two["global_step"] == 6
+    for kind in ("state_dict", "current_model_state"):
+        for name, value in one[kind].items():
+            torch.testing.assert_close(two[kind][name], value, rtol=0, atol=1e-6)
+    assert torch.equal(one["place"]["cpu"], two["place"]["cpu"])
+    assert one["place"]["served"] == two["place"]["served"] == 6
+    optimizers = [content["optimizer_states"][0] for content in (one, two)]
+    assert optimizers[0]["param_groups"] == optimizers[1]["param_groups"]
+
+
+def test_average_is_not_the_weights(whole: Run) -> None:
+    content = torch.load(whole.last, weights_only=True)
+    name = "network.picture.weight"
+    assert not torch.equal(content["state_dict"][name], content["current_model_state"][name])
+
+
+def test_a_run_is_not_overwritten(whole: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--resume"):
+        start(whole, whole.folder)
+    with pytest.raises(UsageError, match="no checkpoint"):
+        start(whole, tmp_path, "--resume")
+
+
+def test_bad_arguments(whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="watermark-erasenet"):
+        find_recipe("no-such-recipe")
+    with pytest.raises(UsageError, match="not right"):
+        start(whole, tmp_path, "--trainer.epochs=3")
+    assert "trainer.epochs" in capsys.readouterr().err
+    assert main("train", []) == 2
+    with pytest.raises(UsageError, match="hinge"):
+        start(whole, tmp_path, "--model.init_args.loss=erasenet")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_truncated_picture_ends_the_run_with_its_name(
+    whole: Run, plain: Path, tmp_path: Path, workers: int
+) -> None:
+    for path in (plain / "target").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    given = [str(whole.recipe), "--data", str(plain), "--run", str(tmp_path / "run")]
+    with pytest.raises(PictureError) as error:
+        main("train", [*given, f"--data.init_args.workers={workers}"])
+    assert re.search(r"p\d\.png", str(error.value))
+    assert "\n" not in str(error.value)
+
+
+def test_nan_names_the_batch(whole: Run, tmp_path: Path) -> None:
+    rate = "--model.init_args.optimizer.init_args.lr=1e30"
+    with pytest.raises(CleanplateError, match=r"step \d .*input/p\d\.png"):
+        start(whole, tmp_path / "run", rate)
+
+
+OURS = [name for name in recipes() if "erasenet" in name]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_shipped_recipes_print_as_recipes(
+    name: str, plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("train", [name, "--data", str(plain), "--print_config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["data"]["init_args"]["folder"] == str(plain)
+    assert printed["model"]["init_args"]["loss"]["l1"] == 1.5
