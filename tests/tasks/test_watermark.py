@@ -30,11 +30,13 @@ def see_through() -> dict[str, object]:
 @pytest.fixture
 def models(tmp_path: Path) -> dict[str, Path]:
     """A locator that takes all that is bright for a mark, and a filler that changes nothing."""
-    parameters = {"threshold": 0.5, "side": 256, "least": 0.001}
+    parameters = {"threshold": 0.5, "side": 256, "least": 0.001, "zoom": 1.5}
     locator = onnx_models.write(
         tmp_path, "bright", onnx_models.threshold(0.42), parameters=parameters, tile=128
     )
-    filler = onnx_models.write(tmp_path, "through", see_through(), tile=128)
+    filler = onnx_models.write(
+        tmp_path, "through", see_through(), tile=128, parameters={"threshold": 0.5, "side": 256}
+    )
     return {"locator": locator, "filler": filler}
 
 

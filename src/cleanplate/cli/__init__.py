@@ -23,6 +23,7 @@ TRAINING = {
     "train": "Train a model from a recipe.",
     "evaluate": "Measure a model on pairs of pictures.",
     "export": "Turn a checkpoint into an ONNX model with its card.",
+    "networks": "List the architectures that can be trained and what they cost.",
     "prepare": "Make a training set from pictures.",
 }
 

@@ -31,7 +31,7 @@ class Mark(NamedTuple):
 
 
 class Watermark:
-    """Finds a mark on a small copy, learns what it is made of, and takes it off at full size."""
+    """Finds a mark on a copy, learns what it is made of, and takes it off at full size."""
 
     name: ClassVar[str] = "watermark"
 
@@ -79,8 +79,8 @@ class Watermark:
 
     def _take_off(self, picture: Picture, mask: NDArray[np.uint8]) -> Report:
         """Locate on a small copy, then fill at full size where something was found."""
-        small = picture.shrunk(int(self._finder.card.parameter("side")))
-        found = run_tiled(self._finder, planes_of(small), small.shape[:2])["mask"][0]
+        small = picture.shrunk(int(self._restorer.card.parameter("side")))
+        found = self._locate(picture, small.shape[:2])
         marked = found > self._threshold
         if found[marked].sum() <= self._finder.card.parameter("least") * found.size:
             return {}
@@ -89,11 +89,25 @@ class Watermark:
             self._fill(picture, mask, mark, _scaled(region, marked.shape, mask.shape))
         return {"opacity": round(mark.overlay.opacity, 3)}
 
+    def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
+        """Return how probably each pixel of a copy of the given size is marked.
+
+        The locator looks at a copy of its own, enlarged where the picture is small: it outlines
+        what it sees in twice the detail more truly than it loses in context.
+        """
+        side = int(self._finder.card.parameter("side"))
+        view = picture.shrunk(side)
+        zoom = min(self._finder.card.parameter("zoom"), side / max(view.shape))
+        if zoom > 1:
+            view = np.asarray(cv2.resize(view, None, fx=zoom, fy=zoom), np.float32)
+        found = run_tiled(self._finder, planes_of(view), view.shape[:2])["mask"][0]
+        return np.asarray(cv2.resize(found, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
     def _understand(self, small: Floats, found: Floats, marked: NDArray[np.bool_]) -> Mark:
         """Outline the mark on the small copy, and tell from its outline what it is made of."""
 
         def planes(box: Box) -> Floats:
-            rgb, rough = _cut(small, box).transpose(2, 0, 1), _cut(found, box)[None]
+            rgb, rough = _planes(_cut(small, box)), _cut(found, box)[None]
             return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
 
         cover = run_tiled(
@@ -112,9 +126,7 @@ class Watermark:
             rgb, cover = picture.rgb(box), _enlarged(mark.cover, box, mask.shape)
             alpha = cover * np.float32(mark.overlay.opacity)
             guess = seen_through(rgb, alpha, mark.overlay.colour)
-            return np.concatenate([guess, rgb, cover[..., None], alpha[..., None]], 2).transpose(
-                2, 0, 1
-            )
+            return _planes(np.concatenate([guess, rgb, cover[..., None], alpha[..., None]], 2))
 
         for box, maps in run_in_bands(
             self._restorer,
@@ -131,7 +143,7 @@ class Watermark:
         """Run a model that locates and fills in one pass over the whole picture."""
 
         def planes(box: Box) -> Floats:
-            return picture.rgb(box).transpose(2, 0, 1)
+            return _planes(picture.rgb(box))
 
         for box, maps in run_in_bands(self._restorer, planes, mask.shape):
             self._write(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
@@ -155,8 +167,14 @@ def planes_of(picture: Floats) -> Callable[[Box], Floats]:
     """Return what gives the planes (3, h, w) of a box of a picture (H, W, 3)."""
 
     def planes(box: Box) -> Floats:
-        return _cut(picture, box).transpose(2, 0, 1)
+        return _planes(_cut(picture, box))
 
+    return planes
+
+
+def _planes(values: Floats) -> Floats:
+    """Return a picture (h, w, C) as planes (C, h, w)."""
+    planes: Floats = values.transpose(2, 0, 1)
     return planes
 
 

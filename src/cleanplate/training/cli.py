@@ -1,4 +1,4 @@
-"""The training floor's verbs: train, evaluate, export, prepare. Arguments and messages only.
+"""The training floor's verbs. Arguments and messages only.
 
 `main(verb, arguments)` returns the exit status and raises CleanplateError for the caller to tell.
 Each verb imports what it needs: preparing and evaluating work without torch.
@@ -7,10 +7,11 @@ Each verb imports what it needs: preparing and evaluating work without torch.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cleanplate.errors import UsageError
 
@@ -24,7 +25,13 @@ SHEET_ROWS = 20
 
 def main(verb: str, arguments: Sequence[str]) -> int:
     """Run one verb; 0 is success, 1 a finding (faulty pairs), 2 wrong arguments."""
-    verbs = {"train": _train, "evaluate": _evaluate, "export": _export, "prepare": _prepare}
+    verbs = {
+        "train": _train,
+        "evaluate": _evaluate,
+        "export": _export,
+        "networks": _networks,
+        "prepare": _prepare,
+    }
     if verb not in verbs:
         raise UsageError(f"There is no verb {verb!r}; there are: {', '.join(verbs)}.")
     try:
@@ -65,10 +72,12 @@ def _export(arguments: list[str]) -> int:
     parser.add_argument("--licence", help="of the weights, an SPDX name")
     parser.add_argument("--source", help="what it was trained on")
     parser.add_argument("--terms", help="of what it was trained on")
+    parser.add_argument("--card", type=Path, help="JSON file with further fields of the card")
     given = parser.parse_args(arguments)
     if (given.source is None) != (given.terms is None):
         raise UsageError("--source and --terms go together.")
-    fields = {
+    fields = _read_fields(given.card) if given.card else {}
+    fields |= {
         name: value
         for name in ("task", "tile", "licence")
         if (value := getattr(given, name)) is not None
@@ -79,6 +88,38 @@ def _export(arguments: list[str]) -> int:
 
     export_checkpoint(given.checkpoint, given.out, float16=not given.float32, **fields)
     print(f"{given.out}: {given.out.stat().st_size / 1e6:.1f} MB, card beside it.")
+    return 0
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as fields of a card: {error}.") from error
+    if not isinstance(fields, dict):
+        raise UsageError(f"{path} must hold a JSON object, the fields of a card.")
+    return fields
+
+
+# ------------------------------------------------------------------ networks
+
+
+def _networks(arguments: list[str]) -> int:
+    parser = _parser("networks", "List the architectures and what they cost at full width.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    parser.add_argument("--measure", action="store_true", help="time each on this CPU, too")
+    parser.add_argument("--side", type=int, default=256, help="of the square input (256)")
+    given = parser.parse_args(arguments)
+    from cleanplate.training.networks.table import rows
+
+    print(f"{'network':30s} {'million':>8s} {'kMAC/px':>8s} {'s/MP':>7s}  outputs")
+    for row in rows(given.names or None, given.side, given.measure):
+        timed = "-" if row.seconds_per_megapixel is None else f"{row.seconds_per_megapixel:.2f}"
+        print(
+            f"{row.name:30s} {row.parameters / 1e6:8.2f} {row.macs_per_pixel / 1e3:8.1f} "
+            f"{timed:>7s}  {', '.join(row.outputs)}",
+            flush=True,
+        )
     return 0
 
 

@@ -105,7 +105,7 @@ def export_checkpoint(
     export_network(
         network,
         path,
-        planes=RGB if found.planes == 3 else [f"plane {i}" for i in range(found.planes)],
+        planes=info.get("planes", RGB),
         outputs=found.outputs,
         card=fields,
         float16=float16,
@@ -117,7 +117,7 @@ def export_checkpoint(
 
 def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a checkpoint and what is said of it (`network`, `options`, `recipe`,
-    `figures`).
+    `figures`, and `planes` where these are not red, green and blue).
 
     Only tensors and plain values are read from the file, never code. Raises ModelError.
     """

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import torch
 from lightning import LightningDataModule
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.errors import UsageError
 from cleanplate.training.data.loading import Key, ResumableLoader, generator
+from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.pages import Pages
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
 
@@ -22,7 +22,7 @@ PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 Sample = dict[str, torch.Tensor]
 
 
-def load_clean(folders: Sequence[str | Path], side: int) -> list[NDArray[np.uint8]]:
+def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
     """Decode every picture under `folders`, shrunk so that its longer side is at most `side`.
 
     Returns:
@@ -53,7 +53,7 @@ class MarkedPictures(Dataset[Sample]):
 
     def __init__(
         self,
-        pictures: Sequence[NDArray[np.uint8]],
+        pictures: Sequence[Map],
         weights: Sequence[float],
         marks: Watermarks,
         *,
@@ -101,7 +101,7 @@ class MarkedPictures(Dataset[Sample]):
             "opacity": torch.tensor([mark.opacity], dtype=torch.float32),
         }
 
-    def _view(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _view(self, rng: np.random.Generator) -> Map:
         """Return a whole picture or a part of one at a random scale, turned and mirrored."""
         picture = self.pictures[rng.choice(len(self.pictures), p=self.chances)]
         if rng.random() < 0.5:
@@ -128,7 +128,7 @@ class MarkedPictures(Dataset[Sample]):
         return np.ascontiguousarray(picture)
 
 
-def window(rng: np.random.Generator, alpha: NDArray[np.float32], crop: int) -> tuple[int, int]:
+def window(rng: np.random.Generator, alpha: Map, crop: int) -> tuple[int, int]:
     """Choose a crop's corner: mostly about a pixel of the mark, else anywhere."""
     height, width = alpha.shape
     if rng.random() < 0.85:
@@ -140,10 +140,10 @@ def window(rng: np.random.Generator, alpha: NDArray[np.float32], crop: int) -> t
     return int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
 
 
-def rough_mask(rng: np.random.Generator, alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+def rough_mask(rng: np.random.Generator, alpha: Map) -> Map:
     """Spoil a true mask as a locator would: too fat or thin, parts missed, false alarms, soft."""
     size = alpha.shape[0]
-    mask = (alpha > 0.02).astype(np.float32)
+    mask: Map = (alpha > 0.02).astype(np.float32)
     reach = 2 * int(rng.integers(0, 5)) + 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     mask = cv2.dilate(mask, brush) if rng.random() < 0.8 else cv2.erode(mask, brush[:3, :3])
@@ -157,13 +157,15 @@ def rough_mask(rng: np.random.Generator, alpha: NDArray[np.float32]) -> NDArray[
     return (soft * rng.uniform(0.6, 1.0)).astype(np.float32)
 
 
-def recompressed(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+def recompressed(picture: Map, quality: int) -> Map:
     """Return an RGB picture after a trip through JPEG."""
     coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was coded a line above
+    return decoded[..., ::-1]
 
 
-def planes(picture: NDArray[np.float32]) -> torch.Tensor:
+def planes(picture: Map) -> torch.Tensor:
     """Turn (H, W, 3) into a tensor (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
@@ -249,7 +251,7 @@ class MarkedData(LightningDataModule):
         return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
 
 
-def by_area(pictures: Sequence[NDArray[np.uint8]], share: float) -> list[float]:
+def by_area(pictures: Sequence[Map], share: float) -> list[float]:
     """Divide a share by the cube root of the area: a large picture holds many views."""
     areas = np.array([picture.shape[0] * picture.shape[1] for picture in pictures]) ** (1 / 3)
     return list(share * areas / areas.sum())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cleanplate.training.data.synthesis.lettering import (
     COMMON_HAN,
     Lettering,
+    Map,
     latin_phrase,
     load_font,
 )
@@ -24,7 +24,7 @@ class Pages:
         """Set pages in the fonts of `lettering`."""
         self.lettering = lettering
 
-    def draw(self, rng: np.random.Generator, height: int) -> NDArray[np.uint8]:
+    def draw(self, rng: np.random.Generator, height: int) -> Map:
         """Return a page (height, W, 3), RGB, portrait or landscape of DIN proportions."""
         ratio = 2**0.5 if rng.random() < 0.2 else 2**-0.5
         width = int(height * ratio)
@@ -124,7 +124,7 @@ class Typesetter:
         self.y += rows * pitch + 2 * self.size
 
 
-def seen(rng: np.random.Generator, sheet: NDArray[np.float32]) -> NDArray[np.uint8]:
+def seen(rng: np.random.Generator, sheet: Map) -> Map:
     """Give a sheet (H, W) in [0, 1] the tint, light, softness and grain of a photograph."""
     height, width = sheet.shape
     if rng.random() < 0.6:

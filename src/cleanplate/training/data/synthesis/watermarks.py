@@ -8,12 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.synthesis.lettering import Lettering, turned
-
-Map = NDArray[np.float32]
+from cleanplate.training.data.synthesis.lettering import Lettering, Map, turned
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,8 @@ class Watermarks:
         """
         self.lettering = Lettering(fonts)
         paths = sorted(path for folder in logos for path in Path(folder).rglob("*.png"))
-        self.logos = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
+        read = (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths)
+        self.logos = [logo for logo in read if logo is not None]
         if not self.logos:
             raise UsageError(f"no logos (PNG) under {', '.join(map(str, logos))}")
 
