@@ -1,4 +1,4 @@
-"""The models that ship, on pictures that the test makes: floors a little under what was measured."""
+"""The models that ship, on pictures made here; floors a little under what was measured."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def task() -> Watermark:
 
 
 def scene(seed: int) -> np.ndarray:
-    """Soft shapes and grain, a stand-in for a photograph, (320, 420, 3) uint8."""
+    """Detail at every scale, falling off as in photographs, (320, 420, 3) uint8."""
     rng = np.random.default_rng(seed)
-    picture = cv2.resize(rng.uniform(40, 215, (5, 6, 3)), (420, 320), interpolation=cv2.INTER_CUBIC)
-    for _ in range(14):
-        centre, axes = rng.integers(0, 400, 2), rng.integers(8, 70, 2)
-        colour = rng.uniform(20, 235, 3)
-        cv2.ellipse(picture, centre.tolist(), axes.tolist(), 30, 0, 360, colour.tolist(), -1)
-    picture = cv2.GaussianBlur(picture, (0, 0), 1.2) + rng.normal(0, 3, picture.shape)
+    picture = np.full((320, 420, 3), 128.0)
+    for cells, strength in ((4, 70), (9, 35), (20, 18), (50, 9), (120, 5)):
+        grey = rng.normal(0, strength, (cells, cells, 1))
+        coarse = grey + rng.normal(0, strength / 2, (cells, cells, 3))
+        picture += cv2.resize(coarse, (420, 320), interpolation=cv2.INTER_CUBIC)
+    picture += rng.normal(0, 2, picture.shape)
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
@@ -63,8 +63,8 @@ def test_letters_come_off(task: Watermark, seed: int) -> None:
     cleaned = task.clean(Picture.from_array(marked.copy()))
     result = cleaned.picture.to_array()
     before = metrics.psnr(marked, clean, where)
-    assert metrics.psnr(result, clean, where) > before + GAIN
-    assert metrics.iou(cleaned.mask > 127, where) > OVERLAP
+    assert metrics.psnr(result, clean, where) > before + 11
+    assert metrics.iou(cleaned.mask > 127, where) > 0.72
     far = cv2.dilate(where.astype(np.uint8), np.ones((25, 25))) == 0
     assert (result != marked).any(-1)[far].mean() < 0.01
 

@@ -82,7 +82,8 @@ class Watermark:
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
         found = self._locate(picture, small.shape[:2])
         marked = found > self._threshold
-        if found[marked].sum() <= self._finder.card.parameter("least") * found.size:
+        # what only looks like a mark is found with less certainty over its whole extent
+        if not marked.any() or found[marked].mean() < self._finder.card.parameter("certainty"):
             return {}
         mark = self._understand(small, found, marked)
         for region in regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0):
