@@ -208,7 +208,7 @@ def test_a_full_disk_fails_the_picture_and_nothing_else(
 def test_workers_share_the_cores(
     clean: Clean, monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, threads: int
 ) -> None:
-    monkeypatch.setattr(batch.run, "_cores", lambda: cores)
+    monkeypatch.setattr(batch.run, "usable_cores", lambda: cores)
     Blot.made.clear()
     clean(workers=workers)
     assert [made["threads"] for made in Blot.made] == [threads]
