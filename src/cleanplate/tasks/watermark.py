@@ -82,13 +82,24 @@ class Watermark:
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
         found = self._locate(picture, small.shape[:2])
         marked = found > self._threshold
-        # what only looks like a mark is found with less certainty over its whole extent
-        if not marked.any() or found[marked].mean() < self._finder.card.parameter("certainty"):
+        certain = [box for box in _about(marked) if self._is_certain(found, marked, box)]
+        if not certain:
             return {}
         mark = self._understand(small, found, marked)
-        for region in regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0):
-            self._fill(picture, mask, mark, _scaled(region, marked.shape, mask.shape))
+        for box in certain:
+            self._fill(picture, mask, mark, _scaled(box, marked.shape, mask.shape))
         return {"opacity": round(mark.overlay.opacity, 3)}
+
+    def _is_certain(self, found: Floats, marked: NDArray[np.bool_], box: Box) -> bool:
+        """Tell a mark from what only looks like one, which is found with less certainty.
+
+        What is not certain is struck from `marked`.
+        """
+        part = _cut(marked, box)
+        if _cut(found, box)[part].mean() >= self._finder.card.parameter("certainty"):
+            return True
+        part[:] = False
+        return False
 
     def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
         """Return how probably each pixel of a copy of the given size is marked.
@@ -162,6 +173,11 @@ class Watermark:
         composite(picture, box, fill.transpose(1, 2, 0), share)
         noted = np.where(sure, 255, np.ceil(share * 127)).astype(np.uint8)
         np.maximum(_cut(mask, box), noted, out=_cut(mask, box))
+
+
+def _about(marked: NDArray[np.bool_]) -> list[Box]:
+    """Return boxes about the parts of a mark; letters of a line share one."""
+    return regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0)
 
 
 def planes_of(picture: Floats) -> Callable[[Box], Floats]:
