@@ -70,7 +70,7 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
             from cleanplate import batch, tasks
             from cleanplate.errors import UsageError
 
-            looks: dict[str, Any] = _by_role(model or [])
+            looks: dict[str, Any] = tasks.by_role(model or [])
             if threshold is not None:
                 looks["threshold"] = threshold
 
@@ -101,19 +101,6 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
             raise typer.Exit(follow(run, json=json, debug=debug))
 
     app.command(task, help=summary)(verb)
-
-
-def _by_role(pairs: list[str]) -> dict[str, str]:
-    """Read ROLE=MODEL arguments: a role is an option of the task."""
-    from cleanplate.errors import UsageError
-
-    chosen = {}
-    for pair in pairs:
-        role, _, model = pair.partition("=")
-        if not role or not model:
-            raise UsageError(f"--model {pair}: give ROLE=MODEL, such as locator=mine.onnx.")
-        chosen[role] = model
-    return chosen
 
 
 def _clean_stream(

@@ -12,7 +12,7 @@ from cleanplate.errors import UsageError
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Task
 
-__all__ = ["Cleaned", "Task", "create", "names", "register"]
+__all__ = ["Cleaned", "Task", "by_role", "create", "names", "register"]
 
 # Module and class, so that listing the tasks imports none of them.
 _TASKS: dict[str, str | Callable[..., Task]] = {
@@ -43,6 +43,21 @@ def create(name: str, **options: Any) -> Task:
     except TypeError as error:
         raise UsageError(f"The task {name} cannot be set up so: {error}.") from None
     return factory(**options)
+
+
+def by_role(pairs: list[str]) -> dict[str, str]:
+    """Read ROLE=MODEL arguments of a command line: a role is an option of the task.
+
+    Raises:
+        UsageError: one of them is not of this form.
+    """
+    chosen = {}
+    for pair in pairs:
+        role, _, model = pair.partition("=")
+        if not role or not model:
+            raise UsageError(f"--model {pair}: give ROLE=MODEL, such as locator=mine.onnx.")
+        chosen[role] = model
+    return chosen
 
 
 def register(name: str, factory: Callable[..., Task]) -> None:

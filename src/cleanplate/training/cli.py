@@ -137,10 +137,11 @@ def _evaluate(arguments: list[str]) -> int:
     parser.add_argument("--csv", type=Path, help="a row a picture, and the means")
     parser.add_argument("--sheet", type=Path, help=f"picture of the first {SHEET_ROWS} (PNG)")
     given = parser.parse_args(arguments)
-    options = {"device": given.device, "threads": given.threads, **_by_role(given.model)}
+    from cleanplate import tasks
+
+    options = {"device": given.device, "threads": given.threads, **tasks.by_role(given.model)}
     if given.threshold is not None:
         options["threshold"] = given.threshold
-    from cleanplate import tasks
     from cleanplate.batch import write_all
     from cleanplate.training import evaluate
 
@@ -160,16 +161,6 @@ def _evaluate(arguments: list[str]) -> int:
         print(f"{name:12s} {'-' if math.isnan(value) else f'{value:.4f}'}")
     print(f"{'pictures':12s} {len(scores)}")
     return 0
-
-
-def _by_role(pairs: list[str]) -> dict[str, str]:
-    chosen = {}
-    for pair in pairs:
-        role, _, model = pair.partition("=")
-        if not role or not model:
-            raise UsageError(f"--model {pair}: give ROLE=MODEL, such as eraser=mine.onnx.")
-        chosen[role] = model
-    return chosen
 
 
 # ------------------------------------------------------------------- prepare
