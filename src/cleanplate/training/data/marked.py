@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cleanplate.errors import UsageError
 from cleanplate.training.data.loading import Key, ResumableLoader, generator
 from cleanplate.training.data.synthesis.lettering import Map
-from cleanplate.training.data.synthesis.pages import Pages
+from cleanplate.training.data.synthesis.pages import Pages, laid
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
 
 LONGEST = 1600  # longer side in pixels that pictures are kept at
@@ -63,11 +63,16 @@ class MarkedPictures(Dataset[Sample]):
         jpeg_share: float,
         seed: int,
         size: int,
+        zooms: Sequence[float] = (1.0,),
     ) -> None:
-        """Draw `size` items a round from `pictures` by `weights`; shorter sides are in `sides`."""
+        """Draw `size` items a round from `pictures` by `weights`; shorter sides are in `sides`.
+
+        A crop is seen enlarged by one of `zooms`, as a locator sees a small picture.
+        """
         self.pictures, self.marks = pictures, marks
         self.chances = np.asarray(weights, np.float64) / np.sum(weights)
-        self.crop, self.sides, self.seed = crop, sides, seed
+        self.seen, self.zooms = crop, zooms
+        self.sides, self.seed = sides, seed
         self.clean_share, self.jpeg_share = clean_share, jpeg_share
         self.size = size
 
@@ -78,44 +83,48 @@ class MarkedPictures(Dataset[Sample]):
     def __getitem__(self, key: Key) -> Sample:
         """Return the item of a round and an index."""
         rng = generator(self.seed, key)
-        clean = self._view(rng)
+        crop = round(self.seen / rng.choice(self.zooms))
+        clean = self._view(rng, crop)
         height, width = clean.shape[:2]
         if rng.random() < self.clean_share:
-            top, left = (int(rng.integers(size - self.crop + 1)) for size in (height, width))
-            nothing = np.zeros((self.crop, self.crop), np.float32)
+            top, left = (int(rng.integers(size - crop + 1)) for size in (height, width))
+            nothing = np.zeros((crop, crop), np.float32)
             mark = Mark(nothing, np.zeros((1, 1, 3), np.float32), np.zeros(3, np.float32), 0.0)
         else:
             whole = self.marks.draw(rng, height, width)
-            top, left = window(rng, whole.alpha, self.crop)
-            mark = whole.cropped(top, left, self.crop, self.crop)
-        clean = clean[top : top + self.crop, left : left + self.crop].astype(np.float32) / 255
+            top, left = window(rng, whole.alpha, crop)
+            mark = whole.cropped(top, left, crop, crop)
+        clean = clean[top : top + crop, left : left + crop].astype(np.float32) / 255
         picture = np.rint(mark.over(clean) * 255).clip(0, 255).astype(np.uint8)
         if rng.random() < self.jpeg_share:
             picture = recompressed(picture, int(rng.integers(50, 98)))
+        alpha = self._enlarged(mark.alpha)
         return {
-            "picture": planes(picture.astype(np.float32) / 255),
-            "clean": planes(clean),
-            "alpha": torch.from_numpy(np.ascontiguousarray(mark.alpha))[None],
-            "rough": torch.from_numpy(rough_mask(rng, mark.alpha))[None],
+            "picture": planes(self._enlarged(picture.astype(np.float32) / 255)),
+            "clean": planes(self._enlarged(clean)),
+            "alpha": torch.from_numpy(np.ascontiguousarray(alpha))[None],
+            "rough": torch.from_numpy(rough_mask(rng, alpha))[None],
             "colour": torch.from_numpy(mark.colour),
             "opacity": torch.tensor([mark.opacity], dtype=torch.float32),
         }
 
-    def _view(self, rng: np.random.Generator) -> Map:
-        """Return a whole picture or a part of one at a random scale, turned and mirrored."""
+    def _enlarged(self, crop: Map) -> Map:
+        size = (self.seen, self.seen)
+        return crop if crop.shape[:2] == size else cv2.resize(crop, size)
+
+    def _view(self, rng: np.random.Generator, crop: int) -> Map:
+        """Return a picture or a part of one, `crop` pixels or more, scaled, turned and mirrored."""
         picture = self.pictures[rng.choice(len(self.pictures), p=self.chances)]
         if rng.random() < 0.5:
             size = [int(s * rng.uniform(0.35, 1.0)) for s in picture.shape[:2]]
-            size = [
-                max(s, min(self.crop, whole)) for s, whole in zip(size, picture.shape, strict=False)
-            ]
+            size = [max(s, min(crop, whole)) for s, whole in zip(size, picture.shape, strict=False)]
             y, x = (int(rng.integers(w - s + 1)) for s, w in zip(size, picture.shape, strict=False))
             picture = picture[y : y + size[0], x : x + size[1]]
         shorter = min(picture.shape[:2])
-        low, high = max(self.sides[0], self.crop), max(self.sides[1], self.crop)
+        low, high = max(self.sides[0], crop), max(self.sides[1], crop)
         side = np.exp(rng.uniform(np.log(low), np.log(high)))
-        side = max(min(side, shorter * 1.25), self.crop)
-        size = [max(self.crop, round(s * side / shorter)) for s in picture.shape[1::-1]]
+        side = max(min(side, shorter * 1.25), crop)
+        size = [max(crop, round(s * side / shorter)) for s in picture.shape[1::-1]]
         size = [min(s, 3 * int(side)) for s in size]
         how = cv2.INTER_AREA if side < shorter else cv2.INTER_CUBIC
         picture = cv2.resize(picture, size, interpolation=how)
@@ -189,6 +198,7 @@ class MarkedData(LightningDataModule):
         rendered_share: float = 0.15,
         clean_share: float = 0.15,
         jpeg_share: float = 0.35,
+        zooms: tuple[float, ...] = (1.0,),
         seed: int = 1,
         workers: int = 1,
     ) -> None:
@@ -209,18 +219,23 @@ class MarkedData(LightningDataModule):
         marks = Watermarks(self._paths(own["fonts"]), self._paths(own["logos"]))
         rng = np.random.default_rng(own["seed"])
         setting = Pages(marks.lettering)
-        rendered = [
-            setting.draw(rng, int(rng.integers(1000, 1800))) for _ in range(own["rendered"])
-        ]
-        held_out = rendered[: len(rendered) // 6]
-        unseen = load_clean(self._paths(own["validation"]), LONGEST) + held_out
-        clean = rendered[len(held_out) :]
-        weights = by_area(clean, own["rendered_share"])
+        clean: list[Map] = []
+        weights: list[float] = []
         for name, share in own["pictures"].items():
             found = load_clean(self._paths([name]), LONGEST)
             clean += found
             weights += by_area(found, share)
-        common = {name: own[name] for name in ("crop", "sides", "clean_share", "jpeg_share")}
+        rendered = [
+            setting.draw(rng, int(rng.integers(1000, 1800))) for _ in range(own["rendered"])
+        ]
+        for number in range(0, len(rendered), 2):  # every other one lies on something
+            ground = clean[rng.integers(len(clean))]
+            rendered[number] = laid(rng, rendered[number], ground)
+        held_out = rendered[: len(rendered) // 6]
+        unseen = load_clean(self._paths(own["validation"]), LONGEST) + held_out
+        clean += rendered[len(held_out) :]
+        weights += by_area(rendered[len(held_out) :], own["rendered_share"])
+        common = {name: own[name] for name in SHARED}
         self.training = MarkedPictures(
             clean,
             weights,
@@ -249,6 +264,9 @@ class MarkedData(LightningDataModule):
         """Return the same crops each time."""
         keys = [(0, index) for index in range(len(self.validation))]
         return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
+
+
+SHARED = ("crop", "sides", "clean_share", "jpeg_share", "zooms")  # by training and validation
 
 
 def by_area(pictures: Sequence[Map], share: float) -> list[float]:

@@ -119,6 +119,7 @@ class Watermarks:
                 place(cover, stamp, y, x)
 
 
+OPACITIES = ((0.1, 0.35), (0.12, 0.85), (0.85, 1.0))
 KINDS = ("single", "large", "tiled", "logo", "logo tiled", "lockup", "lines")
 WEIGHTS = (0.2, 0.1, 0.24, 0.24, 0.06, 0.12, 0.04)
 
@@ -170,7 +171,7 @@ def painted(rng: np.random.Generator, cover: Map) -> Mark:
     """Give a cover its colour and opacity; now and then an outline, a shadow, a blur, a ramp."""
     if rng.random() < 0.1:
         cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 1.5))
-    opacity = float(rng.uniform(0.12, 0.85) if rng.random() < 0.93 else rng.uniform(0.85, 1.0))
+    opacity = float(rng.uniform(*OPACITIES[rng.choice(3, p=(0.25, 0.68, 0.07))]))
     colour = some_colour(rng)
     alpha, paint = cover * opacity, colour.reshape(1, 1, 3)
     dressing = rng.random()

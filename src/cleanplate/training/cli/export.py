@@ -1,0 +1,50 @@
+"""`cleanplate export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import UsageError
+from cleanplate.training.cli.shared import new_parser
+
+
+def run(arguments: list[str]) -> int:
+    """Write a checkpoint as ONNX with its card."""
+    parser = new_parser("export", "Turn a checkpoint into an ONNX model with its card.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.onnx")
+    parser.add_argument("--float32", action="store_true", help="do not halve the weights' size")
+    parser.add_argument("--task", help="what the model is for (watermark)")
+    parser.add_argument("--tile", type=int, help="longest side to run at once (512)")
+    parser.add_argument("--licence", help="of the weights, an SPDX name")
+    parser.add_argument("--source", help="what it was trained on")
+    parser.add_argument("--terms", help="of what it was trained on")
+    parser.add_argument("--card", type=Path, help="JSON file with further fields of the card")
+    given = parser.parse_args(arguments)
+    if (given.source is None) != (given.terms is None):
+        raise UsageError("--source and --terms go together.")
+    fields = _read_fields(given.card) if given.card else {}
+    fields |= {
+        name: value
+        for name in ("task", "tile", "licence")
+        if (value := getattr(given, name)) is not None
+    }
+    if given.source is not None:
+        fields["data"] = [{"source": given.source, "terms": given.terms}]
+    from cleanplate.training.export import export_checkpoint
+
+    export_checkpoint(given.checkpoint, given.out, float16=not given.float32, **fields)
+    print(f"{given.out}: {given.out.stat().st_size / 1e6:.1f} MB, card beside it.")
+    return 0
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as fields of a card: {error}.") from error
+    if not isinstance(fields, dict):
+        raise UsageError(f"{path} must hold a JSON object, the fields of a card.")
+    return fields

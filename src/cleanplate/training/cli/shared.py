@@ -1,0 +1,63 @@
+"""What the verbs' arguments have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from cleanplate.training.data.layouts import Pair, Survey
+
+T = TypeVar("T")
+
+
+def new_parser(verb: str, summary: str) -> argparse.ArgumentParser:
+    """Return a parser of `cleanplate VERB`."""
+    return argparse.ArgumentParser(f"cleanplate {verb}", description=summary, allow_abbrev=False)
+
+
+def add_step(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    call: Callable[[argparse.Namespace], int],
+) -> None:
+    """Add a step of a verb, which works on a folder of pairs."""
+    parser = verbs.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+    add_pairs(parser)
+    parser.set_defaults(call=call)
+
+
+def add_pairs(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a folder of pairs."""
+    parser.add_argument("folder", type=Path, help="folder of pairs")
+    parser.add_argument("--pairs", metavar="LIST", help="only the pairs named in this file")
+    parser.add_argument("--versions-folder", metavar="NAME", help="where versions lie")
+
+
+def survey_of(given: argparse.Namespace) -> Survey:
+    """Look through the folder that the arguments name."""
+    from cleanplate.training.data.layouts import Survey, select, survey
+
+    found = survey(given.folder, given.versions_folder)
+    if given.pairs:
+        return Survey(found.folder, select(found, given.pairs), [])
+    return found
+
+
+def pairs_of(given: argparse.Namespace) -> list[Pair]:
+    """Return the pairs that the arguments name."""
+    from cleanplate.training.data.layouts import select
+
+    return select(survey_of(given), None)
+
+
+def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """A progress bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(items, what, total=total, console=console, disable=not console.is_terminal)
