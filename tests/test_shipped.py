@@ -12,7 +12,8 @@ from cleanplate import metrics, models
 from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
-from cleanplate.tasks.watermark import Watermark, planes_of
+from cleanplate.tasks.maps import planes_of
+from cleanplate.tasks.watermark import Watermark
 
 MIB = 1 << 20
 

@@ -17,6 +17,8 @@ from cleanplate.cli.cleaning import add_task
 from cleanplate.cli.messages import explained
 
 TASKS = {
+    "occlusion": "Take fingers, hands and heads off photographed pages.",
+    "inpaint": "Fill in what a mask names (--mask).",
     "watermark": "Take watermarks, logos and stamps off pictures.",
 }
 TRAINING = {

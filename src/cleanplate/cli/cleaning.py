@@ -31,6 +31,10 @@ _Model = Annotated[
     list[str] | None,
     typer.Option(metavar="ROLE=MODEL", help="Another model, by name or .onnx file. Repeatable."),
 ]
+_Mask = Annotated[
+    Path | None,
+    typer.Option(help="What to fill in, white: a picture, or a folder with one for each picture."),
+]
 _Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="How sure to be of a find; lower finds more.")
 ]
@@ -56,6 +60,7 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
         out: _Out = None,
         mask_out: _MaskOut = None,
         model: _Model = None,
+        mask: _Mask = None,
         threshold: _Threshold = None,
         overwrite: _Overwrite = False,
         resume: _Resume = False,
@@ -71,6 +76,8 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
             from cleanplate.errors import UsageError
 
             looks: dict[str, Any] = tasks.by_role(model or [])
+            if mask is not None:
+                looks["mask"] = str(mask)
             if threshold is not None:
                 looks["threshold"] = threshold
 

@@ -16,6 +16,8 @@ __all__ = ["Cleaned", "Task", "by_role", "create", "names", "register"]
 
 # Module and class, so that listing the tasks imports none of them.
 _TASKS: dict[str, str | Callable[..., Task]] = {
+    "inpaint": "cleanplate.tasks.occlusion:Inpaint",
+    "occlusion": "cleanplate.tasks.occlusion:Occlusion",
     "watermark": "cleanplate.tasks.watermark:Watermark",
 }
 

@@ -8,7 +8,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.picture import Picture
+from cleanplate.picture import Box, Picture
+from cleanplate.restoring import composite, feather
+
+EDGE = 1.5  # pixels around a find in which the picture passes into the fill
 
 Report = dict[str, float | int | str]
 
@@ -46,3 +49,18 @@ class Task(Protocol):
     def clean(self, picture: Picture) -> Cleaned:
         """Clean a picture in place, through `restoring.composite` alone; CleanplateError if not."""
         ...
+
+
+def write_found(
+    picture: Picture,
+    mask: NDArray[np.uint8],
+    box: Box,
+    fill: NDArray[np.float32],
+    sure: NDArray[np.bool_],
+) -> None:
+    """Composite a fill (3, h, w) into a box where `sure` (h, w), and note it in the mask (H, W)."""
+    share = feather(sure, EDGE)
+    composite(picture, box, fill.transpose(1, 2, 0), share)
+    noted = np.where(sure, 255, np.ceil(share * 127)).astype(np.uint8)
+    part = mask[box.top : box.bottom, box.left : box.right]
+    np.maximum(part, noted, out=part)

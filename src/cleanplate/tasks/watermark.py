@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate import models
+from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
-from cleanplate.restoring import composite, feather, regions, run_in_bands, run_tiled
-from cleanplate.tasks.base import Cleaned, Report
+from cleanplate.restoring import regions, run_in_bands, run_tiled
+from cleanplate.tasks.base import Cleaned, Report, write_found
+from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, planes_of, resized, scaled
+from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
-
-Floats = NDArray[np.float32]
-T = TypeVar("T", bound=np.generic)
-
-EDGE = 1.5  # pixels around the mark in which the picture passes into the fill
 
 
 class Mark(NamedTuple):
@@ -41,6 +37,7 @@ class Watermark:
         locator: str | Path = "watermark-locator",
         filler: str | Path = "watermark-filler",
         eraser: str | Path | None = None,
+        mask: str | Path | NDArray[Any] | None = None,
         threshold: float | None = None,
         device: str = "auto",
         threads: int = 0,
@@ -52,13 +49,19 @@ class Watermark:
             filler: outlines the mark (`mask`) and corrects what is seen through it (`fill`).
             eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet; it takes
                 the place of both.
+            mask: where the mark is, instead of what the locator finds; see `masks.Masks`.
             threshold: probability from which a pixel counts as marked; None for the model's own.
             device: see `models.load`.
             threads: see `models.load`.
 
         Raises:
             ModelError: a model or the device cannot be used.
+            PictureError: the mask cannot be read.
+            UsageError: a mask for an eraser, which finds marks by itself.
         """
+        if eraser and mask is not None:
+            raise UsageError("An eraser finds marks by itself; leave out its model or the mask.")
+        self._masks = None if mask is None else Masks(mask)
         wanted = (eraser,) if eraser else (locator, filler)
         loaded = [models.load(name, device=device, threads=threads) for name in wanted]
         self._finder, self._restorer = loaded[0], loaded[-1]
@@ -80,14 +83,19 @@ class Watermark:
     def _take_off(self, picture: Picture, mask: NDArray[np.uint8]) -> Report:
         """Locate on a small copy, then fill at full size where something was found."""
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
-        found = self._locate(picture, small.shape[:2])
+        if self._masks:
+            found = resized(self._masks.of(picture), small.shape)
+        else:
+            found = self._locate(picture, small.shape[:2])
         marked = found > self._threshold
-        certain = [box for box in _about(marked) if self._is_certain(found, marked, box)]
+        certain = [
+            box for box in _about(marked) if self._masks or self._is_certain(found, marked, box)
+        ]
         if not certain:
             return {}
         mark = self._understand(small, found, marked)
         for box in certain:
-            self._fill(picture, mask, mark, _scaled(box, marked.shape, mask.shape))
+            self._fill(picture, mask, mark, scaled(box, marked.shape, mask.shape))
         return {"opacity": round(mark.overlay.opacity, 3)}
 
     def _is_certain(self, found: Floats, marked: NDArray[np.bool_], box: Box) -> bool:
@@ -95,8 +103,8 @@ class Watermark:
 
         What is not certain is struck from `marked`.
         """
-        part = _cut(marked, box)
-        if _cut(found, box)[part].mean() >= self._finder.card.parameter("certainty"):
+        part = cut(marked, box)
+        if cut(found, box)[part].mean() >= self._finder.card.parameter("certainty"):
             return True
         part[:] = False
         return False
@@ -113,13 +121,13 @@ class Watermark:
         if zoom > 1:
             view = np.asarray(cv2.resize(view, None, fx=zoom, fy=zoom), np.float32)
         found = run_tiled(self._finder, planes_of(view), view.shape[:2])["mask"][0]
-        return np.asarray(cv2.resize(found, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+        return resized(found, size)
 
     def _understand(self, small: Floats, found: Floats, marked: NDArray[np.bool_]) -> Mark:
         """Outline the mark on the small copy, and tell from its outline what it is made of."""
 
         def planes(box: Box) -> Floats:
-            rgb, rough = _planes(_cut(small, box)), _cut(found, box)[None]
+            rgb, rough = as_planes(cut(small, box)), cut(found, box)[None]
             return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
 
         cover = run_tiled(
@@ -127,7 +135,7 @@ class Watermark:
             planes,
             found.shape,
             outputs=("mask",),
-            wanted=lambda box: bool(_cut(marked, box).any()),
+            wanted=lambda box: bool(cut(marked, box).any()),
         )["mask"][0]
         return Mark(cover, estimate(small, cover))
 
@@ -135,10 +143,10 @@ class Watermark:
         """See through the mark in a region, have the filler correct that, write it back."""
 
         def planes(box: Box) -> Floats:
-            rgb, cover = picture.rgb(box), _enlarged(mark.cover, box, mask.shape)
+            rgb, cover = picture.rgb(box), enlarged(mark.cover, box, mask.shape)
             alpha = cover * np.float32(mark.overlay.opacity)
             guess = seen_through(rgb, alpha, mark.overlay.colour)
-            return _planes(np.concatenate([guess, rgb, cover[..., None], alpha[..., None]], 2))
+            return as_planes(np.concatenate([guess, rgb, cover[..., None], alpha[..., None]], 2))
 
         for box, maps in run_in_bands(
             self._restorer,
@@ -146,85 +154,21 @@ class Watermark:
             mask.shape,
             region=region,
             outputs=("fill", "mask"),
-            wanted=lambda box: bool(_enlarged(mark.cover, box, mask.shape).max() > 0.1),
+            wanted=lambda box: bool(enlarged(mark.cover, box, mask.shape).max() > 0.1),
         ):
             sure = maps["mask"][0] > self._restorer.card.parameter("threshold")
-            self._write(picture, mask, box, maps["fill"], sure)
+            write_found(picture, mask, box, maps["fill"], sure)
 
     def _erase(self, picture: Picture, mask: NDArray[np.uint8]) -> None:
         """Run a model that locates and fills in one pass over the whole picture."""
 
         def planes(box: Box) -> Floats:
-            return _planes(picture.rgb(box))
+            return as_planes(picture.rgb(box))
 
         for box, maps in run_in_bands(self._restorer, planes, mask.shape):
-            self._write(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
-
-    def _write(
-        self,
-        picture: Picture,
-        mask: NDArray[np.uint8],
-        box: Box,
-        fill: Floats,
-        sure: NDArray[np.bool_],
-    ) -> None:
-        """Composite a fill (3, h, w) where the mark surely is, and note it in the mask."""
-        share = feather(sure, EDGE)
-        composite(picture, box, fill.transpose(1, 2, 0), share)
-        noted = np.where(sure, 255, np.ceil(share * 127)).astype(np.uint8)
-        np.maximum(_cut(mask, box), noted, out=_cut(mask, box))
+            write_found(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
 
 
 def _about(marked: NDArray[np.bool_]) -> list[Box]:
     """Return boxes about the parts of a mark; letters of a line share one."""
     return regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0)
-
-
-def planes_of(picture: Floats) -> Callable[[Box], Floats]:
-    """Return what gives the planes (3, h, w) of a box of a picture (H, W, 3)."""
-
-    def planes(box: Box) -> Floats:
-        return _planes(_cut(picture, box))
-
-    return planes
-
-
-def _planes(values: Floats) -> Floats:
-    """Return a picture (h, w, C) as planes (C, h, w)."""
-    planes: Floats = values.transpose(2, 0, 1)
-    return planes
-
-
-def _cut(values: NDArray[T], box: Box) -> NDArray[T]:
-    """Return the view of a box of a map (H, W, ...)."""
-    return values[box.top : box.bottom, box.left : box.right]
-
-
-def _scaled(box: Box, source: tuple[int, ...], target: tuple[int, ...]) -> Box:
-    """Return the box of a picture of the size `target` that holds a box of one of size `source`."""
-    down, right = target[0] / source[0], target[1] / source[1]
-    return Box(
-        int(box.top * down),
-        int(box.left * right),
-        min(target[0], math.ceil(box.bottom * down)),
-        min(target[1], math.ceil(box.right * right)),
-    )
-
-
-def _enlarged(values: Floats, box: Box, size: tuple[int, ...]) -> Floats:
-    """Return the part of a map (h, w), enlarged to `size`, that lies in a box."""
-    down, right = values.shape[0] / size[0], values.shape[1] / size[1]
-    matrix = np.array(
-        [
-            [right, 0, (box.left + 0.5) * right - 0.5],
-            [0, down, (box.top + 0.5) * down - 0.5],
-        ]
-    )
-    enlarged: Floats = cv2.warpAffine(  # type: ignore[assignment]
-        values,
-        matrix,
-        (box.right - box.left, box.bottom - box.top),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return enlarged

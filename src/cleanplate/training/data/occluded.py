@@ -1,0 +1,214 @@
+"""Pages with hands and heads before them, made on the fly: what the occlusion models learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from cleanplate.tasks.tone import flow_in
+from cleanplate.training.data.loading import Key, ResumableLoader, generator
+from cleanplate.training.data.marked import Sample, load_clean, planes, recompressed
+from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.synthesis.occluders import Occluders
+
+LONGEST = 1600  # longer side in pixels that pages are kept at
+
+
+class OccludedPages(Dataset[Sample]):
+    """Crops of pages seen small, with something before them; an item is always the same.
+
+    Each item holds `picture` and `clean` (3, S, S) in [0, 1]; `alpha` (1, S, S), 1 where something
+    hides or shades the page; `hole` (1, S, S), that mask as a locator might draw it; `seen`
+    (1, S, S), how much of the page is to be seen, shaded or not; and `guess` (3, S, S), the picture
+    with the tone about the hole flown in. `clean_share` of the items have
+    nothing before them.
+    """
+
+    def __init__(
+        self,
+        pages: Sequence[Map],
+        weights: Sequence[float],
+        prints: Sequence[Map],
+        occluders: Occluders,
+        *,
+        crop: int,
+        sides: tuple[int, int],
+        clean_share: float,
+        seed: int,
+        size: int,
+    ) -> None:
+        """Draw `size` items a round from `pages` by `weights`, their longer side in `sides`.
+
+        `prints` are photographs that are now and then printed on a page.
+        """
+        self.pages, self.prints, self.occluders = pages, prints, occluders
+        self.chances = np.asarray(weights, np.float64) / np.sum(weights)
+        self.crop, self.sides, self.clean_share = crop, sides, clean_share
+        self.seed, self.size = seed, size
+
+    def __len__(self) -> int:
+        """Return the number of items a round."""
+        return self.size
+
+    def __getitem__(self, key: Key) -> Sample:
+        """Return the item of a round and an index."""
+        rng = generator(self.seed, key)
+        clean = self._page(rng)
+        shape = clean.shape[:2]
+        picture, mask, seen = clean, np.zeros(shape, bool), np.ones(shape, np.float32)
+        if rng.random() >= self.clean_share:
+            picture, mask, seen = self.occluders.draw(rng, clean)
+        if rng.random() < 0.4:
+            picture = recompressed(picture, int(rng.integers(60, 98)))
+        window = about(rng, mask, self.crop)
+        picture, clean, mask, seen = (part[window] for part in (picture, clean, mask, seen))
+        hole = as_located(rng, mask)
+        seen = np.ascontiguousarray(picture, np.float32) / 255
+        return {
+            "picture": planes(seen),
+            "clean": planes(np.ascontiguousarray(clean, np.float32) / 255),
+            "alpha": torch.from_numpy(mask.astype(np.float32))[None],
+            "hole": torch.from_numpy(hole.astype(np.float32))[None],
+            "seen": torch.from_numpy(np.ascontiguousarray(seen))[None],
+            "guess": planes(flow_in(seen, hole)),
+        }
+
+    def _page(self, rng: np.random.Generator) -> Map:
+        """Return a page in some colour, at some scale, as sharp as a camera sees it."""
+        page = self.pages[rng.choice(len(self.pages), p=self.chances)]
+        side = np.exp(rng.uniform(*np.log(self.sides)))
+        scale = max(side / max(page.shape[:2]), self.crop / min(page.shape[:2]))
+        page = cv2.resize(page, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        short = [max(0, self.crop - length) for length in page.shape[:2]]
+        page = np.pad(page, ((0, short[0]), (0, short[1]), (0, 0)), "reflect")
+        if rng.random() < 0.5:
+            page = page[:, ::-1]
+        if rng.random() < 0.3:
+            page = np.rot90(page, int(rng.integers(1, 4)))
+        page = np.ascontiguousarray(page)
+        if rng.random() < 0.3:
+            printed(rng, page, self.prints[rng.integers(len(self.prints))])
+        if rng.random() < 0.15:  # kraft paper, and paper in the light of a lamp
+            tint = rng.uniform((0.55, 0.4, 0.25), (1.0, 0.95, 0.9))
+            page = np.rint(page * tint).astype(np.uint8)
+        if rng.random() < 0.5:
+            grain = rng.normal(0, rng.uniform(1, 6), page.shape).astype(np.float32)
+            page = np.rint(page + grain).clip(0, 255).astype(np.uint8)
+        return page
+
+
+def printed(rng: np.random.Generator, page: Map, photo: Map) -> None:
+    """Print a part of a photograph on a page, in place: what is printed hides nothing."""
+    height, width = (int(side * rng.uniform(0.1, 0.4)) for side in page.shape[:2])
+    top, left = (
+        int(rng.integers(whole - part))
+        for whole, part in zip(page.shape, (height, width), strict=False)
+    )
+    share = max(height / photo.shape[0], width / photo.shape[1]) * rng.uniform(1, 2)
+    scaled = cv2.resize(photo, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    y, x = (
+        int(rng.integers(whole - part + 1))
+        for whole, part in zip(scaled.shape, (height, width), strict=False)
+    )
+    page[top : top + height, left : left + width] = scaled[y : y + height, x : x + width]
+
+
+def about(rng: np.random.Generator, mask: Map, crop: int) -> tuple[slice, slice]:
+    """Choose a crop: mostly about a pixel of the mask, else anywhere."""
+    room = [side - crop for side in mask.shape]
+    at = [int(rng.integers(spare + 1)) for spare in room]
+    ys, xs = np.nonzero(mask[::4, ::4])
+    if ys.size and rng.random() < 0.85:
+        pick = rng.integers(ys.size)
+        at = [int(4 * line[pick] - rng.integers(crop)) for line in (ys, xs)]
+        at = [min(max(start, 0), spare) for start, spare in zip(at, room, strict=True)]
+    return np.s_[at[0] : at[0] + crop, at[1] : at[1] + crop]
+
+
+def as_located(rng: np.random.Generator, mask: Map) -> Map:
+    """Return a mask (H, W) bool as a locator draws it: a little fat, now and then a little thin."""
+    reach = 2 * int(rng.integers(0, 4)) + 1
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    change = cv2.dilate if rng.random() < 0.85 else cv2.erode
+    return change(mask.astype(np.uint8), brush if change is cv2.dilate else np.ones((3, 3))) > 0
+
+
+class OccludedData(LightningDataModule):
+    """Pages behind synthetic occluders, for training and validation."""
+
+    def __init__(
+        self,
+        pages: dict[str, float],
+        validation_pages: list[str],
+        prints: list[str],
+        occluders: list[str],
+        validation_occluders: list[str],
+        folder: str = ".",
+        crop: int = 256,
+        sides: tuple[int, int] = (512, 1000),
+        batch: int = 8,
+        steps: int = 250,
+        validation_items: int = 96,
+        clean_share: float = 0.15,
+        seed: int = 1,
+        workers: int = 1,
+    ) -> None:
+        """Take pages from folders, each with its share of the crops.
+
+        Photographs to print on them come from `prints`, cut-outs from `occluders`. Folders are
+        relative to `folder`; an epoch has `steps` batches of `batch` crops.
+        """
+        super().__init__()
+        self.save_hyperparameters()
+
+    def _paths(self, names: Sequence[str]) -> list[Path]:
+        return [Path(self.hparams["folder"]) / name for name in names]
+
+    def setup(self, stage: str) -> None:
+        """Decode the pages, once, into memory."""
+        own = self.hparams
+        pages: list[Map] = []
+        weights: list[float] = []
+        for name, share in own["pages"].items():
+            found = load_clean(self._paths([name]), LONGEST)
+            pages += found
+            weights += [share / len(found)] * len(found)
+        unseen = load_clean(self._paths(own["validation_pages"]), LONGEST)
+        prints = load_clean(self._paths(own["prints"]), 800)
+        common = {name: own[name] for name in ("crop", "sides", "clean_share")}
+        self.training = OccludedPages(
+            pages,
+            weights,
+            prints,
+            Occluders(self._paths(own["occluders"])),
+            seed=own["seed"],
+            size=own["steps"] * own["batch"],
+            **common,
+        )
+        self.validation = OccludedPages(
+            unseen,
+            [1.0] * len(unseen),
+            prints,
+            Occluders(self._paths(own["validation_occluders"])),
+            seed=own["seed"] + 1,
+            size=own["validation_items"],
+            **common,
+        )
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Return crops without end, `steps` batches an epoch."""
+        own = self.hparams
+        return ResumableLoader(
+            self.training, batch_size=own["batch"], seed=own["seed"], workers=own["workers"]
+        )
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return the same crops each time."""
+        keys = [(0, index) for index in range(len(self.validation))]
+        return DataLoader(self.validation, self.hparams["batch"], sampler=keys)

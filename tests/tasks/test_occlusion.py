@@ -1,0 +1,148 @@
+"""The occlusion task with tiny models in the place of those that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx_models
+import pytest
+from onnx import helper
+from PIL import Image
+
+from cleanplate.errors import PictureError, UsageError
+from cleanplate.picture import Picture
+from cleanplate.tasks import create
+from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.occlusion import Inpaint, Occlusion
+
+BLOB = (slice(60, 100), slice(50, 90))
+
+
+def guesses(seen: float) -> dict[str, object]:
+    """A filler: `fill` is the guess it is given, `seen` the same everywhere in the hole."""
+    nodes = [
+        helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["fill"]),
+        helper.make_node("Slice", ["planes", "six", "seven", "axis"], ["hole"]),
+        helper.make_node("Mul", ["hole", "share"], ["seen"]),
+    ]
+    numbers = {"zero": 0, "three": 3, "six": 6, "seven": 7, "axis": 1}
+    weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
+    weights["share"] = np.array(seen, np.float32)
+    return {"nodes": nodes, "weights": weights, "planes": 7, "outputs": {"fill": 3, "seen": 1}}
+
+
+def filler(folder: Path, seen: float = 0.0) -> Path:
+    return onnx_models.write(
+        folder, f"guess{seen}", guesses(seen), tile=256, parameters={"side": 192}
+    )
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> dict[str, Path]:
+    """A locator that takes all that is bright for a hand, and a filler that lets tone flow in."""
+    parameters = {"threshold": 0.5, "side": 256, "certainty": 0.8, "least": 0.001}
+    locator = onnx_models.write(
+        tmp_path, "bright", onnx_models.threshold(0.7), parameters=parameters, tile=256
+    )
+    return {"locator": locator, "filler": filler(tmp_path)}
+
+
+def page() -> tuple[np.ndarray, np.ndarray]:
+    """A grey slope (160, 140, 3), and the same with something bright on it."""
+    slope = np.linspace(80, 140, 140).round().astype(np.uint8)
+    clean = np.ascontiguousarray(np.broadcast_to(slope[None, :, None], (160, 140, 3)))
+    hidden = clean.copy()
+    hidden[BLOB] = 250
+    return clean, hidden
+
+
+def taken_off(task: Occlusion, array: np.ndarray) -> tuple[np.ndarray, Cleaned]:
+    cleaned = task.clean(Picture.from_array(array))
+    return cleaned.picture.to_array(), cleaned
+
+
+def test_what_hides_the_page_goes_and_the_rest_is_untouched(models: dict[str, Path]) -> None:
+    clean, hidden = page()
+    result, cleaned = taken_off(Occlusion(**models), hidden)
+    assert abs(result[BLOB].astype(int) - clean[BLOB]).mean() < 6
+    untouched = cleaned.mask == 0
+    assert (result[untouched] == hidden[untouched]).all()
+    assert untouched.mean() > 0.9
+    assert cleaned.report["filled"] == pytest.approx(40 * 40 / (160 * 140), rel=0.1)
+
+
+def test_at_full_size_the_hole_is_where_the_occluder_was(models: dict[str, Path]) -> None:
+    clean, hidden = (np.repeat(np.repeat(array, 4, 0), 4, 1) for array in page())
+    result, cleaned = taken_off(Occlusion(**models), hidden)
+    inner = (slice(250, 390), slice(210, 350))
+    assert abs(result[inner].astype(int) - clean[inner]).mean() < 6
+    assert cleaned.mask[inner].min() == 255
+    assert (result[cleaned.mask == 0] == hidden[cleaned.mask == 0]).all()
+
+
+def test_a_page_with_nothing_on_it_comes_back_as_it_was(models: dict[str, Path]) -> None:
+    clean, _ = page()
+    result, cleaned = taken_off(Occlusion(**models), clean)
+    assert (result == clean).all()
+    assert not cleaned.edited.any()
+
+
+def test_a_speck_is_no_occluder(models: dict[str, Path]) -> None:
+    clean, _ = page()
+    clean[10:13, 10:13] = 250
+    result, _ = taken_off(Occlusion(**models), clean)
+    assert (result == clean).all()
+
+
+def test_in_shade_the_detail_of_the_page_is_kept(tmp_path: Path) -> None:
+    clean = np.full((200, 200, 3), 200, np.uint8)
+    clean[90:110:4, 60:140] = 40  # lines that a small copy would blur
+    mask = np.zeros((200, 200), bool)
+    mask[80:120, 50:150] = True
+    shaded = np.where(mask[..., None], clean // 2, clean).astype(np.uint8)
+    coarse = onnx_models.write(tmp_path, "seen", guesses(1.0), tile=256, parameters={"side": 100})
+    result, _ = taken_off(Inpaint(mask=mask, filler=coarse), shaded)
+    inner = result[92:108, 70:130, 0].astype(int)
+    assert (
+        inner[0::4].mean() > inner[2::4].mean() + 20 or inner[2::4].mean() > inner[0::4].mean() + 20
+    )
+
+
+@pytest.mark.parametrize("kind", ["array", "bool", "file", "folder"])
+def test_a_mask_of_the_users_own_takes_the_place_of_the_search(
+    models: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    clean, _ = page()
+    where = np.zeros((160, 140), bool)
+    where[20:40, 20:40] = True
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    Image.fromarray(where).save(folder / "scan[1].png")
+    given = {
+        "array": where.astype(np.uint8) * 255,
+        "bool": where,
+        "file": folder / "scan[1].png",
+        "folder": folder,
+    }[kind]
+    task = create("inpaint", mask=given, filler=models["filler"])
+    cleaned = task.clean(Picture.from_array(clean, name="elsewhere/scan[1].jpg"))
+    assert (cleaned.mask[20:40, 20:40] == 255).all()
+    assert (cleaned.mask[50:, 50:] == 0).all()
+
+
+def test_a_mask_of_another_size_or_none_at_all_is_refused_by_name(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    clean, _ = page()
+    small = create("inpaint", mask=np.ones((9, 9), bool), filler=models["filler"])
+    with pytest.raises(PictureError, match="9x9 pixels, the picture 140x160"):
+        small.clean(Picture.from_array(clean))
+    empty = create("occlusion", mask=tmp_path, filler=models["filler"])
+    with pytest.raises(PictureError, match=r"there is no mask page\.\*"):
+        empty.clean(Picture.from_array(clean, name="page.png"))
+
+
+def test_inpainting_without_a_mask_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="mask"):
+        create("inpaint")
