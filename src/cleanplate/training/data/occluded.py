@@ -69,14 +69,14 @@ class OccludedPages(Dataset[Sample]):
         window = about(rng, mask, self.crop)
         picture, clean, mask, seen = (part[window] for part in (picture, clean, mask, seen))
         hole = as_located(rng, mask)
-        seen = np.ascontiguousarray(picture, np.float32) / 255
+        rgb = np.ascontiguousarray(picture, np.float32) / 255
         return {
-            "picture": planes(seen),
+            "picture": planes(rgb),
             "clean": planes(np.ascontiguousarray(clean, np.float32) / 255),
             "alpha": torch.from_numpy(mask.astype(np.float32))[None],
             "hole": torch.from_numpy(hole.astype(np.float32))[None],
             "seen": torch.from_numpy(np.ascontiguousarray(seen))[None],
-            "guess": planes(flow_in(seen, hole)),
+            "guess": planes(flow_in(rgb, hole)),
         }
 
     def _page(self, rng: np.random.Generator) -> Map:

@@ -58,6 +58,8 @@ def cut_person(photo: Map, mask: Map) -> Map | None:
     shape = photo.shape[1::-1]
     whole = largest(cv2.resize(mask, shape, interpolation=cv2.INTER_AREA) > 127)
     _, top, width, height = cv2.boundingRect(whole.astype(np.uint8))
+    if height < LEAST:
+        return None
     if height > 1.6 * width:
         height = round(0.9 * width)
     photo, whole = photo[top : top + height], whole[top : top + height]
