@@ -15,6 +15,8 @@ from PIL import Image
 from cleanplate import batch
 from cleanplate.batch import Batch, Outcome, clean_one, plan
 from cleanplate.errors import CleanplateError, PictureError, UsageError
+from cleanplate.picture import Picture
+from cleanplate.tasks.base import Cleaned
 
 Clean = Callable[..., dict[str, Outcome]]
 
@@ -47,6 +49,28 @@ def manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
 ALL_DONE = {"a.png": "done", "b.jpg": "done", "c.png": "done"}
 ALL_SKIPPED = dict.fromkeys(ALL_DONE, "skipped")
+
+
+def test_a_sheet_of_the_steps_is_written_and_never_over_anything(tmp_path: Path) -> None:
+    source, out, sheets = draw(tmp_path / "in" / "a.png"), tmp_path / "out", tmp_path / "sheets"
+
+    class Told(Blot):
+        def clean(self, picture: Picture) -> Cleaned:
+            cleaned = super().clean(picture)
+            cleaned.steps["before"] = np.zeros((48, 64, 3), np.float32)
+            return cleaned
+
+    def run() -> list[str]:
+        planned = plan([source.parent], out, explain=sheets)
+        return [outcome.status for outcome in Batch(planned, lambda threads: Told()).run()]
+
+    assert run() == ["done"]
+    drawn = np.asarray(Image.open(sheets / "a.png"))
+    assert drawn.shape[1] >= 2 * 64
+    assert not drawn[:48, :64].any()
+    assert (drawn[16:32, -48:-40] == 128).any()
+    (out / "a.png").unlink()
+    assert run() == ["skipped"]
 
 
 def test_every_picture_gets_its_result_mask_and_line(

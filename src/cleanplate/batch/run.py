@@ -14,8 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cleanplate.batch.files import remove_leftovers, write_all
 from cleanplate.batch.manifest import Line, Manifest
+from cleanplate.batch.sheets import sheet
 from cleanplate.batch.sources import Job, Plan, format_of
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.models import usable_cores
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Task
 
 MOST_WORKERS = 4
+SHEET_SIDE = 640  # longer side in pixels of a picture on a sheet
 
 
 @dataclass(frozen=True)
@@ -137,10 +141,13 @@ class Batch:
             content, cleaned = cleaned_bytes(
                 job.source, task, form=form, strip_metadata=self.strip_metadata
             )
-            files = {job.result: content}
+            # The result last: where it is, its mask and its sheet are too.
+            files = {}
+            if job.sheet is not None:
+                files[job.sheet] = sheet_of(cleaned)
             if job.mask is not None:
-                # The mask first: where the result is, its mask is too.
-                files = {job.mask: encode_mask(cleaned.mask), **files}
+                files[job.mask] = encode_mask(cleaned.mask)
+            files[job.result] = content
             outcome = replace(
                 outcome,
                 status="done",
@@ -201,6 +208,9 @@ class Batch:
             if os.path.lexists(path):
                 why = f"{path} exists; --overwrite replaces it"
                 return Outcome(job.source, "skipped", job.result, job.mask, why)
+        if job.sheet is not None and not tried and os.path.lexists(job.sheet):
+            why = f"{job.sheet} exists; --overwrite replaces it"
+            return Outcome(job.source, "skipped", job.result, job.mask, why)
         return None
 
     def _has_result(self, job: Job, known: Line) -> bool:
@@ -235,9 +245,7 @@ class Batch:
 
     def _places(self) -> Iterator[Path]:
         for job in self.planned.jobs:
-            yield job.result
-            if job.mask is not None:
-                yield job.mask
+            yield from job.places()
 
 
 def cleaned_bytes(
@@ -282,6 +290,13 @@ def clean_one(
     files = {mask_out: encode_mask(cleaned.mask), out: content}
     write_all({path: file for path, file in files.items() if path is not None})
     return content
+
+
+def sheet_of(cleaned: Cleaned) -> bytes:
+    """Draw the small copies of a picture that a task went through, and its result, as PNG."""
+    steps = [*cleaned.steps.values(), cleaned.picture.shrunk(SHEET_SIDE)]
+    drawn = sheet([[step.transpose(2, 0, 1) for step in steps]], SHEET_SIDE)
+    return Picture.from_array(drawn).encode(np.ones(drawn.shape[:2], bool))
 
 
 def share_filled(cleaned: Cleaned) -> float:

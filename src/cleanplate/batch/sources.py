@@ -15,11 +15,16 @@ from cleanplate.picture import BY_SUFFIX, SUFFIXES
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to clean: where it comes from and where its result (and its mask) goes."""
+    """One picture to clean: where it comes from and where its result (mask, sheet) goes."""
 
     source: Path
     result: Path
     mask: Path | None = None
+    sheet: Path | None = None
+
+    def places(self) -> list[Path]:
+        """Give every file that the job writes, the result last: where it is, the others are too."""
+        return [path for path in (self.sheet, self.mask, self.result) if path is not None]
 
 
 class Trouble(NamedTuple):
@@ -50,17 +55,25 @@ class _Found(NamedTuple):
     below: Path  # where it lies under the folder that was named; the result mirrors it
 
 
-def plan(arguments: Sequence[Path], out: Path, mask_out: Path | None = None) -> Plan:
+def plan(
+    arguments: Sequence[Path],
+    out: Path,
+    mask_out: Path | None = None,
+    explain: Path | None = None,
+) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
+    In the folder `explain` each gets a sheet of the steps that the task took.
+
     A folder is walked and its tree mirrored under `out`; a pattern that the shell left alone is
-    expanded here, and the tree below its part without wildcards mirrored. Hidden files, and `out`
-    and `mask_out` where a walk meets them, are passed over. When one file comes in and `out` has a
-    picture's suffix, `out` is the file for its result, and so for a mask with `mask_out`.
+    expanded here, and the tree below its part without wildcards mirrored. Hidden files, and `out`,
+    `mask_out` and `explain` where a walk meets them, are passed over. When one file comes in and
+    `out` has a picture's suffix, `out` is the file for its result, and so for a mask with
+    `mask_out`.
 
     Raises UsageError when there is no picture, or when `out` names one file for several.
     """
-    results = {_entry(folder) for folder in (out, mask_out) if folder is not None}
+    results = {_entry(folder) for folder in (out, mask_out, explain) if folder is not None}
     found: dict[str, _Found] = {}
     troubles: list[Trouble] = []
     for argument in arguments:
@@ -76,7 +89,7 @@ def plan(arguments: Sequence[Path], out: Path, mask_out: Path | None = None) -> 
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
         raise UsageError(f"{out} names one picture; give a folder for the results of several.")
     planned = Plan(None if to_file else out, troubles=troubles)
-    _assign(planned, found, out, mask_out)
+    _assign(planned, found, out, mask_out, explain)
     return planned
 
 
@@ -134,21 +147,28 @@ def _walk(folder: Path, root: Path, leave_out: set[str]) -> Iterator[_Found | Tr
         )
 
 
-def _assign(planned: Plan, found: dict[str, _Found], out: Path, mask_out: Path | None) -> None:
-    """Give every picture the paths of its result and mask; none may be another's."""
+def _assign(
+    planned: Plan,
+    found: dict[str, _Found],
+    out: Path,
+    mask_out: Path | None,
+    explain: Path | None,
+) -> None:
+    """Give every picture the paths of its result, mask and sheet; none may be another's."""
     owner = {entry: item.path for entry, item in found.items()}
     for item in found.values():
         job = Job(
             item.path,
             out / item.below if planned.folder is not None else out,
             mask_out and _mask_path(mask_out, item.below, to_file=planned.folder is None),
+            explain and (explain / item.below).with_suffix(".png"),
         )
         result = _entry(job.result)
         taken = [owner[result]] if owner.get(result, item.path) != item.path else []
         owner.setdefault(result, item.path)
-        if job.mask is not None:
-            taken += [owner[entry] for entry in [_entry(job.mask)] if entry in owner]
-            owner.setdefault(_entry(job.mask), item.path)
+        for path in filter(None, (job.mask, job.sheet)):
+            taken += [owner[entry] for entry in [_entry(path)] if entry in owner]
+            owner.setdefault(_entry(path), item.path)
         if taken:
             reason = f"its result or mask would lie where {taken[0]} or its result lies"
             planned.troubles.append(Trouble(item.path, "skipped", reason))

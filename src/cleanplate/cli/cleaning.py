@@ -27,6 +27,9 @@ _Out = Annotated[
 _MaskOut = Annotated[
     Path | None, typer.Option(help="Folder for masks (PNG) of what was filled in.")
 ]
+_Explain = Annotated[
+    Path | None, typer.Option(help="Folder for sheets (PNG) of the steps that led to each result.")
+]
 _Model = Annotated[
     list[str] | None,
     typer.Option(metavar="ROLE=MODEL", help="Another model, by name or .onnx file. Repeatable."),
@@ -59,6 +62,7 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
         paths: _Paths,
         out: _Out = None,
         mask_out: _MaskOut = None,
+        explain: _Explain = None,
         model: _Model = None,
         mask: _Mask = None,
         threshold: _Threshold = None,
@@ -85,15 +89,16 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
                 return tasks.create(task, **looks, device=device, threads=threads or share)
 
             if _STREAM in paths:
-                if len(paths) > 1 or json or resume:
+                if len(paths) > 1 or json or resume or explain:
                     raise UsageError(
-                        "- (standard input) goes without other paths, --json or --resume."
+                        "- (standard input) goes without other paths, --json, --resume and "
+                        "--explain."
                     )
                 _clean_stream(create, out, mask_out, overwrite, strip_metadata)
                 return
             if out is None:
                 raise UsageError("Say where the results go: -o FOLDER.")
-            planned = batch.plan(paths, out, mask_out)
+            planned = batch.plan(paths, out, mask_out, explain)
             if resume and planned.folder is None:
                 raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
             run = batch.Batch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -25,11 +25,13 @@ class Cleaned:
         mask: (H, W) uint8, how sure the task is of each pixel: above 127 is found, and exactly 0
             where the picture was left untouched.
         report: what there is to tell, such as the share of the picture that was filled in.
+        steps: what the task went through, by name: small pictures (h, w, 3) in [0, 1].
     """
 
     picture: Picture
     mask: NDArray[np.uint8]
     report: Report
+    steps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def edited(self) -> NDArray[np.bool_]:

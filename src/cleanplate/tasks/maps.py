@@ -31,6 +31,11 @@ def as_planes(values: Floats) -> Floats:
     return planes
 
 
+def grey(values: Floats) -> Floats:
+    """Return a map (h, w) as a picture (h, w, 3)."""
+    return np.repeat(values[..., None], 3, axis=2)
+
+
 def cut(values: NDArray[T], box: Box) -> NDArray[T]:
     """Return the view of a box of a map (H, W, ...)."""
     return values[box.top : box.bottom, box.left : box.right]

@@ -13,21 +13,30 @@ from cleanplate import models
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_tiled
 from cleanplate.tasks.base import Cleaned, Report, write_found
-from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, planes_of, resized, scaled
+from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.tone import flow_in
 
 MARGIN = 0.5  # of a hole's longer side, seen around it
 GROWTH = 1  # pixels of the small copy that a hole is grown by: what is half an occluder is one
+RIM = 4  # pixels about a find that are worked on with it, for its soft edge
 STRIP = 512  # rows written at a time
 SHADE = (0.6, 2.5)  # how much brighter a page can be than its shaded part
 
 
 class View(NamedTuple):
-    """A small copy of a picture: `rgb` (h, w, 3) in [0, 1], and the `hole` (h, w) bool in it."""
+    """A small copy `rgb` (h, w, 3) in [0, 1], the `hole` in it, and the `tone` that flows in."""
 
     rgb: Floats
     hole: NDArray[np.bool_]
+    tone: Floats
+
+
+class Guess(NamedTuple):
+    """The page behind a view's holes, `fill` (h, w, 3), and how far it is `seen`, (h, w)."""
+
+    fill: Floats
+    seen: Floats
 
 
 class Occlusion:
@@ -73,10 +82,9 @@ class Occlusion:
         report: Report = {"device": self._filler.device}
         found = self._masks.of(picture) if self._masks else self._locate(picture)
         hidden = found > self._threshold
-        if hidden.any():
-            self._take_off(picture, mask, found, hidden)
+        steps = self._take_off(picture, mask, found, hidden) if hidden.any() else {}
         report["filled"] = round(float(np.mean(mask > 127)), 6)
-        return Cleaned(picture, mask, report)
+        return Cleaned(picture, mask, report, steps)
 
     def _locate(self, picture: Picture) -> Floats:
         """Return how probably each pixel of a small copy is hidden; 0 for what is not certain."""
@@ -97,29 +105,33 @@ class Occlusion:
         mask: NDArray[np.uint8],
         found: Floats,
         hidden: NDArray[np.bool_],
-    ) -> None:
-        """Fill the holes on a small copy, a region each, and write them at full size."""
+    ) -> dict[str, Floats]:
+        """Fill the holes on a small copy and write them at full size; return the steps."""
+        view = self._view(picture, hidden)
+        guess = self._guess(view)
+        for box in regions(hidden, 0, least=RIM):
+            region = scaled(box, hidden.shape, mask.shape)
+            self._write(picture, mask, region, found, view, guess)
+        hole = grey(view.hole.astype(np.float32))
+        return {"before": view.rgb, "hole": hole, "tone": view.tone, "coarse": guess.fill}
+
+    def _view(self, picture: Picture, hidden: NDArray[np.bool_]) -> View:
         rgb = picture.shrunk(int(self._filler.card.parameter("side")))
         hole = resized(hidden.astype(np.float32), rgb.shape) > 0.01
         brush = np.ones((2 * GROWTH + 1, 2 * GROWTH + 1), np.uint8)
         hole = cv2.dilate(hole.astype(np.uint8), brush) > 0
-        view = View(rgb, hole)
-        fill, seen = self._fill(view)
-        for box in regions(hidden, MARGIN):
-            self._write(
-                picture, mask, scaled(box, hidden.shape, mask.shape), found, view, fill, seen
-            )
+        return View(rgb, hole, flow_in(rgb, hole))
 
-    def _fill(self, view: View) -> tuple[Floats, Floats]:
-        """Return the page (h, w, 3) behind the holes of a view, and how much of it is seen."""
+    def _guess(self, view: View) -> Guess:
+        """Correct the tone that flowed into the holes, a region each."""
         hole = view.hole.astype(np.float32)
-        known = np.dstack([flow_in(view.rgb, view.hole), view.rgb, hole])
-        fill, seen = view.rgb.copy(), np.ones_like(hole)
+        known = np.dstack([view.tone, view.rgb, hole])
+        guess = Guess(view.rgb.copy(), np.ones_like(hole))
         for box in regions(view.hole, MARGIN):
             maps = run_tiled(self._filler, planes_of(known), hole.shape, region=box)
-            cut(fill, box)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
-            cut(seen, box)[:] = maps["seen"][0]
-        return fill, seen
+            cut(guess.fill, box)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
+            cut(guess.seen, box)[:] = maps["seen"][0]
+        return guess
 
     def _write(
         self,
@@ -128,19 +140,19 @@ class Occlusion:
         region: Box,
         found: Floats,
         view: View,
-        fill: Floats,
-        seen: Floats,
+        guess: Guess,
     ) -> None:
-        """Enlarge the fill of a region; where the page is seen, in shade, keep its own detail."""
-        brighter = np.clip(fill / np.maximum(view.rgb, 0.02), *SHADE)
-        light = np.asarray(brighter * seen[..., None], np.float32)
+        """Enlarge the guess in a region; where the page is seen, in shade, keep its own detail."""
+        brighter = np.clip(guess.fill / np.maximum(view.rgb, 0.02), *SHADE)
+        light = np.asarray(brighter * guess.seen[..., None], np.float32)
         for top in range(region.top, region.bottom, STRIP):
             box = region._replace(top=top, bottom=min(top + STRIP, region.bottom))
             sure = enlarged(found, box, mask.shape) > self._threshold
             if sure.any():
                 detail = picture.rgb(box) - enlarged(view.rgb, box, mask.shape)
-                whole = enlarged(fill, box, mask.shape) + detail * enlarged(light, box, mask.shape)
-                write_found(picture, mask, box, as_planes(whole), sure)
+                page = enlarged(guess.fill, box, mask.shape)
+                page += detail * enlarged(light, box, mask.shape)
+                write_found(picture, mask, box, as_planes(page), sure)
 
 
 class Inpaint(Occlusion):

@@ -14,7 +14,7 @@ from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
 from cleanplate.tasks.base import Cleaned, Report, write_found
-from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, planes_of, resized, scaled
+from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
 
@@ -73,14 +73,17 @@ class Watermark:
         """Take the marks off `picture`, in place."""
         mask = np.zeros((picture.height, picture.width), np.uint8)
         report: Report = {"device": self._finder.device}
+        steps: dict[str, Floats] = {}
         if self._in_one:
             self._erase(picture, mask)
         else:
-            report |= self._take_off(picture, mask)
+            report |= self._take_off(picture, mask, steps)
         report["filled"] = round(float(np.mean(mask > 127)), 6)
-        return Cleaned(picture, mask, report)
+        return Cleaned(picture, mask, report, steps)
 
-    def _take_off(self, picture: Picture, mask: NDArray[np.uint8]) -> Report:
+    def _take_off(
+        self, picture: Picture, mask: NDArray[np.uint8], steps: dict[str, Floats]
+    ) -> Report:
         """Locate on a small copy, then fill at full size where something was found."""
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
         if self._masks:
@@ -88,12 +91,16 @@ class Watermark:
         else:
             found = self._locate(picture, small.shape[:2])
         marked = found > self._threshold
+        steps |= {"before": small, "found": grey(found)}
         certain = [
             box for box in _about(marked) if self._masks or self._is_certain(found, marked, box)
         ]
         if not certain:
             return {}
         mark = self._understand(small, found, marked)
+        alpha = mark.cover * np.float32(mark.overlay.opacity)
+        steps |= {"cover": grey(mark.cover)}
+        steps |= {"seen through": seen_through(small, alpha, mark.overlay.colour)}
         for box in certain:
             self._fill(picture, mask, mark, scaled(box, marked.shape, mask.shape))
         return {"opacity": round(mark.overlay.opacity, 3)}

@@ -1,0 +1,49 @@
+"""Sheets of pictures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+GAP = 4  # white pixels between cells
+
+
+def sheet(rows: Sequence[Sequence[NDArray[np.float32]]], side: int) -> NDArray[np.uint8]:
+    """Draw a table of pictures.
+
+    Args:
+        rows: cells (C, H, W) in [0, 1], C = 1 or 3.
+        side: longer side of a cell in pixels; larger pictures are shrunk to it, smaller ones stay.
+
+    Returns:
+        (H, W, 3) RGB on white.
+    """
+    strips = [_across([_cell(cell, side) for cell in row]) for row in rows]
+    width = max(strip.shape[1] for strip in strips)
+    return np.concatenate([_filled(strip, strip.shape[0], width) for strip in strips])
+
+
+def _cell(cell: NDArray[np.float32], side: int) -> NDArray[np.uint8]:
+    pixels = np.rint(cell.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
+    scale = side / max(pixels.shape[:2])
+    if scale < 1:
+        size = [max(1, round(length * scale)) for length in pixels.shape[1::-1]]
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)).astype(
+        np.uint8
+    )
+
+
+def _across(cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    height = max(cell.shape[0] for cell in cells)
+    parts = [_filled(cell, height + GAP, cell.shape[1] + GAP) for cell in cells]
+    return np.concatenate(parts, axis=1)
+
+
+def _filled(cell: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """White on the right and below, up to the size."""
+    missing = (height - cell.shape[0], width - cell.shape[1])
+    return np.pad(cell, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)
