@@ -11,9 +11,14 @@ import pytest
 from onnx import helper
 
 from cleanplate.picture import Picture
+from cleanplate.tasks.evidence import FEATURES
 from cleanplate.tasks.watermark import Watermark
 
 OPACITY = 0.5
+SURE_FROM_80 = {f"evidence_{name}": 0 for name in FEATURES} | {
+    "evidence_mean": 100,
+    "evidence_bias": -80,
+}
 
 
 def see_through() -> dict[str, object]:
@@ -30,7 +35,7 @@ def see_through() -> dict[str, object]:
 @pytest.fixture
 def models(tmp_path: Path) -> dict[str, Path]:
     """A locator that takes all that is bright for a mark, and a filler that changes nothing."""
-    parameters = {"threshold": 0.5, "side": 256, "certainty": 0.8, "zoom": 1.5}
+    parameters = {"threshold": 0.5, "side": 256, "certainty": 0.5, "zoom": 1.5, **SURE_FROM_80}
     locator = onnx_models.write(
         tmp_path, "bright", onnx_models.threshold(0.42), parameters=parameters, tile=128
     )

@@ -31,6 +31,54 @@ class Overlay(NamedTuple):
 NOTHING = Overlay(0.0, np.zeros(3, np.float32))
 
 
+class Sides(NamedTuple):
+    """What lies just inside an overlay's outline, against what lies just outside.
+
+    Attributes:
+        inside: mean colour (3,).
+        outside: mean colour (3,).
+        ratio: spread inside over spread outside.
+        alike: correlation of the two sides, -1 to 1.
+        outline: how much of it there is, as a sum of shares of neighbourhoods.
+        spread: standard deviation outside.
+    """
+
+    inside: Floats
+    outside: Floats
+    ratio: float
+    alike: float
+    outline: float
+    spread: float
+
+
+def compare(picture: Floats, cover: Floats) -> Sides | None:
+    """Compare the two sides of an overlay's outline; None where there is too little of it.
+
+    Args:
+        picture: (H, W, 3) in [0, 1].
+        cover: (H, W) in [0, 1], how far the overlay covers each pixel.
+    """
+    drawn = cover[cover > 0.3]
+    if not drawn.size:
+        return None
+    # thin strokes are nowhere covered wholly: take what is covered most
+    inside, within = _means(picture, cover > 0.9 * np.quantile(drawn, 0.9))
+    outside, without = _means(picture, cover < 0.1)
+    both = (within > 0.1) & (without > 0.1)
+    weight = np.minimum(within, without)[both][:, None]
+    outline = weight.sum()
+    if outline < LEAST_OUTLINE:
+        return None
+    weight = weight / outline
+    mean_in, mean_out = (weight * inside[both]).sum(0), (weight * outside[both]).sum(0)
+    away_in, away_out = inside[both] - mean_in, outside[both] - mean_out
+    spread_in, spread_out = (weight * away_in**2).sum(), (weight * away_out**2).sum() + 1e-8
+    alike = (weight * away_in * away_out).sum() / np.sqrt(spread_in * spread_out + 1e-12)
+    ratio = np.sqrt(spread_in / spread_out)
+    spread = float(np.sqrt(spread_out))
+    return Sides(mean_in, mean_out, float(ratio), float(alike), float(outline), spread)
+
+
 def estimate(picture: Floats, cover: Floats) -> Overlay:
     """Estimate an overlay from the two sides of its outline.
 
@@ -48,27 +96,14 @@ def estimate(picture: Floats, cover: Floats) -> Overlay:
     Returns:
         The overlay; one of opacity 0 where there is too little outline to tell.
     """
-    drawn = cover[cover > 0.3]
-    if not drawn.size:
+    sides = compare(picture, cover)
+    if sides is None:
         return NOTHING
-    # thin strokes are nowhere covered wholly: take what is covered most
-    inside, within = _means(picture, cover > 0.9 * np.quantile(drawn, 0.9))
-    outside, without = _means(picture, cover < 0.1)
-    both = (within > 0.1) & (without > 0.1)
-    weight = np.minimum(within, without)[both][:, None]
-    outline = weight.sum()
-    if outline < LEAST_OUTLINE:
-        return NOTHING
-    weight = weight / outline
-    mean_in, mean_out = (weight * inside[both]).sum(0), (weight * outside[both]).sum(0)
-    away_in, away_out = inside[both] - mean_in, outside[both] - mean_out
-    spread_in, spread_out = (weight * away_in**2).sum(), (weight * away_out**2).sum() + 1e-8
-    common = (weight * away_in * away_out).sum() ** 2 / (spread_in * spread_out + 1e-12)
-    places = max(outline / (2 * np.pi * REACH**2), 1)  # neighbourhoods that are independent
-    doubt = np.exp(np.sqrt(max(1 - common, 0) / places))
+    mean_in, mean_out = sides.inside, sides.outside
+    places = max(sides.outline / (2 * np.pi * REACH**2), 1)  # independent neighbourhoods
+    doubt = np.exp(np.sqrt(max(1 - sides.alike**2, 0) / places))
     possible = np.minimum(mean_in / (mean_out + 1e-3), (1 - mean_in) / (1 - mean_out + 1e-3)).min()
-    clear = np.sqrt(spread_in / spread_out) * doubt
-    clear = float(np.clip(min(clear, possible), LEAST_SEEN, 0.97))
+    clear = float(np.clip(min(sides.ratio * doubt, possible), LEAST_SEEN, 0.97))
     colour = np.clip((mean_in - clear * mean_out) / (1 - clear), 0, 1)
     return Overlay(1 - clear, colour.astype(np.float32))
 

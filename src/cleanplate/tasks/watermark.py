@@ -14,9 +14,28 @@ from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
 from cleanplate.tasks.base import Cleaned, Report, write_found
+from cleanplate.tasks.evidence import certainty, features
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
+
+
+class Look(NamedTuple):
+    """What the locator sees on a small copy.
+
+    Attributes:
+        small: the copy, (h, w, 3) in [0, 1].
+        found: (h, w), how probably each of its pixels is marked.
+        marked: (h, w) bool, where that is above the threshold.
+    """
+
+    small: Floats
+    found: Floats
+    marked: NDArray[np.bool_]
+
+    def within(self, box: Box) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Return the parts of all three that lie in a box."""
+        return cut(self.small, box), cut(self.found, box), cut(self.marked, box)
 
 
 class Mark(NamedTuple):
@@ -81,39 +100,43 @@ class Watermark:
         report["filled"] = round(float(np.mean(mask > 127)), 6)
         return Cleaned(picture, mask, report, steps)
 
-    def _take_off(
-        self, picture: Picture, mask: NDArray[np.uint8], steps: dict[str, Floats]
-    ) -> Report:
-        """Locate on a small copy, then fill at full size where something was found."""
+    def look(self, picture: Picture) -> Look:
+        """Look for marks on a small copy; what is found is not judged yet."""
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
         if self._masks:
             found = resized(self._masks.of(picture), small.shape)
         else:
             found = self._locate(picture, small.shape[:2])
-        marked = found > self._threshold
-        steps |= {"before": small, "found": grey(found)}
-        certain = [
-            box for box in _about(marked) if self._masks or self._is_certain(found, marked, box)
-        ]
+        return Look(small, found, found > self._threshold)
+
+    def _take_off(
+        self, picture: Picture, mask: NDArray[np.uint8], steps: dict[str, Floats]
+    ) -> Report:
+        """Fill at full size where a mark was found with certainty."""
+        look = self.look(picture)
+        steps |= {"before": look.small, "found": grey(look.found)}
+        certain = [box for box in finds(look.marked) if self._is_certain(look, box)]
         if not certain:
             return {}
-        mark = self._understand(small, found, marked)
+        mark = self._understand(look)
         alpha = mark.cover * np.float32(mark.overlay.opacity)
         steps |= {"cover": grey(mark.cover)}
-        steps |= {"seen through": seen_through(small, alpha, mark.overlay.colour)}
+        steps |= {"seen through": seen_through(look.small, alpha, mark.overlay.colour)}
         for box in certain:
-            self._fill(picture, mask, mark, scaled(box, marked.shape, mask.shape))
+            self._fill(picture, mask, mark, scaled(box, look.marked.shape, mask.shape))
         return {"opacity": round(mark.overlay.opacity, 3)}
 
-    def _is_certain(self, found: Floats, marked: NDArray[np.bool_], box: Box) -> bool:
-        """Tell a mark from what only looks like one, which is found with less certainty.
+    def _is_certain(self, look: Look, box: Box) -> bool:
+        """Tell a mark from what only looks like one; what is not certain is struck from the finds.
 
-        What is not certain is struck from `marked`.
+        A mask of the user's own is not questioned.
         """
-        part = cut(marked, box)
-        if cut(found, box)[part].mean() >= self._finder.card.parameter("certainty"):
+        if self._masks:
             return True
-        part[:] = False
+        card = self._finder.card
+        if certainty(card, features(*look.within(box))) >= card.parameter("certainty"):
+            return True
+        cut(look.marked, box)[:] = False
         return False
 
     def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
@@ -130,21 +153,21 @@ class Watermark:
         found = run_tiled(self._finder, planes_of(view), view.shape[:2])["mask"][0]
         return resized(found, size)
 
-    def _understand(self, small: Floats, found: Floats, marked: NDArray[np.bool_]) -> Mark:
+    def _understand(self, look: Look) -> Mark:
         """Outline the mark on the small copy, and tell from its outline what it is made of."""
 
         def planes(box: Box) -> Floats:
-            rgb, rough = as_planes(cut(small, box)), cut(found, box)[None]
+            rgb, rough = as_planes(cut(look.small, box)), cut(look.found, box)[None]
             return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
 
         cover = run_tiled(
             self._restorer,
             planes,
-            found.shape,
+            look.found.shape,
             outputs=("mask",),
-            wanted=lambda box: bool(cut(marked, box).any()),
+            wanted=lambda box: bool(cut(look.marked, box).any()),
         )["mask"][0]
-        return Mark(cover, estimate(small, cover))
+        return Mark(cover, estimate(look.small, cover))
 
     def _fill(self, picture: Picture, mask: NDArray[np.uint8], mark: Mark, region: Box) -> None:
         """See through the mark in a region, have the filler correct that, write it back."""
@@ -176,6 +199,6 @@ class Watermark:
             write_found(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
 
 
-def _about(marked: NDArray[np.bool_]) -> list[Box]:
-    """Return boxes about the parts of a mark; letters of a line share one."""
+def finds(marked: NDArray[np.bool_]) -> list[Box]:
+    """Return boxes about the parts of a mark (h, w) bool; letters of a line share one."""
     return regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0)
