@@ -332,6 +332,20 @@ def test_cut_files_are_damaged_and_silent(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("missing", [1, 20, 130])
+def test_an_uncompressed_tiff_that_lacks_its_last_bytes_is_damaged(missing: int) -> None:
+    # Written by hand: Pillow puts the directory last, where a cut would be seen at once.
+    pixels = samples(40, 40)
+    entries = [(256, 40), (257, 40), (258, 8), (259, 1), (262, 2), (273, 122), (277, 3)]
+    entries += [(278, 40), (279, pixels.nbytes)]
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    data = struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + body + bytes(4)
+    data += pixels.tobytes()
+    assert (Picture.read(data).pixels == pixels).all()
+    with pytest.raises(PictureError, match="damaged"):
+        Picture.read(data[:-missing])
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     format_=st.sampled_from([*FORMATS, "BMP"]),

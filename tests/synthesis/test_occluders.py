@@ -52,12 +52,13 @@ def test_where_there_is_no_hand_there_is_no_cutout() -> None:
     assert cut_hand(np.full((400, 480, 3), 250, np.uint8)) is None
 
 
-def test_of_a_standing_person_the_upper_part_is_cut_out() -> None:
+def test_a_person_is_cut_out_whole_and_nobody_gives_nothing() -> None:
     photo, mask = np.full((600, 400, 3), 90, np.uint8), np.zeros((600, 400), np.uint8)
     mask[40:560, 120:280] = 255
     patch = cut_person(photo, mask)
     assert patch is not None
-    assert patch.shape[0] < 1.1 * patch.shape[1]
+    assert patch.shape[0] == pytest.approx(520, abs=4)
+    assert patch.shape[1] == pytest.approx(160, abs=4)
     assert cut_person(photo, 0 * mask) is None
 
 

@@ -29,12 +29,26 @@ from cleanplate.picture.planes import (
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR = 273, 277, 278, 279, 284
 _PREDICTOR, _TILE_WIDTH, _EXTRA, _FORMAT = 317, 322, 338, 339
+_TILE_OFFSETS, _TILE_COUNTS = 324, 325
 _ACROSS, _DOWN, _UNIT, _XMP, _ICC = 282, 283, 296, 700, 34675
 
 # Tags that say how the old samples lie in the old file; 330 and 347 point into it.
 _STRUCTURE = {
     *(254, 255, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _OFFSETS, _SAMPLES),
-    *(_ROWS, _COUNTS, _PLANAR, 288, 289, _PREDICTOR, 320, _TILE_WIDTH, 323, 324, 325, 330),
+    *(
+        _ROWS,
+        _COUNTS,
+        _PLANAR,
+        288,
+        289,
+        _PREDICTOR,
+        320,
+        _TILE_WIDTH,
+        323,
+        _TILE_OFFSETS,
+        _TILE_COUNTS,
+        330,
+    ),
     *(_EXTRA, _FORMAT, 347, *range(512, 522), *range(529, 533)),
 }
 _INCH, _CENTIMETRE = 2, 3
@@ -59,6 +73,8 @@ def decode(data: bytes, name: str) -> Planes:
     height = number(tags, _HEIGHT, order, 0)
     check_size(width, height, name)
     _refuse(tags, order, name)
+    if _end_of_samples(tags, order) > len(data):
+        raise damaged(name, "TIFF file", "its samples reach beyond its end")
     with pillow.decoding(name, "TIFF file"):
         if number(tags, _BITS, order, 1) == _DEEP:
             pixels, alpha = _decode_deep(data, tags, order, (height, width))
@@ -144,6 +160,17 @@ def _refuse(tags: Directory, order: str, name: str) -> None:
             f"{name}: {what} cannot be cleaned without loss; "
             "convert it to 8- or 16-bit RGB or grey first."
         )
+
+
+def _end_of_samples(tags: Directory, order: str) -> int:
+    """Where the last strip or tile ends, in bytes; 0 where the file does not say."""
+    ends = [0]
+    for offsets, counts in ((_OFFSETS, _COUNTS), (_TILE_OFFSETS, _TILE_COUNTS)):
+        pairs = zip(
+            integers(tags, offsets, order, ()), integers(tags, counts, order, ()), strict=False
+        )
+        ends += [offset + count for offset, count in pairs]
+    return max(ends)
 
 
 def _open(data: bytes, tags: Directory, order: str, name: str) -> Any:

@@ -130,7 +130,7 @@ class Occlusion:
         for box in regions(view.hole, MARGIN):
             maps = run_tiled(self._filler, planes_of(known), hole.shape, region=box)
             cut(guess.fill, box)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
-            cut(guess.seen, box)[:] = maps["seen"][0]
+            cut(guess.seen, box)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # a doubt is no sight
         return guess
 
     def _write(

@@ -46,7 +46,7 @@ def cut_hand(photo: Map) -> Map | None:
 
 
 def cut_person(photo: Map, mask: Map) -> Map | None:
-    """Cut out the head and shoulders of a person.
+    """Cut out a person, as far as the photograph shows them.
 
     Args:
         photo: (H, W, 3) uint8, RGB.
@@ -55,18 +55,9 @@ def cut_person(photo: Map, mask: Map) -> Map | None:
     Returns:
         The cut-out, or None where it is too small to be of use.
     """
-    shape = photo.shape[1::-1]
-    whole = largest(cv2.resize(mask, shape, interpolation=cv2.INTER_AREA) > 127)
-    _, top, width, height = cv2.boundingRect(whole.astype(np.uint8))
-    if height < LEAST:
-        return None
-    if height > 1.6 * width:
-        height = round(0.9 * width)
-    photo, whole = photo[top : top + height], whole[top : top + height]
-    scale = min(1.0, LONGEST / max(photo.shape[:2]))
-    size = [max(1, round(side * scale)) for side in photo.shape[1::-1]]
-    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-    return cut(small, cv2.resize(whole.astype(np.uint8), size) > 0)
+    small = shrunk(photo)
+    whole = largest(cv2.resize(mask, small.shape[1::-1], interpolation=cv2.INTER_AREA) > 127)
+    return cut(small, whole)
 
 
 def cut(photo: Map, mask: Map) -> Map | None:
