@@ -13,6 +13,7 @@ from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
 from cleanplate.tasks.maps import planes_of
+from cleanplate.tasks.occlusion import Occlusion
 from cleanplate.tasks.watermark import Watermark
 
 MIB = 1 << 20
@@ -75,6 +76,56 @@ def test_clean_pictures_stay_clean(task: Watermark, seed: int) -> None:
     clean = scene(seed)
     result = task.clean(Picture.from_array(clean.copy())).picture.to_array()
     assert (result != clean).any(-1).mean() <= 0.005
+
+
+def page(seed: int) -> np.ndarray:
+    """Lines of words and a ruled table on paper in uneven light, (1200, 850, 3) uint8."""
+    rng = np.random.default_rng(seed)
+    sheet = np.full((1200, 850, 3), 255, np.uint8)
+    for bottom in range(90, 1130, 26):
+        words = "".join(chr(c) for c in rng.choice([*range(97, 123), *[32] * 5], 60))
+        cv2.putText(sheet, words, (60, bottom), 4, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+    light = cv2.resize(rng.uniform(0.75, 0.95, (3, 3)), (850, 1200))[..., None]
+    return np.rint(sheet * light * rng.uniform(0.92, 1, 3)).astype(np.uint8)
+
+
+def pointed_at(clean: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hold a finger, as rough as shapes make it, over a page; the result and where it is."""
+    rng = np.random.default_rng(seed)
+    shape, nail = np.zeros(clean.shape[:2], np.float32), np.zeros(clean.shape[:2], np.float32)
+    y = int(rng.integers(300, 1000))
+    cv2.line(shape, (-60, y), (140, y - 100), 1.0, 100, cv2.LINE_AA)
+    cv2.ellipse(nail, (150, y - 105), (32, 23), -26, 0, 360, 1.0, -1, cv2.LINE_AA)
+    round_off = 0.55 + 0.45 * cv2.GaussianBlur(shape, (0, 0), 20)[..., None]
+    tone = np.array([205, 150, 115]) * rng.uniform(0.5, 1.05)
+    skin = tone * round_off + nail[..., None] * np.array([15, 20, 25])
+    alpha = cv2.GaussianBlur(shape, (0, 0), 1)[..., None]
+    return np.rint(clean * (1 - alpha) + skin * alpha).clip(0, 255).astype(np.uint8), shape > 0.02
+
+
+@pytest.fixture(scope="module")
+def occlusion() -> Occlusion:
+    return Occlusion(device="cpu", threads=1)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_finger_leaves_the_page(occlusion: Occlusion, seed: int) -> None:
+    clean = page(seed)
+    hidden, where = pointed_at(clean, seed)
+    cleaned = occlusion.clean(Picture.from_array(hidden.copy()))
+    result = cleaned.picture.to_array()
+    before = metrics.psnr(hidden, clean, where)
+    assert metrics.psnr(result, clean, where) > before + 4
+    assert metrics.iou(cleaned.mask > 127, where) > 0.85
+    far = cv2.dilate(where.astype(np.uint8), np.ones((41, 41))) == 0
+    assert (result != hidden).any(-1)[far].mean() < 0.002
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_a_page_with_nothing_on_it_comes_back_unchanged(occlusion: Occlusion, seed: int) -> None:
+    clean = page(seed)
+    result = occlusion.clean(Picture.from_array(clean.copy())).picture.to_array()
+    assert (result == clean).all()
 
 
 def test_the_locator_sees_the_same_through_tiles() -> None:
