@@ -66,6 +66,66 @@ def test_mask_losses_have_true_gradients(name: str) -> None:
     )
 
 
+def _pyramid(dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    """EraseNet's three side outputs of a picture of 8x8."""
+    sides = {"coarse": 8, "half": 4, "quarter": 2}
+    return {key: torch.rand(2, 3, side, side, dtype=dtype) for key, side in sides.items()}
+
+
+@pytest.mark.parametrize("name", ["l1_inside", "l1_outside"])
+def test_masked_losses_have_true_gradients(name: str) -> None:
+    a, b = (torch.rand(2, 3, 6, 6, dtype=torch.float64) for _ in "ab")
+    mask = torch.rand(2, 1, 6, 6, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda x: getattr(losses, name)(x, b, mask), a.requires_grad_(), fast_mode=True
+    )
+
+
+def test_variation_and_labels_have_true_gradients() -> None:
+    logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(3, (2, 4, 4))
+    assert torch.autograd.gradcheck(losses.tv, logits)
+    assert torch.autograd.gradcheck(lambda x: losses.cross_entropy(x, labels), logits)
+
+
+def test_losses_on_several_maps_have_true_gradients() -> None:
+    truth = {"picture": torch.rand(2, 3, 8, 8, dtype=torch.float64), "mask": _mask(8)}
+    sides, maps = _pyramid(), {key: torch.randn_like(truth["mask"]) for key in ("mask", "side1")}
+    for found, term in ((sides, "erasenet_sides"), (maps, "deep_dice")):
+        loss = losses.Composed({term: 1.0})
+
+        def total(*tensors: torch.Tensor) -> torch.Tensor:
+            return loss(dict(zip(found, tensors, strict=True)), truth)[0]  # noqa: B023
+
+        given = [x.requires_grad_() for x in found.values()]
+        assert torch.autograd.gradcheck(total, given, fast_mode=True), term
+
+
+@pytest.mark.parametrize("name", ["perceptual", "style"])
+def test_losses_on_features_have_true_gradients(name: str) -> None:
+    loss, b = getattr(perceptual, name), torch.rand(1, 3, 6, 6, dtype=torch.float64)
+    pools = _Pools()
+    a = torch.rand(1, 3, 6, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: loss(pools(x), pools(b)), a)
+    assert loss(pools(a), pools(b)).item() == pytest.approx(loss(pools(b), pools(a)).item())
+    assert loss(pools(b), pools(b)).item() == 0
+    with pytest.raises(UsageError, match=f"{name}: features"):
+        loss(pools(a), pools(b[..., :4]))
+
+
+@pytest.mark.parametrize("weights", ["watermark", "watermark-mask-l1", "erasenet"])
+def test_composites_have_true_gradients(weights: str) -> None:
+    truth = {"picture": torch.rand(2, 3, 8, 8, dtype=torch.float64), "mask": _mask(8)}
+    found = {"picture": torch.rand_like(truth["picture"]), "mask": torch.randn_like(truth["mask"])}
+    found |= _pyramid() | {"score": torch.randn(2, 1, dtype=torch.float64)}
+    loss = losses.Composed(weights, features=_Pools())
+    assert torch.autograd.gradcheck(
+        lambda *x: loss(dict(zip(found, x, strict=True)), truth)[0],
+        [x.requires_grad_() for x in found.values()],
+        fast_mode=True,
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -93,6 +153,48 @@ def test_picture_losses_are_symmetric_and_least_when_equal(name: str) -> None:
     floor = {"charbonnier": 1e-3, "psnr": -80.0}.get(name, 0.0)
     assert best == pytest.approx(floor, abs=1e-9)
     assert loss(a, b).item() > best + 1e-3
+
+
+def test_masked_l1_is_symmetric_and_least_when_equal() -> None:
+    a, b = (torch.rand(2, 3, 6, 6) for _ in "ab")
+    mask = torch.rand(2, 1, 6, 6)
+    for loss in (losses.l1_inside, losses.l1_outside):
+        assert loss(a, b, mask).item() == pytest.approx(loss(b, a, mask).item())
+        assert loss(a, b, mask).item() > loss(a, a, mask).item() == 0
+    parts = losses.l1_inside(a, b, mask) + losses.l1_outside(a, b, mask)
+    assert parts.item() == pytest.approx(losses.l1(a, b).item())
+
+
+@pytest.mark.parametrize("name", ["mask_l1", "dice", "iou"])
+def test_overlaps_are_symmetric(name: str) -> None:
+    loss, a, b = getattr(losses, name), *_pair(6)
+    assert loss(a.logit(), b).item() == pytest.approx(loss(b.logit(), a).item(), rel=1e-9)
+
+
+def test_other_losses_are_least_when_perfect() -> None:
+    labels = torch.randint(3, (2, 4, 4))
+    sure = 40 * torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float()
+    assert losses.cross_entropy(sure, labels).item() == pytest.approx(0, abs=1e-6)
+    truth = _mask()
+    maps = dict.fromkeys(("mask", "side1", "side2"), 40 * (2 * truth - 1))
+    assert losses.deep_supervision(losses.bce, maps, truth).item() == pytest.approx(0, abs=1e-6)
+    flat = torch.full((1, 3, 8, 8), 0.3)
+    assert losses.tv(flat).item() == 0
+    sides = {"coarse": flat, "half": flat[..., ::2, ::2], "quarter": flat[..., ::4, ::4]}
+    whole = {"picture": flat, "mask": _mask(8)[:1].float()}
+    assert losses.erasenet_sides(sides, whole).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_adversarial_losses_are_least_when_won() -> None:
+    one, two = torch.ones(3), torch.full((3,), 2.0)
+    assert losses.hinge_discriminator(two, -two).item() == 0
+    assert losses.hinge_discriminator(two, 0 * two).item() == 1
+    assert losses.least_squares_discriminator(one, 0 * one).item() == 0
+    assert losses.least_squares_discriminator(two, 0 * one).item() == 0.5
+    assert losses.least_squares_generator(one).item() == 0
+    assert losses.hinge_generator(two).item() < losses.hinge_generator(one).item()
+    won, lost = (losses.wasserstein_discriminator(x, -x).item() for x in (two, -two))
+    assert won < lost
 
 
 @pytest.mark.parametrize("name", MASK_LOSSES)
@@ -184,15 +286,15 @@ def test_the_loss_and_the_metric_agree() -> None:
 def test_wrong_shapes_and_types_are_refused_by_name(name: str) -> None:
     loss = getattr(losses, name)
     a = torch.rand(1, 1, 176, 176)
-    with pytest.raises(UsageError, match=name.split("_")[0]):
+    with pytest.raises(UsageError, match=f"^{name}: two tensors"):
         loss(a, a[..., :-1])
-    with pytest.raises(UsageError, match="float"):
+    with pytest.raises(UsageError, match=f"^{name}: float"):
         loss(a, (a > 0.5).long())
 
 
 @pytest.mark.parametrize("name", MASK_LOSSES)
 def test_a_mask_of_255_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"\[0, 1\]"):
+    with pytest.raises(UsageError, match=rf"^{name}: values in \[0, 1\]"):
         getattr(losses, name)(torch.zeros(1, 1, 4, 4), 255 * torch.ones(1, 1, 4, 4))
 
 
@@ -207,10 +309,35 @@ def test_the_data_range_must_match(name: str) -> None:
         loss(a[..., :10], a[..., :10])
 
 
-def test_masked_l1_wants_a_mask_of_one_channel() -> None:
-    a = torch.rand(2, 3, 4, 4)
-    with pytest.raises(UsageError, match="l1_inside: a mask"):
-        losses.l1_inside(a, a, a)
+def test_psnr_wants_a_peak_of_1() -> None:
+    a = torch.rand(1, 3, 4, 4)
+    with pytest.raises(UsageError, match="psnr: values in"):
+        losses.psnr(a, 255 * a)
+
+
+@pytest.mark.parametrize("name", ["l1_inside", "l1_outside"])
+def test_masked_l1_refuses_by_name(name: str) -> None:
+    loss, a, mask = getattr(losses, name), torch.rand(2, 3, 4, 4), torch.ones(2, 1, 4, 4)
+    with pytest.raises(UsageError, match=f"{name}: a mask"):
+        loss(a, a, a)
+    with pytest.raises(UsageError, match=f"{name}: two tensors"):
+        loss(a, a[:1], mask)
+    with pytest.raises(UsageError, match=f"{name}: values in"):
+        loss(a, a, 255 * mask)
+
+
+def test_other_wrong_shapes_are_refused_by_name() -> None:
+    a = torch.rand(1, 3, 8, 8)
+    with pytest.raises(UsageError, match="tv: "):
+        losses.tv(a[0])
+    with pytest.raises(UsageError, match="mask_tv: "):
+        losses.mask_tv(a[:, :1], a)
+    sides = _pyramid(torch.float32)
+    truth = {"picture": a.expand(2, -1, -1, -1), "mask": a[:, :1].expand(2, -1, -1, -1)}
+    with pytest.raises(UsageError, match="erasenet_sides: half: two tensors"):
+        losses.erasenet_sides(sides | {"half": sides["half"][:, :1]}, truth)
+    with pytest.raises(UsageError, match="erasenet_sides: coarse: values"):
+        losses.erasenet_sides(sides, truth | {"mask": 255 * truth["mask"]})
 
 
 def test_deep_supervision_sums_mask_and_sides() -> None:
@@ -248,6 +375,12 @@ def test_unknown_terms_are_refused() -> None:
         losses.Composed("watermarks")
     with pytest.raises(UsageError, match="there are"):
         losses.Composed({})
+
+
+def test_a_term_without_its_tensors_is_refused() -> None:
+    a = torch.rand(1, 3, 8, 8)
+    with pytest.raises(UsageError, match="dice: 'mask' is neither"):
+        losses.Composed({"l1": 1, "dice": 1})({"picture": a}, {"picture": a})
 
 
 class _Pools(torch.nn.Module):
@@ -300,6 +433,9 @@ def test_vgg_pools_have_three_frozen_stages() -> None:
     assert [tuple(x.shape[1:]) for x in found] == [(64, 16, 16), (128, 8, 8), (256, 4, 4)]
     assert not any(p.requires_grad for p in pools.parameters())
     assert not pools.training
+    for shape in ((1, 1, 32, 32), (3, 32, 32), (1, 3, 32, 7)):
+        with pytest.raises(UsageError, match="VGG16: pictures"):
+            pools(torch.rand(shape))
 
 
 def test_weights_that_cannot_be_had_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,20 @@ def test_iou_by_hand() -> None:
     )
 
 
+def test_iou_agrees_with_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    reference = pytest.importorskip("torchmetrics.functional.classification")
+    rng = np.random.default_rng(3)
+    found, truth = rng.integers(0, 4, (2, 40, 50))
+    first, second = torch.from_numpy(found), torch.from_numpy(truth)
+    assert metrics.iou(found > 1, truth > 1) == pytest.approx(
+        reference.binary_jaccard_index(first > 1, second > 1).item(), abs=1e-4
+    )
+    assert metrics.mean_iou(found, truth) == pytest.approx(
+        reference.multiclass_jaccard_index(first, second, 4).item(), abs=1e-4
+    )
+
+
 def test_raw_score_ends() -> None:
     assert metrics.raw_score(30, 0.8) == pytest.approx(0)
     assert metrics.raw_score(60, 1.0) == pytest.approx(100)

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.training.networks.table import count_macs, rows  # noqa: E402
+from cleanplate import models  # noqa: E402
+from cleanplate.errors import UsageError  # noqa: E402
+from cleanplate.models.catalogue import FOLDER  # noqa: E402
+from cleanplate.training import networks  # noqa: E402
+from cleanplate.training.cli.networks import run  # noqa: E402
+from cleanplate.training.networks.table import SHIPPED, count_macs, rows  # noqa: E402
 
 
 def test_macs_of_one_convolution_by_hand() -> None:
@@ -30,6 +37,37 @@ def test_erasenet_costs_what_was_counted_on_the_reference() -> None:
 
 
 def test_time_is_measured_when_asked() -> None:
+    threads = torch.get_num_threads()
     (row,) = rows(["sn-patchgan"], 64, measure=True)
     assert row.seconds_per_megapixel is not None
     assert row.seconds_per_megapixel > 0
+    assert torch.get_num_threads() == threads
+
+
+def test_what_ships_has_its_own_row() -> None:
+    onnx = pytest.importorskip("onnx")
+    assert set(SHIPPED) == {card.name for card in models.cards()}
+    for card in models.cards():
+        (row,) = rows([card.name], 64)
+        assert row.outputs == card.outputs
+        network, options = SHIPPED[card.name]
+        shapes = [p.shape for p in networks.create(network, **options).parameters()]
+        stored = [t.dims for t in onnx.load(FOLDER / card.file).graph.initializer]
+        assert sum(math.prod(dims) for dims in stored if len(dims) > 1) == sum(
+            shape.numel() for shape in shapes if len(shape) > 1
+        )
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UsageError, match="locater"):
+        next(rows(["locater"]))
+
+
+def test_the_verb_prints_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sn-patchgan", "watermark-filler", "--side", "64"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["network", "million", "kMAC/px", "s/MP", "outputs"]
+    assert lines[0].split()[:2] == ["sn-patchgan", "5.95"]
+    assert lines[1].split()[3:] == ["-", "fill,", "mask"]
+    with pytest.raises(SystemExit):
+        run(["--side", "0"])

@@ -67,7 +67,7 @@ def test_split_never_parts_versions(competition: Path, share: float) -> None:
 def test_prepare_lists_and_masks(competition: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in competition.rglob("*.png")}
     folder = str(competition)
-    assert main("prepare", ["check", folder, "--list", "sound.txt"]) == 0
+    assert main("prepare", ["check", folder, "--list", "sound.txt", "--workers", "1"]) == 0
     assert main("prepare", ["thin", folder, "--versions", "2", "--pairs", "sound.txt"]) == 0
     assert main("prepare", ["split", folder, "--pairs", "thin-2.txt", "--validation", "0.3"]) == 0
     assert main("prepare", ["masks", folder, "--pairs", "thin-2.txt"]) == 0

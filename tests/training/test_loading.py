@@ -14,7 +14,8 @@ from cleanplate.training.data.augmentation import Augmentation, centre
 from cleanplate.training.data.cache import PictureCache
 from cleanplate.training.data.layouts import survey
 from cleanplate.training.data.loading import Stream, generator
-from cleanplate.training.data.pairs import Pairs, spread
+from cleanplate.training.data.paired import spread
+from cleanplate.training.data.pairs import Pairs
 
 
 def test_crops_of_a_pair_stay_together() -> None:

@@ -25,8 +25,10 @@ TRAINING = {
     "train": "Train a model from a recipe.",
     "evaluate": "Measure a model on pairs of pictures.",
     "export": "Turn a checkpoint into an ONNX model with its card.",
+    "mine": "List the pairs that a model does badly on.",
     "networks": "List the architectures that can be trained and what they cost.",
     "prepare": "Make a training set from pictures.",
+    "synthesise": "Make pairs of pictures whose truth is known.",
 }
 
 app = typer.Typer(

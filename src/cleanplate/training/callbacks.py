@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.utils import parametrize
 
@@ -95,27 +96,61 @@ class Place(Callback):
 
 
 class DataWait(Callback):
-    """Logs the share of the time between two logged steps that was spent waiting for data."""
+    """Logs the share of the time of training that was spent waiting for data, and says it at the
+    end.
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._mark(trainer)
+    What is logged is the share since it was last logged. The time of validation is left out, and
+    the first batch, for which processes start.
+    """
+
+    def __init__(self) -> None:
+        self.waited = self.passed = 0.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start the clock at the first batch."""
+        if not hasattr(self, "_began"):
+            self._mark(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
     ) -> None:
         """Log, and start the clock anew."""
         loader = trainer.train_dataloader
-        step = trainer.global_step
-        if isinstance(loader, ResumableLoader) and step % trainer.log_every_n_steps == 0:
-            passed = time.perf_counter() - self._began
-            pl_module.log("data/wait_share", (loader.waited - self._waited) / max(passed, 1e-9))
-            self._mark(trainer)
+        if not isinstance(loader, ResumableLoader):
+            return
+        if loader.served % trainer.log_every_n_steps == 0:
+            share = self._count(trainer)
+            pl_module.log("data/wait_share", share, prog_bar=True)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        if hasattr(self, "_began"):
+            self._count(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the time of validation out."""
         if not trainer.sanity_checking:
             self._mark(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say the share of the whole training."""
+        if hasattr(self, "_began"):
+            self._count(trainer)
+        if self.passed:
+            rank_zero_info(
+                f"{self.waited / self.passed:.1%} of the time of training was spent waiting for "
+                "data."
+            )
+
+    def _count(self, trainer: pl.Trainer) -> float:
+        """Add what passed since the clock was started; the share of it that was waited."""
+        waited = getattr(trainer.train_dataloader, "waited", 0.0) - self._waited
+        passed = time.perf_counter() - self._began
+        self.waited, self.passed = self.waited + waited, self.passed + passed
+        self._mark(trainer)
+        return waited / max(passed, 1e-9)
 
     def _mark(self, trainer: pl.Trainer) -> None:
         self._began = time.perf_counter()
@@ -123,26 +158,55 @@ class DataWait(Callback):
 
 
 class StopOnNan(Callback):
-    """Stops at the first loss that is not a number and names the batch."""
+    """Stops at the first loss that is not a number, before it reaches the weights, and names the
+    batch's files and the layer where it began."""
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the batch: the loss does not say which it is of."""
+        self._batch = batch
+
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
         """Look at the loss."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if isinstance(loss, Tensor) and not torch.isfinite(loss).all():
-            names = batch.get("name") if isinstance(batch, dict) else None
-            which = f": {', '.join(names)}" if names else ""
-            raise CleanplateError(
-                f"The loss became {loss.item()} at step {trainer.global_step} "
-                f"(batch {batch_idx} of epoch {trainer.current_epoch}{which}); "
-                "lower the learning rate, or look at these pictures."
-            )
+        if torch.isfinite(loss).all():
+            return
+        names = self._batch.get("name") if isinstance(self._batch, dict) else None
+        which = f" on {', '.join(names)}" if names else ""
+        raise CleanplateError(
+            f"The loss became {loss.item()} at step {trainer.global_step} "
+            f"of epoch {trainer.current_epoch}{which}: {origin(pl_module, self._batch)}. "
+            "Lower the learning rate, or look at these pictures."
+        )
+
+
+@torch.no_grad()
+def origin(module: pl.LightningModule, batch: Any) -> str:
+    """Where numbers that are none begin: in which weights, or in which layer on this batch."""
+    for name, parameter in module.named_parameters():
+        if not torch.isfinite(parameter).all():
+            return f"the weights {name} are no longer numbers since an earlier step"
+    found: list[str] = []
+
+    def watch(name: str) -> Any:
+        def look(layer: Any, given: Any, result: Any) -> None:
+            planes = result.values() if isinstance(result, dict) else [result]
+            if any(isinstance(x, Tensor) and not torch.isfinite(x).all() for x in planes):
+                found.append(name)
+
+        return look
+
+    layers = [(n, m) for n, m in module.named_modules() if n and not list(m.children())]
+    hooks = [layer.register_forward_hook(watch(name)) for name, layer in layers]
+    try:
+        if hasattr(module, "predict"):
+            module.predict(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return f"it begins in the layer {found[0]}" if found else "no layer, but the loss itself"
 
 
 class ValidationSheet(Callback):
@@ -183,10 +247,13 @@ class ValidationSheet(Callback):
 
 
 class Provenance(Callback):
-    """Notes in each checkpoint by which recipe it came about and what validation last measured."""
+    """Notes in each checkpoint by which recipe it came about and what validation last measured.
 
-    def __init__(self, recipe: str) -> None:
-        self.recipe = recipe
+    `card`: fields of a model's card that the recipe gives, such as the task.
+    """
+
+    def __init__(self, recipe: str, card: dict[str, Any] | None = None) -> None:
+        self.recipe, self.card = recipe, card or {}
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -197,7 +264,11 @@ class Provenance(Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith("val/")
         }
-        checkpoint["provenance"] = {"recipe": self.recipe, "figures": figures}
+        checkpoint["provenance"] = {
+            "recipe": self.recipe,
+            "figures": figures,
+            "card": self.card,
+        }
 
 
 def checkpoints(folder: Path, monitor: tuple[str, str] | None, minutes: float) -> list[Callback]:

@@ -3,19 +3,24 @@
 Per picture:
 
 - `psnr_input`, `psnr`: dB over all samples, of the input and of the cleaned picture (at most 100)
-- `ms_ssim`: of the cleaned picture's luma; absent for pictures too small for five scales
+- `ms_ssim`, `ssim`: of the cleaned picture's luma; absent for pictures too small for them
 - `psnr_mask`: dB over the samples under the true mask; absent where that is blank
-- `mask_iou`: of what the task found and the true mask
+- `mask_iou`: of what was found and the true mask; absent for a model that gives no mask
+- `mask_miou`: mean of that and the IoU of what lies outside
 - `changed`: share of the pixels outside the true mask, grown by 9 px, that differ from the input
+- `raw_score`: the RAW contest's, of the planes' PSNR and SSIM; absent for other pictures
 - `seconds_mp`: seconds a megapixel, without reading and writing
+- `peak_mb`: the process's largest memory meanwhile, in megabytes, where the system can tell
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 import time
+from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,22 +30,29 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate import metrics
-from cleanplate.errors import PictureError
+from cleanplate import metrics, tasks
+from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Task
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
 from cleanplate.training.data.layouts import Pair
+from cleanplate.training.data.raw import LEVELS, Levels
+from cleanplate.training.data.raw_files import read_raw_pair, to_unit
+from cleanplate.training.plain import PlainModel
 from cleanplate.training.sheets import save_sheet, sheet
 
 FIGURES = (
     "psnr_input",
     "psnr",
     "ms_ssim",
+    "ssim",
     "psnr_mask",
     "mask_iou",
+    "mask_miou",
     "changed",
+    "raw_score",
     "seconds_mp",
+    "peak_mb",
 )
 GROWN = 9  # px; what a mask's soft border may touch
 EQUAL = 100.0  # dB that equal pictures count as, so that means stay finite
@@ -57,10 +69,32 @@ class Score:
     columns: tuple[Pixels, ...]  # input, cleaned, truth (H, W, C); found, true mask (H, W, 1)
 
 
+def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task:
+    """A task with its models, or one model alone.
+
+    Args:
+        name: of the task; not looked at for a model alone.
+        chosen: ROLE=MODEL for models of the task, or one MODEL alone, a path or a name.
+        options: further ones of the task.
+
+    Raises:
+        UsageError: there is no such task or option, or one MODEL alone is not alone.
+        ModelError: a model or the device cannot be used.
+    """
+    if len(chosen) == 1 and "=" not in chosen[0]:
+        if "threshold" in options:
+            raise UsageError("A threshold is a task's; a model alone is measured without one.")
+        return PlainModel(chosen[0], **options)
+    return tasks.create(name, **options, **tasks.by_role(list(chosen)))
+
+
 def evaluate(pairs: Iterable[Pair], task: Task) -> Iterator[Score]:
     """Clean the input of each pair and compare. Raises PictureError for pairs that do not fit."""
     for pair in pairs:
-        yield score(pair, task)
+        if isinstance(task, PlainModel) and task.raw:
+            yield score_raw(pair, task)
+        else:
+            yield score(pair, task)
 
 
 def score(pair: Pair, task: Task) -> Score:
@@ -69,29 +103,105 @@ def score(pair: Pair, task: Task) -> Score:
     before = _like(picture.pixels.copy(), target, pair)
     truth = _like(target.pixels, picture, pair)
     mask = _true_mask(pair, before, truth)
-    began = time.perf_counter()
-    cleaned = task.clean(picture)
-    seconds = time.perf_counter() - began
+    alone = task if isinstance(task, PlainModel) else None
+    with Watch() as watch:
+        cleaned = alone.clean(picture, mask) if alone else task.clean(picture)
     after = _like(cleaned.picture.pixels, target, pair)
     kernel = np.ones((2 * GROWN + 1, 2 * GROWN + 1), np.uint8)
     outside = cv2.dilate(mask.astype(np.uint8), kernel) == 0
-    small = min(truth.shape[:2]) < metrics.MS_SSIM_SIDE
+    found = cleaned.mask > 127
+    finds = alone.finds if alone else True
     figures = {
         "psnr_input": min(EQUAL, metrics.psnr(before, truth)),
         "psnr": min(EQUAL, metrics.psnr(after, truth)),
-        "ms_ssim": math.nan if small else metrics.ms_ssim(_luma(after), _luma(truth)),
+        **_similarity(_luma(after), _luma(truth)),
         "psnr_mask": min(EQUAL, metrics.psnr(after, truth, mask)) if mask.any() else math.nan,
-        "mask_iou": metrics.iou(cleaned.mask > 127, mask),
+        "mask_iou": metrics.iou(found, mask) if finds else math.nan,
+        "mask_miou": metrics.mean_iou(found, mask) if finds else math.nan,
         "changed": metrics.changed(before, after, outside),
-        "seconds_mp": seconds / (mask.size / 1e6),
+        "raw_score": math.nan,
+        "seconds_mp": watch.seconds / (mask.size / 1e6),
+        "peak_mb": watch.megabytes,
     }
     masks = (cleaned.mask[..., None], np.where(mask, 255, 0).astype(np.uint8)[..., None])
     return Score(pair.name, figures, (before, after, truth, *masks))
 
 
+def score_raw(pair: Pair, task: PlainModel) -> Score:
+    """Denoise the planes of one pair and compare, clipped to black and white."""
+    parameters = task.model.card.parameters
+    levels = Levels(*(float(parameters.get(n, getattr(LEVELS, n))) for n in ("black", "white")))
+    noisy, clean = (to_unit(planes, levels) for planes in read_raw_pair(pair, levels))
+    with Watch() as watch:
+        after = task.denoise(noisy)
+    before, after, truth = (np.clip(planes, 0, 1) for planes in (noisy, after, clean))
+    decibels, likeness = metrics.psnr(after, truth), _similarity(after, truth)
+    figures = dict.fromkeys(FIGURES, math.nan) | {
+        "psnr_input": min(EQUAL, metrics.psnr(before, truth)),
+        "psnr": min(EQUAL, decibels),
+        **likeness,
+        "raw_score": metrics.raw_score(min(EQUAL, decibels), likeness["ssim"]),
+        "seconds_mp": watch.seconds / (truth.size / 1e6),
+        "peak_mb": watch.megabytes,
+    }
+    shown = [np.rint(planes[..., [0, 1, 3]] * 255) for planes in (before, after, truth)]
+    return Score(pair.name, figures, tuple(planes.astype(np.uint8) for planes in shown))
+
+
+class Watch:
+    """Seconds that passed, and the largest memory meanwhile where Linux can tell."""
+
+    def __enter__(self) -> Watch:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak
+        self.began = time.perf_counter()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds = time.perf_counter() - self.began
+        self.megabytes = math.nan
+        with contextlib.suppress(OSError):
+            status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+            kilobytes = [line.split()[1] for line in status.splitlines() if "VmHWM" in line]
+            self.megabytes = int(kilobytes[0]) / 1000 if kilobytes else math.nan
+
+
+def rank(score: Score) -> tuple[float, float]:
+    """What pictures are ordered by, the worst first: the gain in dB, then the mask's IoU."""
+    iou = score.figures["mask_iou"]
+    gain = score.figures["psnr"] - score.figures["psnr_input"]
+    return gain, 0.0 if math.isnan(iou) else iou
+
+
+class Extremes:
+    """The worst and the best pictures of an evaluation, small, from the worst to the best."""
+
+    def __init__(self, count: int, side: int = 320) -> None:
+        """`count`: at most so many, half of them the worst; `side`: of their cells in pixels."""
+        self.count, self.side = count, side
+        self.scores: list[Score] = []
+
+    def add(self, score: Score) -> None:
+        """Keep it while it is among them."""
+        small = tuple(shrunk(column, self.side) for column in score.columns)
+        insort(self.scores, replace(score, columns=small), key=rank)
+        if len(self.scores) > self.count:
+            del self.scores[self.count // 2]
+
+
 def without_pictures(score: Score) -> Score:
     """The figures alone: what a long evaluation keeps in memory."""
     return replace(score, columns=())
+
+
+def shrunk(column: Pixels, side: int) -> Pixels:
+    """(H, W, C) with a longer side of at most `side`."""
+    scale = side / max(column.shape[:2])
+    if scale >= 1:
+        return column
+    size = [max(1, round(length * scale)) for length in column.shape[1::-1]]
+    small = cv2.resize(column, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small).reshape(size[1], size[0], -1)
 
 
 def draw(path: Path, scores: Sequence[Score], side: int = 320) -> None:
@@ -148,6 +258,15 @@ def _true_mask(pair: Pair, before: Pixels, truth: Pixels) -> NDArray[np.bool_]:
     if drawn.pixels.shape[:2] != before.shape[:2]:
         raise PictureError(f"{pair.mask} and {pair.input} differ in size.")
     return np.asarray(drawn.pixels.max(axis=2) > drawn.max_value / 2)
+
+
+def _similarity(after: Pixels, truth: Pixels) -> dict[str, float]:
+    """SSIM and MS-SSIM, nan for sides too short for their windows."""
+    least = min(truth.shape[:2])
+    return {
+        "ssim": metrics.ssim(after, truth) if least > 2 * metrics.RADIUS else math.nan,
+        "ms_ssim": metrics.ms_ssim(after, truth) if least >= metrics.MS_SSIM_SIDE else math.nan,
+    }
 
 
 def _luma(pixels: Pixels) -> Pixels:

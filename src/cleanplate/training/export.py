@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,10 @@ from cleanplate.errors import ModelError, UsageError
 from cleanplate.models import Card
 from cleanplate.training import networks
 from cleanplate.training.graphs import disagreement, fix_same_padding, store_halves, to_onnx
+from cleanplate.training.networks.backbones import Normalised
 from cleanplate.training.networks.deploy import Deployable
+from cleanplate.training.networks.registry import NetworkCard
+from cleanplate.training.weights import load_weights, read_checkpoint
 
 TOLERANCE = 1e-4
 RGB = ("red", "green", "blue")
@@ -41,6 +43,7 @@ def export_network(
     tile: int,
     multiple: int,
     squash: Sequence[str] = (),
+    fixed: bool = False,
 ) -> None:
     """Write `path` (.onnx) and its card (.json) beside it.
 
@@ -55,6 +58,8 @@ def export_network(
         tile: longest side in pixels to run at once.
         multiple: what H and W must be multiples of.
         squash: outputs that are logits and leave the graph through a sigmoid.
+        fixed: the graph takes inputs of the tile's size alone, for a network that does not compute
+            alike at all sizes.
 
     Raises:
         ModelError: ONNX Runtime and PyTorch differ by more than 1e-4; nothing is written.
@@ -67,11 +72,13 @@ def export_network(
     fix_same_padding(frozen)
     if float16:
         round_weights(frozen)
-    model = to_onnx(frozen, len(planes), tuple(outputs), multiple)
+    if fixed:
+        multiple = tile = -(-tile // multiple) * multiple
+    model = to_onnx(frozen, len(planes), tuple(outputs), multiple, fixed)
     if float16:
         store_halves(model)
     content = model.SerializeToString()
-    difference = disagreement(frozen, content, len(planes), multiple)
+    difference = disagreement(frozen, content, len(planes), multiple, fixed)
     if not difference <= TOLERANCE:
         raise ModelError(
             f"{path} was not written: ONNX Runtime and PyTorch differ by {difference:.2g}, which "
@@ -98,50 +105,52 @@ def export_checkpoint(
         "recipe": info["recipe"],
         "data": [{"source": "the user's own pairs", "terms": "the user's own"}],
         "licence": "LicenseRef-own",
-        "parameters": {"threshold": 0.5},
+        "parameters": {"threshold": 0.5, **info.get("parameters", {})},
     }
-    fields.update(card)
+    recipe = dict(info.get("card", {}))
+    fields["parameters"].update(recipe.pop("parameters", {}))
+    fields.update({**recipe, **card})
     tile = fields.pop("tile", 512)
+    planes = info.get("planes", RGB)
     export_network(
         network,
         path,
-        planes=info.get("planes", RGB),
-        outputs=found.outputs,
+        planes=planes,
+        outputs=_given(network, found, len(planes)),
         card=fields,
         float16=float16,
         tile=tile,
         multiple=found.multiple,
-        squash=found.logits,
+        squash=(*found.logits, *info.get("logits", ())),
+        fixed="tlc" in info,
     )
 
 
 def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a checkpoint and what is said of it (`network`, `options`, `recipe`,
-    `figures`, and `planes` where these are not red, green and blue).
+    """The network of a checkpoint, as it was in validation, and what is said of it: `network`,
+    `options`, `recipe`, `figures`, and where they apply `planes`, `logits`, `parameters`, `card`,
+    `tlc` and `normalise`.
 
     Only tensors and plain values are read from the file, never code. Raises ModelError.
     """
+    _, info = read_checkpoint(checkpoint)
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        info = {**content["cleanplate"], **content["provenance"]}
-        prefix = "network."
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in content["state_dict"].items()
-            if name.startswith(prefix)
-        }
         network = networks.create(info["network"], **info["options"])
-        network.load_state_dict(weights)
-    except FileNotFoundError:
-        raise ModelError(f"{checkpoint} is missing: there is no such checkpoint.") from None
-    except (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        load_weights(network, checkpoint)
+        if "tlc" in info:
+            network.use_tlc((info["tlc"], info["tlc"]))
+    except (UsageError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{checkpoint} is not a checkpoint of `cleanplate train`.") from error
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{checkpoint} is not a checkpoint of `cleanplate train`: it holds more than weights "
-            "and plain values."
-        ) from error
-    return network, info
+    return nn.Sequential(Normalised(), network) if info.get("normalise") else network, info
+
+
+@torch.no_grad()
+def _given(network: nn.Module, found: NetworkCard, planes: int) -> tuple[str, ...]:
+    """The outputs that the network gives: options may leave some of the card's out, or add some."""
+    sides = [max(found.multiple, 64)] * 2
+    outputs = network.eval()(torch.zeros(1, planes, *sides))
+    known = [name for name in found.outputs if name in outputs]
+    return (*known, *(name for name in outputs if name not in known))
 
 
 def round_weights(network: nn.Module) -> None:

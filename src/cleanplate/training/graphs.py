@@ -19,17 +19,22 @@ INPUT = "planes"
 
 
 def to_onnx(
-    network: nn.Module, planes: int, outputs: tuple[str, ...], multiple: int
+    network: nn.Module,
+    planes: int,
+    outputs: tuple[str, ...],
+    multiple: int,
+    fixed: bool = False,
 ) -> onnx.ModelProto:
     """The graph of a network that returns a tuple, with any N, and H and W as multiples.
 
     Telling the exporter of the multiple keeps a network's own padding to it out of the graph, and
-    its sizes simple: without it some networks take many minutes to trace.
+    its sizes simple: without it some networks take many minutes to trace. `fixed`: H and W are the
+    multiple itself, for a network that does not compute alike at all sizes.
     """
     sides = [max(2, 96 // multiple) * multiple, max(3, 128 // multiple) * multiple]
-    example = torch.rand(2, planes, *sides)
+    example = torch.rand(2, planes, *([multiple] * 2 if fixed else sides))
     count, height, width = (torch.export.Dim(name, max=4096) for name in ("n", "h", "w"))
-    free = {0: count, 2: multiple * height, 3: multiple * width}
+    free = {0: count} if fixed else {0: count, 2: multiple * height, 3: multiple * width}
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -126,11 +131,14 @@ def store_halves(model: onnx.ModelProto) -> None:
 
 
 @torch.no_grad()
-def disagreement(network: nn.Module, content: bytes, planes: int, multiple: int) -> float:
+def disagreement(
+    network: nn.Module, content: bytes, planes: int, multiple: int, fixed: bool = False
+) -> float:
     """Largest difference between PyTorch and ONNX Runtime over inputs unlike the example.
 
     Relative to the largest value of an output where that is above 1; infinite where one is not a
     number. The inputs: noise and flat black, white and grey, of one, two and three pictures.
+    `fixed`: see `to_onnx`.
     """
     import onnxruntime
 
@@ -138,7 +146,7 @@ def disagreement(network: nn.Module, content: bytes, planes: int, multiple: int)
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     noise = torch.Generator().manual_seed(0)
-    sides = [multiple * n for n in _odd(multiple)]
+    sides = [multiple * n for n in ((1, 1, 1) if fixed else _odd(multiple))]
     inputs = [
         torch.rand(1, planes, sides[0], sides[1], generator=noise),
         torch.rand(3, planes, sides[2], sides[0], generator=noise),

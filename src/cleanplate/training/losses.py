@@ -43,8 +43,12 @@ def charbonnier(picture: Tensor, truth: Tensor, eps: float = 1e-3) -> Tensor:
 
 
 def psnr(picture: Tensor, truth: Tensor) -> Tensor:
-    """Minus the PSNR in dB for peak 1, mean over the batch; -80 at best (NAFNet's loss)."""
+    """Minus the PSNR in dB for peak 1, mean over the batch; -80 at best (NAFNet's loss).
+
+    Raises UsageError when `truth` does not live in [0, 1].
+    """
     _same("psnr", picture, truth)
+    _in_range("psnr", truth, 1.0)
     error = (picture - truth).square().flatten(1).mean(1)
     return 10 / math.log(10) * (error + 1e-8).log().mean()
 
@@ -58,7 +62,9 @@ def l1_inside(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 def l1_outside(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     """L1 outside the mask; the mean is over the whole picture."""
-    return l1_inside(picture, truth, 1 - mask)
+    _same("l1_outside", picture, truth)
+    _covers("l1_outside", mask, picture)
+    return ((picture - truth).abs() * (1 - mask)).mean()
 
 
 def tv(picture: Tensor) -> Tensor:
@@ -177,16 +183,19 @@ def iou(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:
 
 def bce_l1(logits: Tensor, mask: Tensor) -> Tensor:
     """BCE + L1 of the probabilities."""
+    _mask("bce_l1", logits, mask)
     return bce(logits, mask) + mask_l1(logits, mask)
 
 
 def bce_dice(logits: Tensor, mask: Tensor) -> Tensor:
     """BCE + 3 Dice: the best edges."""
+    _mask("bce_dice", logits, mask)
     return bce(logits, mask) + 3 * dice(logits, mask)
 
 
 def bce_iou(logits: Tensor, mask: Tensor) -> Tensor:
     """BCE + IoU: the best figures."""
+    _mask("bce_iou", logits, mask)
     return bce(logits, mask) + iou(logits, mask)
 
 
@@ -255,17 +264,23 @@ def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 # ------------------------------------------------------- EraseNet's published
 
 
+SIDES = {"coarse": (8, 0.8), "half": (6, 1.0), "quarter": (5, 0.8)}  # weights inside, outside
+
+
 def erasenet_sides(outputs: Planes, truth: Planes) -> Tensor:
     """Multi-scale reconstruction: weighted L1 inside and outside the mask of the coarse picture
     and the two smaller side outputs (Liu et al., TIP 2020)."""
-    total = torch.zeros((), device=truth["picture"].device)
-    for name, inside, outside in (("coarse", 8, 0.8), ("half", 6, 1.0), ("quarter", 5, 0.8)):
-        size = outputs[name].shape[-2:]
-        picture = functional.interpolate(truth["picture"], size=size, mode="area")
-        mask = functional.interpolate(truth["mask"], size=size, mode="area")
-        total = total + inside * l1_inside(outputs[name], picture, mask)
-        total = total + outside * l1_outside(outputs[name], picture, mask)
-    return total
+    parts = []
+    for name, (inside, outside) in SIDES.items():
+        found = outputs[name]
+        picture, mask = (
+            functional.interpolate(truth[key], size=found.shape[-2:], mode="area")
+            for key in ("picture", "mask")
+        )
+        _same(f"erasenet_sides: {name}", found, picture)
+        _covers(f"erasenet_sides: {name}", mask, picture)
+        parts.append(((found - picture).abs() * (inside * mask + outside * (1 - mask))).mean())
+    return torch.stack(parts).sum()
 
 
 # ------------------------------------------------------------------ composing
@@ -303,6 +318,16 @@ TERMS: dict[str, Term] = {
     "erasenet_sides": erasenet_sides,
 }
 
+
+def _value(name: str, outputs: Planes, truth: Planes) -> Tensor:
+    try:
+        return TERMS[name](outputs, truth)
+    except KeyError as missing:
+        raise UsageError(
+            f"{name}: {missing} is neither among the network's outputs nor in the truth."
+        ) from None
+
+
 _VGG_TERMS = {"perceptual": perceptual, "style": style}
 
 COMPOSITES: dict[str, dict[str, float]] = {
@@ -327,7 +352,8 @@ class Composed(nn.Module):
     `weights` maps names in `TERMS` (or perceptual, style) to weights, or is a name in
     `COMPOSITES`. Called with a network's outputs and the truth, both keyed "picture", "mask"
     (logits in the outputs), and "labels" or "score" where a term wants them. The VGG terms use
-    `features`; without it they get torchvision's weights. UsageError for unknown names.
+    `features`; without it they get torchvision's weights. UsageError for unknown names, and for
+    a term whose tensors are not there.
     """
 
     def __init__(self, weights: dict[str, float] | str, features: nn.Module | None = None) -> None:
@@ -346,7 +372,7 @@ class Composed(nn.Module):
             self.features = features or VggPools()
 
     def forward(self, outputs: Planes, truth: Planes) -> tuple[Tensor, dict[str, Tensor]]:
-        parts = {name: TERMS[name](outputs, truth) for name in self.weights if name in TERMS}
+        parts = {name: _value(name, outputs, truth) for name in self.weights if name in TERMS}
         if self.features is not None:
             parts.update(self._vgg_terms(outputs, truth))
         total = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import vgg16
 
+from cleanplate.errors import UsageError
 from cleanplate.training.networks.backbones import Normalised, backbone
 
 
@@ -14,7 +15,7 @@ class VggPools(nn.Module):
     """The first three pools of VGG16, frozen, for pictures in [0, 1].
 
     Its ImageNet weights come through torchvision (ModelError where they cannot be had); None
-    leaves them random.
+    leaves them random. UsageError for other shapes than (N, 3, H, W), or sides under 8.
     """
 
     def __init__(self, pretrained: str | None = "imagenet") -> None:
@@ -29,6 +30,10 @@ class VggPools(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, picture: Tensor) -> list[Tensor]:
+        if picture.ndim != 4 or picture.shape[1] != 3 or min(picture.shape[2:]) < 8:
+            raise UsageError(
+                f"VGG16: pictures (N, 3, H, W) of sides 8 or more, not {tuple(picture.shape)}."
+            )
         x = self.normalise(picture)
         pools = []
         for stage in self.stages:
@@ -49,11 +54,19 @@ def gram(features: Tensor) -> Tensor:
 
 def perceptual(found: list[Tensor], truth: list[Tensor]) -> Tensor:
     """L1 between features, summed over the layers (Johnson et al., ECCV 2016)."""
+    _same("perceptual", found, truth)
     return torch.stack([functional.l1_loss(a, b) for a, b in zip(found, truth, strict=True)]).sum()
 
 
 def style(found: list[Tensor], truth: list[Tensor]) -> Tensor:
     """L1 between Gram matrices, summed over the layers (Gatys et al., CVPR 2016)."""
+    _same("style", found, truth)
     return torch.stack(
         [functional.l1_loss(gram(a), gram(b)) for a, b in zip(found, truth, strict=True)]
     ).sum()
+
+
+def _same(name: str, found: list[Tensor], truth: list[Tensor]) -> None:
+    shapes = [[tuple(x.shape) for x in features] for features in (found, truth)]
+    if shapes[0] != shapes[1]:
+        raise UsageError(f"{name}: features of one shape, not {shapes[0]} and {shapes[1]}.")

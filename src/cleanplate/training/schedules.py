@@ -1,7 +1,11 @@
-"""Learning-rate schedules that PyTorch lacks. They step once an epoch."""
+"""Learning-rate schedules that PyTorch lacks, or has with another count.
+
+Each says by `interval` whether it steps once an epoch or once a step of the optimiser.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch.optim import Optimizer
@@ -14,6 +18,8 @@ class WarmRestarts(LRScheduler):
     Forgetting means that its state (Adam's moments and step count) is emptied in place, as if it
     had been made anew with the lower rate; the weights go on.
     """
+
+    interval = "epoch"
 
     def __init__(
         self, optimizer: Optimizer, period: int = 8, factor: float = 0.1, last_epoch: int = -1
@@ -31,3 +37,73 @@ class WarmRestarts(LRScheduler):
         super().step(epoch)
         if self.last_epoch > 0 and self.last_epoch % self.period == 0:
             self.optimizer.state.clear()
+
+
+class CosinePeriods(LRScheduler):
+    """Half a cosine from the rate to `lowest` over each of `periods`, counted in steps.
+
+    Each period begins at the full rate again (Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5,
+    with periods of any length). After the last the rate stays at `lowest`.
+    """
+
+    interval = "step"
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        periods: list[int],
+        lowest: float = 1e-6,
+        last_epoch: int = -1,
+    ) -> None:
+        self.periods = periods
+        self.lowest = lowest
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates of this step."""
+        place, share = self.last_epoch, 1.0
+        for period in self.periods:
+            if place < period:
+                share = place / period
+                break
+            place -= period
+        height = (1 + math.cos(math.pi * share)) / 2
+        return [self.lowest + (base - self.lowest) * height for base in self.base_lrs]
+
+
+class StepDecay(LRScheduler):
+    """The rate is multiplied by `factor` every `period` steps."""
+
+    interval = "step"
+
+    def __init__(
+        self, optimizer: Optimizer, period: int = 100, factor: float = 0.95, last_epoch: int = -1
+    ) -> None:
+        self.period = period
+        self.factor = factor
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates of this step."""
+        return [base * self.factor ** (self.last_epoch // self.period) for base in self.base_lrs]
+
+
+class Cyclic(LRScheduler):
+    """Down from the rate to `lowest` and up again in a straight line, every `period` epochs.
+
+    The triangle of Smith, "Cyclical Learning Rates", WACV 2017, begun at its top.
+    """
+
+    interval = "epoch"
+
+    def __init__(
+        self, optimizer: Optimizer, period: int = 10, lowest: float = 1e-4, last_epoch: int = -1
+    ) -> None:
+        self.period = period
+        self.lowest = lowest
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates of this epoch."""
+        height = abs(1 - 2 * (self.last_epoch % self.period) / self.period)
+        return [self.lowest + (base - self.lowest) * height for base in self.base_lrs]

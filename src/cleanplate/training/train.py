@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.training.callbacks import Place, Provenance, checkpoints
+from cleanplate.training.layers import layered, over
 
 MINUTES = 5.0  # between two checkpoints within an epoch
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes that ship, by name."""
+    """The recipes that ship, by name; those with `_` before it are only bases of others."""
     folder = Path(str(files("cleanplate.training") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(folder.glob("[!_]*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:
@@ -30,6 +32,9 @@ def find_recipe(name: str) -> Path:
     shipped = recipes()
     if name in shipped:
         return shipped[name]
+    hidden = Path(str(files("cleanplate.training") / "recipes" / f"{name}.yaml"))
+    if name.startswith("_") and hidden.is_file():
+        return hidden
     if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
         return Path(name)
     raise UsageError(
@@ -44,6 +49,7 @@ def train(
     *,
     data: str | None = None,
     run: str | None = None,
+    start: str | None = None,
     resume: bool = False,
 ) -> Path | None:
     """Train by a recipe; returns the run's folder, or None where the overrides only asked.
@@ -54,6 +60,8 @@ def train(
             `--trainer.max_epochs=3`.
         data: the folder of the data module.
         run: where checkpoints, curves and sheets go; `runs/NAME` without it.
+        start: a checkpoint whose averaged weights training starts from, in the place of the
+            recipe's own `init_from`.
         resume: go on from the run's last checkpoint.
 
     Raises:
@@ -70,13 +78,19 @@ def train(
         raise UsageError(
             f"{folder} holds a run already: go on with --resume, or name another folder with --run."
         )
-    arguments = ["fit", f"--config={recipe}"]
+    settings = layered(recipe, find_recipe)
+    card = settings.pop("card", {})
+    if resume and "init_from" in settings["model"].get("init_args", {}):
+        settings = over(settings, {"model": {"init_args": {"init_from": None}}})
+    arguments = ["fit", f"--config={yaml.safe_dump(settings)}"]
+    if start is not None:
+        arguments.append(f"--model.init_args.init_from={start}")
     if data is not None:
         arguments.append(f"--data.init_args.folder={data}")
     if resume:
         arguments += [f"--ckpt_path={last}", "--weights_only=true"]
     try:
-        RecipeCLI(folder, recipe.stem, [*arguments, *overrides])
+        RecipeCLI(folder, Provenance(recipe.stem, card), [*arguments, *overrides])
     except (CleanplateError, ValueError) as error:
         found = _known(error)
         if found is None:
@@ -92,8 +106,8 @@ def train(
 class RecipeCLI(LightningCLI):
     """Lightning's command line with a run's folder and what belongs into it."""
 
-    def __init__(self, folder: Path, recipe: str, arguments: list[str]) -> None:
-        self.folder, self.recipe = folder, recipe
+    def __init__(self, folder: Path, provenance: Provenance, arguments: list[str]) -> None:
+        self.folder, self.provenance = folder, provenance
         super().__init__(
             args=arguments,
             subclass_mode_model=True,
@@ -121,7 +135,7 @@ class RecipeCLI(LightningCLI):
         given = self._get(self.config_init, "trainer")
         if given.get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
-        kept: list[Callback] = [Place(), Provenance(self.recipe)]
+        kept: list[Callback] = [Place(), self.provenance]
         monitor = getattr(self.model, "monitor", None)
         kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES)
         kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cleanplate.errors import UsageError
@@ -16,6 +18,12 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.onnx")
     parser.add_argument("--float32", action="store_true", help="do not halve the weights' size")
+    parser.add_argument(
+        "--int8", choices=("weights", "static"), help="8-bit integers (see --pairs)"
+    )
+    parser.add_argument(
+        "--pairs", type=Path, metavar="DIR", help="pairs that --int8 must do well on"
+    )
     parser.add_argument("--task", help="what the model is for (watermark)")
     parser.add_argument("--tile", type=int, help="longest side to run at once (512)")
     parser.add_argument("--licence", help="of the weights, an SPDX name")
@@ -25,6 +33,8 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if (given.source is None) != (given.terms is None):
         raise UsageError("--source and --terms go together.")
+    if (given.int8 is None) != (given.pairs is None):
+        raise UsageError("--int8 and --pairs go together: it is kept only where it does as well.")
     fields = _read_fields(given.card) if given.card else {}
     fields |= {
         name: value
@@ -35,9 +45,26 @@ def run(arguments: list[str]) -> int:
         fields["data"] = [{"source": given.source, "terms": given.terms}]
     from cleanplate.training.export import export_checkpoint
 
-    export_checkpoint(given.checkpoint, given.out, float16=not given.float32, **fields)
+    if given.int8 is None:
+        export_checkpoint(given.checkpoint, given.out, float16=not given.float32, **fields)
+    else:
+        print(_export_int8(given, fields))
     print(f"{given.out}: {given.out.stat().st_size / 1e6:.1f} MB, card beside it.")
     return 0
+
+
+def _export_int8(given: argparse.Namespace, fields: dict[str, Any]) -> str:
+    """Export to a folder of its own, then keep the 8-bit form; returns what was measured."""
+    from cleanplate.training.data.layouts import select
+    from cleanplate.training.data.masked import survey_any
+    from cleanplate.training.export import export_checkpoint
+    from cleanplate.training.int8 import keep_int8
+
+    pairs = select(survey_any(given.pairs), None)
+    with TemporaryDirectory() as folder:
+        exact = Path(folder) / given.out.name
+        export_checkpoint(given.checkpoint, exact, float16=False, **fields)
+        return keep_int8(exact, given.out, given.int8, pairs)
 
 
 def _read_fields(path: Path) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from cleanplate.training.cli.shared import new_parser
+from cleanplate.training.cli.shared import at_least, new_parser
 
 
 def run(arguments: list[str]) -> int:
-    """Print the table of architectures."""
-    parser = new_parser("networks", "List the architectures and what they cost at full width.")
+    """Print the table of architectures, at full width, and of the models that ship."""
+    parser = new_parser("networks", "List the architectures and what they cost.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
-    parser.add_argument("--measure", action="store_true", help="time each on this CPU, too")
-    parser.add_argument("--side", type=int, default=256, help="of the square input (256)")
+    parser.add_argument("--measure", action="store_true", help="time each on one core, too")
+    parser.add_argument("--side", type=at_least(32), default=256, help="of the square input (256)")
     given = parser.parse_args(arguments)
     from cleanplate.training.networks.table import rows
 

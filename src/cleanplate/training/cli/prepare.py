@@ -4,40 +4,86 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
-from cleanplate.training.cli.shared import add_step, new_parser, pairs_of, survey_of, track
+from cleanplate.training.cli.shared import (
+    add_step,
+    add_workers,
+    at_least,
+    new_parser,
+    pairs_of,
+    survey_of,
+    tally,
+    tell,
+    track,
+)
+
+if TYPE_CHECKING:
+    from cleanplate.training.data.derived import Make
+    from cleanplate.training.data.layouts import Pair
+
+Call = Callable[[argparse.Namespace], int]
 
 
 def run(arguments: list[str]) -> int:
     """Run one step."""
     parser = new_parser("prepare", "Make a training set from a folder of pairs.")
     verbs = parser.add_subparsers(dest="step", required=True)
-    add_step(verbs, "check", "name unreadable, unequal, partnerless and blank files", _check)
-    add_step(verbs, "masks", "make the masks of pairs that have none", _masks)
-    add_step(verbs, "thin", "list at most N versions of each clean picture", _thin)
-    add_step(verbs, "split", "list training and validation pairs, by clean picture", _split)
+    for name, (summary, step) in STEPS.items():
+        add_step(verbs, name, summary, step)
     options = verbs.choices
     options["check"].add_argument("--list", help="file for the names of the sound pairs")
     for name in ("check", "masks"):
         options[name].add_argument("--threshold", type=int, default=5, help="of 255 (5)")
-    options["thin"].add_argument("--versions", type=int, required=True, metavar="N")
+    options["thin"].add_argument("--versions", type=at_least(1), required=True, metavar="N")
     options["thin"].add_argument("--out", help="list file (thin-N.txt)")
     options["split"].add_argument("--validation", type=float, default=0.05, metavar="SHARE")
     for name in ("thin", "split"):
         options[name].add_argument("--seed", type=int, default=0)
+    for name in ("crops", "halve"):
+        options[name].add_argument("out", type=Path, help="folder of the new pairs")
+    options["crops"].add_argument("--size", type=at_least(1), default=1024, help="pixels (1024)")
+    options["crops"].add_argument("--threshold", type=int, default=40, help="of 255 (40)")
+    options["gradients"].add_argument("--least", type=float, default=10.0, help="(10)")
+    options["gradients"].add_argument("--out", default="kept.txt", help="list file (kept.txt)")
+    _add_raw(verbs)
+    _add_cutouts(verbs)
+    for name in ("check", "masks", "crops", "gradients", "halve", "raw", "cutouts"):
+        add_workers(options[name])
     given = parser.parse_args(arguments)
-    call: Callable[[argparse.Namespace], int] = given.call
+    call: Call = given.call
     return call(given)
+
+
+def _add_raw(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "pack Bayer mosaics (16-bit PNG, TIFF, .npy) into four planes"
+    parser = verbs.add_parser("raw", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="mosaics, in folders of any depth")
+    parser.add_argument("out", type=Path, help="folder of the planes (.npy, float32)")
+    parser.add_argument("--black", type=float, default=1024.0, help="sensor value of 0 (1024)")
+    parser.add_argument("--white", type=float, default=16383.0, help="sensor value of 1 (16383)")
+    parser.set_defaults(call=_raw)
+
+
+def _add_cutouts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "cut hands on white, or people by their masks, out of photographs"
+    parser = verbs.add_parser("cutouts", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="photographs, in folders of any depth")
+    parser.add_argument("out", type=Path, help="folder of the cut-outs; heads: a folder `busts`")
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of people; none: hands")
+    parser.set_defaults(call=_cutouts)
 
 
 def _check(given: argparse.Namespace) -> int:
     from cleanplate.training.data import curation
-    from cleanplate.training.data.files import PairFiles
+    from cleanplate.training.data.checking import check
 
     found = survey_of(given)
     sound, faults = [], 0
-    checked = curation.check(found, PairFiles(found.pairs).read, given.threshold)
+    checked = check(found, given.threshold, given.workers)
     for pair, fault in track(checked, len(found.pairs) + len(found.orphans), "files"):
         if fault is not None:
             faults += 1
@@ -51,22 +97,17 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _masks(given: argparse.Namespace) -> int:
-    from cleanplate.training.data import curation
-    from cleanplate.training.data.files import PairFiles
+    from cleanplate.training.data.curation import make_mask
+    from cleanplate.training.data.parallel import each
 
     pairs = pairs_of(given)
-    read = PairFiles(pairs).read
-    written = curation.write_masks(pairs, read, given.threshold)
-    count = sum(track(written, len(pairs), "masks"))
-    print(f"{count} masks made, {len(pairs) - count} were there.")
-    return 0
+    made = each(partial(make_mask, threshold=given.threshold), pairs, given.workers)
+    return tell(tally(track(made, len(pairs), "masks")), "", "masks")
 
 
 def _thin(given: argparse.Namespace) -> int:
     from cleanplate.training.data import curation
 
-    if given.versions < 1:
-        raise UsageError("--versions must be 1 or more.")
     pairs = pairs_of(given)
     kept = curation.thin(pairs, given.versions, given.seed)
     out = given.folder / (given.out or f"thin-{given.versions}.txt")
@@ -87,3 +128,118 @@ def _split(given: argparse.Namespace) -> int:
         curation.write_list(given.folder / name, part)
         print(f"{given.folder / name}: {len(part)} pairs.")
     return 0
+
+
+def _triples(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.layouts import below
+    from cleanplate.training.data.triples import ANNOTATION, Triple, write_triples
+
+    pairs = _masked_pairs_of(given)
+    named = ((pair.target, pair.input, pair.mask) for pair in pairs)
+    triples = [Triple(*(below(given.folder, path) for path in paths if path)) for paths in named]
+    write_triples(given.folder, triples)
+    print(f"{given.folder / ANNOTATION}: {len(triples)} triples.")
+    return 0
+
+
+def _masked_pairs_of(given: argparse.Namespace) -> list[Pair]:
+    pairs = pairs_of(given)
+    bare = [pair for pair in pairs if pair.mask is None]
+    if bare:
+        raise UsageError(
+            f"{bare[0].input} has no mask; `cleanplate prepare masks {given.folder}` makes it."
+        )
+    return pairs
+
+
+def _crops(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.occluder_crops import crop_about_occluder
+
+    make = partial(crop_about_occluder, side=given.size)
+    settings = {"size": given.size, "threshold": given.threshold}
+    return _derive(given, _masked_pairs_of(given), make, given.threshold, settings)
+
+
+def _halve(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.files import MASKED
+    from cleanplate.training.data.halving import halved
+
+    return _derive(given, pairs_of(given), halved, MASKED, {})
+
+
+def _derive(
+    given: argparse.Namespace,
+    pairs: list[Pair],
+    make: Make,
+    above: int,
+    settings: dict[str, Any],
+) -> int:
+    """Write a new set of pairs, each made by `make`."""
+    from cleanplate.training.data.derived import begin, derive
+    from cleanplate.training.data.parallel import each
+
+    settings = {"step": given.step, "folder": str(given.folder), **settings}
+    jobs = begin(given.out, pairs, settings)
+    made = each(partial(derive, folder=given.out, make=make, above=above), jobs, given.workers)
+    return tell(tally(track(made, len(jobs), "pairs")), f"{given.out}: ", "pairs")
+
+
+def _gradients(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.curation import write_list
+    from cleanplate.training.data.faults import Fault
+    from cleanplate.training.data.gradients import measure_all
+    from cleanplate.training.data.histogram import histogram
+    from cleanplate.training.sheets import save_sheet
+
+    pairs = pairs_of(given)
+    found = measure_all(pairs, given.folder / "gradients.txt", given.workers)
+    values: dict[str, float] = {}
+    faults = 0
+    for pair, value in track(found, len(pairs), "pairs"):
+        if isinstance(value, Fault):
+            faults += 1
+            print(value)
+        else:
+            values[pair.name] = value
+    kept = [pair for pair in pairs if values.get(pair.name, -1.0) >= given.least]
+    write_list(given.folder / given.out, kept)
+    drawn = given.folder / "gradients.png"
+    if values:
+        save_sheet(drawn, histogram(list(values.values()), given.least, "mean gradient"))
+    print(f"{given.folder / given.out}: {len(kept)} of {len(pairs)} pairs; {drawn}: a histogram.")
+    return 1 if faults else 0
+
+
+def _raw(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.derived import claim
+    from cleanplate.training.data.parallel import each
+    from cleanplate.training.data.raw import Levels, find_mosaics, pack_file
+
+    if given.white <= given.black:
+        raise UsageError("--white must be above --black.")
+    levels = Levels(given.black, given.white)
+    jobs = find_mosaics(given.folder, given.out)
+    claim(given.out, {"step": "raw", "folder": str(given.folder), **levels._asdict()})
+    made = each(partial(pack_file, levels=levels), jobs, given.workers)
+    return tell(tally(track(made, len(jobs), "mosaics")), f"{given.out}: ", "mosaics")
+
+
+def _cutouts(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.cutting_out import cut_out_file, find_photos
+    from cleanplate.training.data.parallel import each
+
+    jobs = find_photos(given.folder, given.masks, given.out)
+    made = each(cut_out_file, jobs, given.workers)
+    return tell(tally(track(made, len(jobs), "photographs")), f"{given.out}: ", "cut-outs")
+
+
+STEPS: dict[str, tuple[str, Call]] = {
+    "check": ("name unreadable, unequal, partnerless, repeated and blank files", _check),
+    "masks": ("make the masks of pairs that have none", _masks),
+    "thin": ("list at most N versions of each clean picture", _thin),
+    "split": ("list training and validation pairs, by clean picture", _split),
+    "triples": ("list the pairs with their masks in annotation.txt", _triples),
+    "crops": ("cut squares about what occludes the pages", _crops),
+    "gradients": ("list the pairs that are not of blank paper, by their gradients", _gradients),
+    "halve": ("make half-size copies", _halve),
+}

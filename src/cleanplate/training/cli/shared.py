@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from cleanplate.training.data.faults import Fault
     from cleanplate.training.data.layouts import Pair, Survey
 
 T = TypeVar("T")
@@ -37,6 +39,30 @@ def add_pairs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--versions-folder", metavar="NAME", help="where versions lie")
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says how many processes share the work."""
+    parser.add_argument("--workers", type=at_least(0), default=0, help="processes (one a core)")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` on, for argparse."""
+
+    def read(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return int(text)
+
+    read.__name__ = "number"  # argparse: invalid number value
+    return read
+
+
+def share(text: str) -> float:
+    """Read a number from 0 to 1, for argparse."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return float(text)
+
+
 def survey_of(given: argparse.Namespace) -> Survey:
     """Look through the folder that the arguments name."""
     from cleanplate.training.data.layouts import Survey, select, survey
@@ -52,6 +78,27 @@ def pairs_of(given: argparse.Namespace) -> list[Pair]:
     from cleanplate.training.data.layouts import select
 
     return select(survey_of(given), None)
+
+
+def tally(outcomes: Iterable[str | Fault]) -> Counter[str]:
+    """Tell of every fault and count all there is."""
+    from cleanplate.training.data.faults import Fault
+
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        if isinstance(outcome, Fault):
+            print(outcome)
+        counts["fault" if isinstance(outcome, Fault) else outcome] += 1
+    return counts
+
+
+def tell(counts: Counter[str], place: str, what: str) -> int:
+    """Print how many of what were made and return the exit status."""
+    parts = [f"{counts['made']} {what} made, {counts['there']} were there"]
+    parts += [f"{counts['blank']} blank"] if counts["blank"] else []
+    parts += [f"{counts['fault']} faults"] if counts["fault"] else []
+    print(f"{place}{', '.join(parts)}.")
+    return 1 if counts["fault"] else 0
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:

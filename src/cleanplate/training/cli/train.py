@@ -12,11 +12,19 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("recipe", help="name of a recipe, or a YAML file")
     parser.add_argument("--data", metavar="DIR", help="folder of the training data")
     parser.add_argument("--run", metavar="DIR", help="checkpoints and curves (runs/RECIPE)")
+    parser.add_argument("--from", dest="start", metavar="CHECKPOINT", help="start from its weights")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     given, overrides = parser.parse_known_args(arguments)
     from cleanplate.training.train import train
 
-    folder = train(given.recipe, overrides, data=given.data, run=given.run, resume=given.resume)
+    folder = train(
+        given.recipe,
+        overrides,
+        data=given.data,
+        run=given.run,
+        start=given.start,
+        resume=given.resume,
+    )
     if folder is not None:
         print(f"Checkpoints, curves and sheets are in {folder}.")
     return 0

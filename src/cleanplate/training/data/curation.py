@@ -1,4 +1,4 @@
-"""Preparing pairs on disk: masks from pairs, thinning, splitting, checking.
+"""Preparing pairs on disk: masks from pairs, thinning, splitting.
 
 Nothing here deletes or changes a file that it did not write.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,9 @@ from numpy.typing import NDArray
 from cleanplate.batch import write_all
 from cleanplate.errors import PictureError
 from cleanplate.picture import encode_mask
-from cleanplate.training.data.layouts import Pair, Survey, mask_path
+from cleanplate.training.data.faults import Fault
+from cleanplate.training.data.files import read_pair
+from cleanplate.training.data.layouts import PLANES, Pair, mask_path
 
 Pixels = NDArray[np.uint8]
 THRESHOLD = 5  # of 255; what JPEG alone changes mostly stays under it
@@ -72,55 +73,20 @@ def write_list(path: Path, pairs: Iterable[Pair]) -> None:
     write_all({path: "".join(f"{pair.name}\n" for pair in pairs).encode()})
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a file, in words."""
+def make_mask(pair: Pair, threshold: int = THRESHOLD) -> str | Fault:
+    """Make the mask that a pair lacks, as NAME.png where the layout looks for it.
 
-    path: Path
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.what}"
-
-
-def check(
-    found: Survey, read: Callable[[Pair], list[Pixels]], threshold: int = THRESHOLD
-) -> Iterator[tuple[Pair | None, Fault | None]]:
-    """Each orphan (None, fault), then each pair with its fault or None.
-
-    `read` gives the arrays of a pair and raises PictureError (`pairs.PairFiles.read`). Faults:
-    unreadable, of another size, a blank mask (file or made), no difference at all.
+    Returns:
+        "made"; "there" where the pair has one; or why there can be none.
     """
-    for path in found.orphans:
-        yield None, Fault(path, "has no partner")
-    for pair in found.pairs:
-        try:
-            arrays = read(pair)
-        except PictureError as error:
-            yield pair, Fault(pair.input, str(error))
-            continue
-        yield pair, _blank(pair, arrays, threshold)
-
-
-def _blank(pair: Pair, arrays: list[Pixels], threshold: int) -> Fault | None:
-    changed = mask_of_pair(arrays[0], arrays[1], threshold).any()
-    if pair.mask is not None and not arrays[2].any():
-        return Fault(pair.mask, "is a blank mask" + (", but the pair differs" if changed else ""))
-    if not changed:
-        return Fault(pair.input, f"does not differ from {pair.target}: its mask would be blank")
-    return None
-
-
-def write_masks(
-    pairs: Iterable[Pair], read: Callable[[Pair], list[Pixels]], threshold: int = THRESHOLD
-) -> Iterator[bool]:
-    """Make the masks that `pairs` lack, as NAME.png where the layout looks for them.
-
-    Yields for each pair whether one was made.
-    """
-    for pair in pairs:
-        if pair.mask is None:
-            arrays = read(pair)
-            mask = mask_of_pair(arrays[0], arrays[1], threshold)
-            write_all({mask_path(pair): encode_mask(mask[..., 0])})
-        yield pair.mask is None
+    if pair.mask is not None:
+        return "there"
+    if pair.input.suffix.lower() == PLANES:
+        return Fault(f"{pair.input} holds planes; noise is everywhere and has no mask.")
+    try:
+        arrays = read_pair(pair)
+    except PictureError as error:
+        return Fault(str(error))
+    mask = mask_of_pair(arrays[0], arrays[1], threshold)
+    write_all({mask_path(pair): encode_mask(mask[..., 0])})
+    return "made"

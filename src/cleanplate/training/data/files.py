@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
 from cleanplate.training.data.augmentation import Pixels
 from cleanplate.training.data.cache import PictureCache
-from cleanplate.training.data.layouts import Pair
+from cleanplate.training.data.layouts import PLANES, Pair
+
+Reader = Callable[[Path], NDArray[Any]]
+MASKED = 127  # of 255; a mask's sample above it counts as masked
 
 
 def read_rgb(path: Path) -> Pixels:
@@ -19,10 +25,25 @@ def read_rgb(path: Path) -> Pixels:
     return _eight_bits(Picture.read(path), 3)
 
 
-def read_mask(path: Path) -> Pixels:
+def read_mask(path: Path, above: int = MASKED) -> Pixels:
     """A mask file as (H, W, 1), 0 or 255. Raises PictureError where it cannot be read."""
     grey = _eight_bits(Picture.read(path), 1)
-    return np.where(grey > 127, np.uint8(255), np.uint8(0))
+    return np.where(grey > above, np.uint8(255), np.uint8(0))
+
+
+def read_planes(path: Path) -> NDArray[Any]:
+    """An array file (.npy) as it is, mapped into memory: a crop reads no more than it needs.
+
+    Raises:
+        PictureError: it cannot be read, or is not of the shape (H, W) or (H, W, C).
+    """
+    try:
+        planes: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path}: this array is damaged or cannot be read ({error}).") from error
+    if planes.ndim not in (2, 3) or not planes.size:
+        raise PictureError(f"{path}: an array of shape {planes.shape} is no picture and no planes.")
+    return planes
 
 
 def _eight_bits(picture: Picture, channels: int) -> Pixels:
@@ -34,8 +55,43 @@ def _eight_bits(picture: Picture, channels: int) -> Pixels:
     return np.broadcast_to(pixels, (*pixels.shape[:2], channels)).astype(np.uint8)
 
 
+def read_pair(pair: Pair, above: int = MASKED) -> list[NDArray[Any]]:
+    """Input, target and, where there is a file for it, mask; see `PairFiles`, which has a cache.
+
+    `above`: a mask's sample above it, of 255, counts as masked.
+    """
+    return _matching([(path, read(path)) for path, read in _readers(pair, above)])
+
+
+def _readers(pair: Pair, above: int = MASKED) -> list[tuple[Path, Reader]]:
+    readers: list[tuple[Path, Reader]] = [
+        (path, read_planes if path.suffix.lower() == PLANES else read_rgb)
+        for path in (pair.input, pair.target)
+    ]
+    if pair.mask is not None:
+        readers.append((pair.mask, partial(read_mask, above=above)))
+    return readers
+
+
+def _matching(read: list[tuple[Path, NDArray[Any]]]) -> list[NDArray[Any]]:
+    """The arrays alone. Raises PictureError for one that differs in size from the first."""
+    (first, wanted), *others = read
+    for path, array in others:
+        if array.shape[:2] != wanted.shape[:2]:
+            raise PictureError(
+                f"{path} is {array.shape[1]}x{array.shape[0]}, but its partner {first} "
+                f"is {wanted.shape[1]}x{wanted.shape[0]}; `cleanplate prepare check` "
+                "names all such pairs."
+            )
+    return [array for _, array in read]
+
+
 class PairFiles:
-    """Reads the arrays of a pair: input (H, W, 3), target (H, W, 3), mask (H, W, 1)."""
+    """Reads the arrays of a pair: input (H, W, 3), target (H, W, 3), mask (H, W, 1), uint8.
+
+    Input and target that are planes (.npy) are read-only maps of their files, (H, W, C) of the
+    files' own type.
+    """
 
     def __init__(self, pairs: list[Pair], cache: int = 0) -> None:
         """`cache`: bytes of memory for decoded pictures."""
@@ -43,20 +99,14 @@ class PairFiles:
         self.numbers = {path: number for number, path in enumerate(sorted(paths))}
         self.cache = PictureCache(len(paths), cache)
 
-    def read(self, pair: Pair) -> list[Pixels]:
+    def read(self, pair: Pair) -> list[NDArray[Any]]:
         """Input, target and, where there is a file for it, mask.
 
         Raises PictureError that names a file which cannot be read or differs in size.
         """
-        paths = [(pair.input, read_rgb), (pair.target, read_rgb)]
-        if pair.mask is not None:
-            paths.append((pair.mask, read_mask))
-        arrays = [self.cache.get(self.numbers[p], partial(read, p)) for p, read in paths]
-        for (path, _), array in zip(paths, arrays, strict=True):
-            if array.shape[:2] != arrays[0].shape[:2]:
-                raise PictureError(
-                    f"{path} is {array.shape[1]}x{array.shape[0]}, but its partner {pair.input} "
-                    f"is {arrays[0].shape[1]}x{arrays[0].shape[0]}; `cleanplate prepare check` "
-                    "names all such pairs."
-                )
-        return arrays
+        return _matching([(path, self._get(path, read)) for path, read in _readers(pair)])
+
+    def _get(self, path: Path, read: Reader) -> NDArray[Any]:
+        if read is read_planes:
+            return read(path)
+        return self.cache.get(self.numbers[path], partial(read, path))

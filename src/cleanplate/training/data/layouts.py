@@ -1,24 +1,33 @@
 """Which files of a folder belong together: a picture, its clean truth and perhaps its mask.
 
-Two layouts are known:
+Three layouts are known:
 
+- triples: `annotation.txt` names a clean page, an occluded one and a mask a line (see `triples`);
+  it comes before the others;
 - the competition's: `bg_images/NAME.jpg` are clean, every other folder with files `NAME_VERSION.*`
   holds watermarked versions of them, `masks/NAME_VERSION.*` are optional;
-- the plain one: `input/`, `target/` and optionally `mask/` with files of the same stems.
+- the plain one: `input/`, `target/` and optionally `mask/` with files of the same stems, pictures
+  or planes (.npy).
+
+`groups.txt`, where it is, says which pairs of a plain layout come from one clean picture.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.picture import SUFFIXES
+from cleanplate.training.data.triples import ANNOTATION, read_triples
 
 CLEAN = "bg_images"
 MASKS = "masks"
+GROUPS = "groups.txt"
+PLANES = ".npy"  # suffix of what is no picture: RAW planes
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder holds: the pairs in the order of their names, and what has no partner."""
+    """What a folder holds: the pairs in their order, and what has no partner or is missing."""
 
     folder: Path
     pairs: list[Pair]
@@ -50,14 +59,17 @@ def survey(folder: str | Path, versions: str | None = None) -> Survey:
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder of training pairs.")
-    if (folder / CLEAN).is_dir():
+    if (folder / ANNOTATION).is_file():
+        found = _triples(folder)
+    elif (folder / CLEAN).is_dir():
         found = _competition(folder, versions)
     elif (folder / "input").is_dir() and (folder / "target").is_dir():
         found = _plain(folder)
     else:
         raise UsageError(
             f"{folder} holds no training pairs: it needs input/ and target/ (mask/ is optional) "
-            f"with files of the same names, or {CLEAN}/ and a folder of watermarked versions."
+            f"with files of the same names, {CLEAN}/ and a folder of watermarked versions, or "
+            f"{ANNOTATION}."
         )
     if not found.pairs:
         raise UsageError(f"{folder} holds no pair: no picture in it has a partner.")
@@ -73,9 +85,9 @@ def select(found: Survey, listing: str | Path | None) -> list[Pair]:
     if listing is None:
         if found.orphans:
             raise CleanplateError(
-                f"{len(found.orphans)} files in {found.folder} have no partner, the first is "
-                f"{found.orphans[0]}; `cleanplate prepare check {found.folder} --list sound.txt` "
-                "names them all and lists the sound pairs."
+                f"{len(found.orphans)} files in {found.folder} have no partner or are missing, "
+                f"the first is {found.orphans[0]}; `cleanplate prepare check {found.folder} "
+                "--list sound.txt` names them all and lists the sound pairs."
             )
         return found.pairs
     by_name = {pair.name: pair for pair in found.pairs}
@@ -115,7 +127,8 @@ def _pictures(folder: Path) -> dict[str, Path]:
     """The pictures directly in `folder` by stem, in the order of their names."""
     if not folder.is_dir():
         return {}
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    suffixes = SUFFIXES | {PLANES}
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     by_stem: dict[str, Path] = {}
     for path in files:
         if path.stem in by_stem:
@@ -152,14 +165,45 @@ def _version_folders(folder: Path, versions: str | None, clean: dict[str, Path])
     return [p for p in others if any(s.rpartition("_")[0] in clean for s in _pictures(p))]
 
 
+def _triples(folder: Path) -> Survey:
+    named = [[folder / name for name in triple] for triple in read_triples(folder)]
+    there = [paths for paths in named if all(path.is_file() for path in paths)]
+    missing = [path for paths in named for path in paths if not path.is_file()]
+    groups = _groups((clean for clean, _, _ in there), lambda path: below(folder, path))
+    noted = read_groups(folder)
+    pairs = [
+        Pair(
+            below(folder, occluded),
+            occluded,
+            clean,
+            mask,
+            noted.get(occluded.stem, groups[clean]),
+        )
+        for clean, occluded, mask in there
+    ]
+    return Survey(folder, pairs, list(dict.fromkeys(missing)))
+
+
+def below(folder: Path, path: Path) -> str:
+    """A path as lists and `annotation.txt` name it: below the folder where it lies there."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+
+
 def _plain(folder: Path) -> Survey:
     inputs, targets = _pictures(folder / "input"), _pictures(folder / "target")
     masks = _pictures(folder / "mask")
     shared = [stem for stem in inputs if stem in targets]
-    groups = _groups([targets[stem] for stem in shared])
+    noted = read_groups(folder)
+    groups = _groups((targets[stem] for stem in shared if stem not in noted), lambda p: p.stem)
     pairs = [
-        Pair(f"input/{inputs[stem].name}", inputs[stem], targets[stem], masks.get(stem), group)
-        for stem, group in zip(shared, groups, strict=True)
+        Pair(
+            f"input/{inputs[stem].name}",
+            inputs[stem],
+            targets[stem],
+            masks.get(stem),
+            noted[stem] if stem in noted else groups[targets[stem]],
+        )
+        for stem in shared
     ]
     orphans = [path for stem, path in inputs.items() if stem not in targets]
     orphans += [path for stem, path in targets.items() if stem not in inputs]
@@ -167,21 +211,37 @@ def _plain(folder: Path) -> Survey:
     return Survey(folder, pairs, orphans)
 
 
-def _groups(targets: list[Path]) -> list[str]:
-    """A group for each target: the first stem with the very same bytes.
+def read_groups(folder: Path) -> dict[str, str]:
+    """The groups that `groups.txt` notes: a stem, a tab and its group a line; none without it.
+
+    Raises:
+        UsageError: a line is not of that form.
+    """
+    path = folder / GROUPS
+    if not path.is_file():
+        return {}
+    lines = [line.split("\t") for line in read_list(path)]
+    for number, fields in enumerate(lines, 1):
+        if len(fields) != 2:
+            raise UsageError(f"{path}, line {number}, is not a stem, a tab and a group.")
+    return {stem: group for stem, group in lines}
+
+
+def _groups(targets: Iterable[Path], name: Callable[[Path], str]) -> dict[Path, str]:
+    """A group for each target: the name of the first with the very same bytes.
 
     Only files of equal size are read. A clean picture that was encoded anew is another one here.
     """
     by_size: dict[int, list[Path]] = defaultdict(list)
-    for path in targets:
+    for path in dict.fromkeys(targets):
         by_size[path.stat().st_size].append(path)
     first: dict[str, str] = {}
     group = {}
     for alike in by_size.values():
         for path in alike:
             if len(alike) == 1:
-                group[path] = path.stem
+                group[path] = name(path)
                 continue
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            group[path] = first.setdefault(digest, path.stem)
-    return [group[path] for path in targets]
+            group[path] = first.setdefault(digest, name(path))
+    return group

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 Key = tuple[int, int]  # round through the data, index of the sample
+SizedKey = tuple[int, int, int]  # the same, and the side of its crop in pixels
+
+
+class Phase(NamedTuple):
+    """A part of a progressive training."""
+
+    steps: int
+    batch_size: int
+    crop: int  # side in pixels
 
 
 class Stream(Sampler[list[Key]]):
@@ -46,7 +55,60 @@ class Stream(Sampler[list[Key]]):
             yield self.batch(number)
 
 
-def generator(seed: int, key: Key) -> np.random.Generator:
+class Progressive(Sampler[list[SizedKey]]):
+    """Batches whose size and crops change from phase to phase, through shuffled rounds.
+
+    A round may end within a batch. With several processes each takes its part of a batch that is
+    `world` times as large. After the last phase that one goes on.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        phases: Sequence[Phase],
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """`steps`: how many batches Lightning shall call an epoch."""
+        self.count, self.phases, self.steps, self.seed = count, list(phases), steps, seed
+        self.rank, self.world = rank, world
+        self.start = 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def phase(self, number: int) -> tuple[Phase, int]:
+        """The phase of batch `number`, and how many samples were served before that batch."""
+        served = 0
+        for phase in self.phases[:-1]:
+            if number < phase.steps:
+                return phase, served + number * phase.batch_size * self.world
+            number -= phase.steps
+            served += phase.steps * phase.batch_size * self.world
+        last = self.phases[-1]
+        return last, served + number * last.batch_size * self.world
+
+    def batch(self, number: int) -> list[SizedKey]:
+        """The keys of batch `number`, counted from the beginning of the run."""
+        phase, served = self.phase(number)
+        first = served + self.rank * phase.batch_size
+        return [(*self._sample(n), phase.crop) for n in range(first, first + phase.batch_size)]
+
+    def _sample(self, number: int) -> Key:
+        turn, place = divmod(number, self.count)
+        return turn, int(self._order(turn)[place])
+
+    def _order(self, turn: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, turn)).permutation(self.count)
+
+    def __iter__(self) -> Iterator[list[SizedKey]]:
+        for number in range(self.start, self.start + len(self)):
+            yield self.batch(number)
+
+
+def generator(seed: int, key: tuple[int, ...]) -> np.random.Generator:
     """The random numbers of one sample: its own, whichever process makes it."""
     return np.random.default_rng((seed, *key))
 
@@ -67,9 +129,16 @@ class ResumableLoader(DataLoader[Any]):
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
+        progressive: Sequence[Phase] = (),
+        steps: int = 1000,
     ) -> None:
+        """With `progressive`, in place of `batch_size`, an epoch has `steps` batches."""
         count = len(dataset)  # type: ignore[arg-type]
-        self.stream = Stream(count, batch_size, seed, rank, world)
+        self.stream: Stream | Progressive = (
+            Progressive(count, progressive, steps, seed, rank, world)
+            if progressive
+            else Stream(count, batch_size, seed, rank, world)
+        )
         self.served = 0
         self.waited = 0.0
         super().__init__(

@@ -69,7 +69,7 @@ class OccludedPages(Dataset[Sample]):
         window = about(rng, mask, self.crop)
         picture, clean, mask, seen = (part[window] for part in (picture, clean, mask, seen))
         hole = as_located(rng, mask)
-        rgb = np.ascontiguousarray(picture, np.float32) / 255
+        rgb = np.ascontiguousarray(picture, np.float32) / np.float32(255)
         return {
             "picture": planes(rgb),
             "clean": planes(np.ascontiguousarray(clean, np.float32) / 255),
@@ -93,7 +93,7 @@ class OccludedPages(Dataset[Sample]):
             page = np.rot90(page, int(rng.integers(1, 4)))
         page = np.ascontiguousarray(page)
         if rng.random() < 0.3:
-            printed(rng, page, self.prints[rng.integers(len(self.prints))])
+            printed(rng, page, self.prints[int(rng.integers(len(self.prints)))])
         if rng.random() < 0.15:  # kraft paper, and paper in the light of a lamp
             tint = rng.uniform((0.55, 0.4, 0.25), (1.0, 0.95, 0.9))
             page = np.rint(page * tint).astype(np.uint8)

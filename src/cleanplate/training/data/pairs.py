@@ -6,21 +6,20 @@ A batch is a dict: `input` and `target` (N, 3, H, W) and `mask` (N, 1, H, W), ui
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, TypedDict
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from cleanplate.errors import UsageError
 from cleanplate.training.data.augmentation import Augmentation, Pixels, centre
-from cleanplate.training.data.curation import divide, mask_of_pair
+from cleanplate.training.data.curation import mask_of_pair
 from cleanplate.training.data.files import PairFiles
-from cleanplate.training.data.layouts import Pair, select, survey
-from cleanplate.training.data.loading import Key, ResumableLoader, generator, worker_options
+from cleanplate.training.data.layouts import Pair
+from cleanplate.training.data.loading import Key, SizedKey, generator
+from cleanplate.training.data.paired import PairedData
 
 
 class Sample(TypedDict):
@@ -36,10 +35,13 @@ def to_sample(pair: Pair, arrays: list[Pixels], threshold: int) -> Sample:
     """The tensors of a pair from its (cropped) arrays."""
     dirty, clean = arrays[:2]
     mask = arrays[2] if len(arrays) > 2 else mask_of_pair(dirty, clean, threshold)
-    return Sample(input=_tensor(dirty), target=_tensor(clean), mask=_tensor(mask), name=pair.name)
+    return Sample(
+        input=to_tensor(dirty), target=to_tensor(clean), mask=to_tensor(mask), name=pair.name
+    )
 
 
-def _tensor(array: Pixels) -> Tensor:
+def to_tensor(array: np.ndarray) -> Tensor:
+    """(H, W, C) as (C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
@@ -53,16 +55,21 @@ class Crops(Dataset[Sample]):
         augmentation: Augmentation,
         threshold: int,
         seed: int,
+        turn: float = 0.0,
     ) -> None:
         self.pairs, self.files, self.augmentation = pairs, files, augmentation
-        self.threshold, self.seed = threshold, seed
+        self.threshold, self.seed, self.turn = threshold, seed, turn
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, key: Key) -> Sample:
+    def __getitem__(self, key: Key | SizedKey) -> Sample:
         pair = self.pairs[key[1]]
-        arrays = self.augmentation(self.files.read(pair), generator(self.seed, key))
+        rng = generator(self.seed, key[:2])
+        augment = self.augmentation if len(key) == 2 else replace(self.augmentation, crop=key[2])
+        arrays = augment(self.files.read(pair), rng)
+        if self.turn and rng.random() < self.turn:
+            arrays = [np.rot90(array) for array in arrays]
         return to_sample(pair, arrays, self.threshold)
 
 
@@ -85,110 +92,50 @@ class Wholes(Dataset[Sample]):
         return to_sample(pair, arrays, self.threshold)
 
 
-class Pairs(pl.LightningDataModule):
-    """Training and validation pairs of a folder."""
+class Pairs(PairedData):
+    """Random crops of the pictures of a folder, never resized."""
 
     def __init__(
         self,
         folder: str,
-        pairs: str | None = None,
-        versions: str | None = None,
         crop: int = 512,
         flip: float = 0.5,
         flop: float = 0.0,
-        batch_size: int = 10,
+        turn: float = 0.0,
         threshold: int = 5,
-        validation_share: float = 0.05,
-        validation_pictures: int | None = None,
         validation_side: int | None = None,
-        workers: int = 4,
-        cache_gigabytes: float = 4.0,
-        seed: int = 0,
+        **kwargs: Any,
     ) -> None:
         """What is trained on, and how it is cut.
 
         Args:
-            folder: the folder of pairs; `train.txt` and `validation.txt` in it (written by
-                `cleanplate prepare split`) part it, otherwise `validation_share` does.
-            pairs: a list file; only the pairs named in it are used.
-            versions: the folder of watermarked versions, where its file names do not tell.
+            folder: the folder of pairs.
             crop: side of the random crops in pixels.
             flip: chance of a left-right flip.
             flop: chance of an upside-down flip.
-            batch_size: crops a step.
+            turn: chance of a quarter turn.
             threshold: a sample differing by more than this (of 255) is in the mask.
-            validation_share: share of the clean pictures kept for validation.
-            validation_pictures: validate on at most so many.
             validation_side: validate on the middle of larger pictures.
-            workers: processes that decode and cut.
-            cache_gigabytes: memory for decoded pictures.
-            seed: of the order, the crops and the split.
+            kwargs: see `PairedData`.
         """
-        super().__init__()
-        if not 0 < validation_share < 1:
-            raise UsageError("validation_share must lie between 0 and 1.")
-        self.folder, self.pairs, self.versions = Path(folder), pairs, versions
-        self.augmentation = Augmentation(crop, flip, flop)
-        self.batch_size, self.threshold, self.workers, self.seed = (
-            batch_size,
-            threshold,
-            workers,
-            seed,
-        )
-        self.validation_share, self.validation_side = validation_share, validation_side
-        self.validation_pictures = validation_pictures
-        self.cache = int(cache_gigabytes * 2**30)
-        self.training: list[Pair] = []
-        self.validation: list[Pair] = []
+        super().__init__(folder, **kwargs)
+        self.augmentation, self.turn = Augmentation(crop, flip, flop), turn
+        self.threshold, self.validation_side = threshold, validation_side
 
-    def setup(self, stage: str) -> None:
-        """Find the pairs and part them."""
-        if self.training:
-            return
-        found = survey(self.folder, self.versions)
-        lists = [self.folder / f"{part}.txt" for part in ("train", "validation")]
-        chosen = select(found, self.pairs) if self.pairs else None
-        if all(path.is_file() for path in lists):
-            parts = [select(found, path) for path in lists]
-        else:
-            chosen = chosen or select(found, None)
-            parts = list(divide(chosen, self.validation_share, self.seed))
-        if chosen is not None:
-            wanted = {pair.name for pair in chosen}
-            parts = [[pair for pair in part if pair.name in wanted] for part in parts]
-        self.training, self.validation = parts[0], spread(parts[1], self.validation_pictures)
-        if not self.training or not self.validation:
-            raise UsageError(
-                f"{self.folder} gives {len(parts[0])} training and {len(parts[1])} validation "
-                "pairs; both are needed, from two clean pictures at least."
-            )
-        self.files = PairFiles(self.training + self.validation, self.cache)
+    def open(self, pairs: list[Pair]) -> None:
+        """Prepare to read `pairs`."""
+        self.files = PairFiles(pairs, self.cache)
 
-    def train_dataloader(self) -> ResumableLoader:
-        """Random crops, shuffled."""
-        trainer = self.trainer
-        return ResumableLoader(
-            Crops(self.training, self.files, self.augmentation, self.threshold, self.seed),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            workers=self.workers,
-            rank=trainer.global_rank if trainer else 0,
-            world=trainer.world_size if trainer else 1,
+    def read(self, pair: Pair) -> list[Pixels]:
+        """Input, target and, where there is a file for it, mask."""
+        return self.files.read(pair)
+
+    def crops(self) -> Crops:
+        """Random crops."""
+        return Crops(
+            self.training, self.files, self.augmentation, self.threshold, self.seed, self.turn
         )
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Whole pictures, one at a time."""
-        return DataLoader(
-            Wholes(self.validation, self.files, self.validation_side, self.threshold),
-            batch_size=1,  # pictures differ in size
-            num_workers=min(self.workers, 2),
-            generator=torch.Generator(),
-            **worker_options(min(self.workers, 2)),
-        )
-
-
-def spread(pairs: list[Pair], count: int | None) -> list[Pair]:
-    """At most `count` of `pairs`, evenly spread, so that they come from different pictures."""
-    if count is None or count >= len(pairs):
-        return pairs
-    return [pairs[i * len(pairs) // count] for i in range(count)]
+    def wholes(self) -> Wholes:
+        """Whole pictures, or the middle of large ones."""
+        return Wholes(self.validation, self.files, self.validation_side, self.threshold)

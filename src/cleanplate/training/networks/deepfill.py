@@ -4,6 +4,7 @@ paper's net, a twin of two plain gated nets, and their discriminators."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -14,32 +15,15 @@ from cleanplate.training.networks.contextual_attention import contextual_attenti
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, scaled, snconv
 from cleanplate.training.networks.registry import NetworkCard, register
 
-SOURCE = "Yu et al., Free-Form Image Inpainting with Gated Convolution, ICCV 2019"
 DILATIONS = (2, 4, 8, 16)
 
-
-def _filler(name: str, parameters: float) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=4,
-        multiple=8,
-        outputs=("picture", "coarse"),
-        parameters=parameters,
-        source=SOURCE,
-        role="filler",
-    )
-
-
-def _critic(name: str, parameters: float) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=4,
-        multiple=1,
-        outputs=("score",),
-        parameters=parameters,
-        source=SOURCE,
-        role="discriminator",
-    )
+_card = partial(
+    NetworkCard,
+    planes=4,
+    source="Yu et al., Free-Form Image Inpainting with Gated Convolution, ICCV 2019",
+)
+_filler = partial(_card, multiple=8, outputs=("picture", "coarse"), role="filler")
+_critic = partial(_card, outputs=("score",), role="discriminator")
 
 
 class Gated(nn.Module):
@@ -92,7 +76,7 @@ def dilated(channels: int) -> nn.Sequential:
     return nn.Sequential(*(Gated(channels, channels, dilation=d) for d in DILATIONS))
 
 
-@register(_filler("deepfill-v2", 4.05e6))
+@register(_filler("deepfill-v2", parameters=4.05e6))
 class DeepFill(nn.Module):
     """A fill for the hole: planes 0..2 the picture (what lies in the hole is not looked at),
     plane 3 the mask, 1 in the hole.
@@ -177,7 +161,7 @@ def twin(c: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-@register(_filler("deepfill-v2-twin", 26.94e6))
+@register(_filler("deepfill-v2-twin", parameters=26.94e6))
 class TwinDeepFill(nn.Module):
     """DeepFill's interface over two identical gated nets without attention. `width` is L, the
     channels at full size."""
@@ -198,7 +182,7 @@ class TwinDeepFill(nn.Module):
         }
 
 
-@register(_critic("sn-patchgan", 5.95e6))
+@register(_critic("sn-patchgan", multiple=1, parameters=5.95e6))
 class PatchGan(nn.Module):
     """SN-PatchGAN: a raw score at every position of S/64, over channels too, of a picture (planes
     0..2) and its mask (plane 3). `width` is a multiplier of all channels."""
@@ -214,7 +198,7 @@ class PatchGan(nn.Module):
         return {"score": self.layers(planes)}
 
 
-@register(_critic("deepfill-v2-twin-discriminator", 2.77e6))
+@register(_critic("deepfill-v2-twin-discriminator", multiple=32, parameters=2.77e6))
 class TwinCritic(nn.Module):
     """The twin's discriminator: one raw score at every position of S/32. `width` is L."""
 

@@ -4,6 +4,7 @@ and FCN with ResNet (Long et al., CVPR 2015), both by torchvision."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2, segmentation
@@ -13,24 +14,15 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from cleanplate.errors import UsageError
 from cleanplate.training.networks.backbones import Normalised, backbone
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
-_DEEPLAB = "Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017"
-_FCN = "Long et al., Fully Convolutional Networks for Semantic Segmentation, CVPR 2015"
-
-
-def _card(name: str, parameters: float, source: str) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=3,
-        multiple=8,
-        outputs=("mask",),
-        parameters=parameters,
-        source=source,
-        logits=("mask",),
-        training_outputs=("aux",),
-        role="locator",
-    )
+_card = partial(segmenter, multiple=8, training_outputs=("aux",))
+_deeplab = partial(
+    _card, source="Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017"
+)
+_fcn = partial(
+    _card, source="Long et al., Fully Convolutional Networks for Semantic Segmentation, CVPR 2015"
+)
 
 
 def deeplabv3_mobilenet_v2(
@@ -51,14 +43,13 @@ def last_layers(network: nn.Module) -> set[nn.Module]:
     return {network.classifier[-1], network.aux_classifier[-1]}
 
 
-@register(_card("deeplabv3-resnet50", 42.0e6, _DEEPLAB), build=segmentation.deeplabv3_resnet50)
-@register(_card("deeplabv3-resnet101", 61.0e6, _DEEPLAB), build=segmentation.deeplabv3_resnet101)
+@register(_deeplab("deeplabv3-resnet50", 42.0e6), build=segmentation.deeplabv3_resnet50)
+@register(_deeplab("deeplabv3-resnet101", 61.0e6), build=segmentation.deeplabv3_resnet101)
 @register(
-    _card("deeplabv3-mobilenet-v3", 11.02e6, _DEEPLAB),
-    build=segmentation.deeplabv3_mobilenet_v3_large,
+    _deeplab("deeplabv3-mobilenet-v3", 11.02e6), build=segmentation.deeplabv3_mobilenet_v3_large
 )
-@register(_card("deeplabv3-mobilenet-v2", 12.65e6, _DEEPLAB), build=deeplabv3_mobilenet_v2)
-@register(_card("fcn-resnet50", 35.31e6, _FCN), build=segmentation.fcn_resnet50)
+@register(_deeplab("deeplabv3-mobilenet-v2", 12.65e6), build=deeplabv3_mobilenet_v2)
+@register(_fcn("fcn-resnet50", 35.31e6), build=segmentation.fcn_resnet50)
 class TorchvisionSegmenter(nn.Module):
     """Logits (N, classes, H, W); in training mode also `aux`, those of an earlier stage.
 

@@ -8,19 +8,15 @@ from torchvision.models import vgg16
 
 from cleanplate.training.networks.backbones import Normalised, backbone
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, resize_to, scaled
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
 
 @register(
-    NetworkCard(
-        name="fcn-8s",
-        planes=3,
+    segmenter(
+        "fcn-8s",
+        134.4e6,
         multiple=32,
-        outputs=("mask",),
-        parameters=134.4e6,
         source="Long et al., Fully Convolutional Networks for Semantic Segmentation, CVPR 2015",
-        logits=("mask",),
-        role="locator",
     )
 )
 class FCN8s(nn.Module):

@@ -3,26 +3,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import timm
 import torch
 from torch import Tensor, nn
 
 from cleanplate.training.networks.backbones import Normalised, backbone
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, resize_to
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
-
-def _card(name: str, parameters: float) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=3,
-        multiple=32,
-        outputs=("mask",),
-        parameters=parameters,
-        source="Wang et al., Deep High-Resolution Representation Learning, PAMI 2020",
-        logits=("mask",),
-        role="locator",
-    )
+_card = partial(
+    segmenter,
+    multiple=32,
+    source="Wang et al., Deep High-Resolution Representation Learning, PAMI 2020",
+)
 
 
 class FPNHead(nn.Module):

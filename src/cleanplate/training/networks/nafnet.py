@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -93,22 +95,20 @@ SLIM = {"encoder": (1, 1, 1, 1), "middle": 10, "decoder": (1, 1, 1, 1)}
 SIDD = {"encoder": (2, 2, 4, 8), "middle": 12, "decoder": (2, 2, 2, 2)}
 
 
-def _card(name: str, parameters: float) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=3,
-        multiple=16,
-        outputs=("picture",),
-        parameters=parameters,
-        source="Chen et al., Simple Baselines for Image Restoration, ECCV 2022",
-        role="restorer",
-    )
+_card = partial(
+    NetworkCard,
+    planes=3,
+    multiple=16,
+    outputs=("picture",),
+    source="Chen et al., Simple Baselines for Image Restoration, ECCV 2022",
+    role="restorer",
+)
 
 
-@register(_card("nafnet-slim-16", 5.34e6), width=16, **SLIM)
-@register(_card("nafnet-slim-32", 21.17e6), width=32, **SLIM)
-@register(_card("nafnet-sidd-32", 29.16e6), width=32, **SIDD)
-@register(_card("nafnet-sidd-64", 115.98e6), width=64, **SIDD)
+@register(_card("nafnet-slim-16", parameters=5.34e6), width=16, **SLIM)
+@register(_card("nafnet-slim-32", parameters=21.17e6), width=32, **SLIM)
+@register(_card("nafnet-sidd-32", parameters=29.16e6), width=32, **SIDD)
+@register(_card("nafnet-sidd-64", parameters=115.98e6), width=64, **SIDD)
 class NAFNet(nn.Module):
     """The restored picture. `width` is the number of channels at full size (16, 32 or 64 in the
     papers); each level down doubles it. `encoder`, `middle`, `decoder`: blocks a level."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -71,24 +72,17 @@ class ConvNeXtBlock(nn.Module):
         return self.weight * self.body(x) + self.shortcut(x)
 
 
-def _card(name: str, planes: int, parameters: float, source: str) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=planes,
-        multiple=32,
-        outputs=("picture",),
-        parameters=parameters,
-        source=source,
-        role="restorer",
-    )
+_card = partial(NetworkCard, multiple=32, outputs=("picture",), role="restorer")
+_residual = partial(_card, parameters=7.75e6, source="Ronneberger et al., U-Net, MICCAI 2015")
+_convnext = partial(
+    _card,
+    parameters=10.37e6,
+    source="Liu et al., A ConvNet for the 2020s, CVPR 2022, as a U-Net",
+)
 
 
-_UNET = "Ronneberger et al., U-Net, MICCAI 2015"
-_CONVNEXT = "Liu et al., A ConvNet for the 2020s, CVPR 2022, as a U-Net"
-
-
-@register(_card("residual-unet-raw", 4, 7.75e6, _UNET), planes=4)
-@register(_card("residual-unet-rgb", 3, 7.75e6, _UNET), planes=3)
+@register(_residual("residual-unet-raw", 4), planes=4)
+@register(_residual("residual-unet-rgb", 3), planes=3)
 class ResidualUNet(NoiseUNet):
     """Five levels of two 3x3 convolutions. `width` is a multiplier of all channels; 4 planes are
     R, Gr, Gb, B of a Bayer mosaic, black level 0, white level 1."""
@@ -98,8 +92,8 @@ class ResidualUNet(NoiseUNet):
         super().__init__(planes, channels, double_conv)
 
 
-@register(_card("convnext-unet-raw", 4, 10.37e6, _CONVNEXT), planes=4)
-@register(_card("convnext-unet-rgb", 3, 10.37e6, _CONVNEXT), planes=3)
+@register(_convnext("convnext-unet-raw", 4), planes=4)
+@register(_convnext("convnext-unet-rgb", 3), planes=3)
 class ConvNeXtUNet(NoiseUNet):
     """Four levels of depthwise `kernel`x`kernel` convolutions. `width` is a multiplier of all
     channels; planes as in ResidualUNet."""

@@ -34,6 +34,22 @@ class NetworkCard:
     role: str = "eraser"  # eraser, restorer, filler, locator or discriminator
 
 
+def segmenter(name: str, parameters: float, **own: Any) -> NetworkCard:
+    """The card of a network that finds a mask, as logits, on an RGB picture.
+
+    `own`: the fields of the card that differ among such networks.
+    """
+    return NetworkCard(
+        name,
+        parameters=parameters,
+        planes=3,
+        outputs=("mask",),
+        logits=("mask",),
+        role="locator",
+        **own,
+    )
+
+
 _builders: dict[str, Callable[..., nn.Module]] = {}
 _cards: dict[str, NetworkCard] = {}
 

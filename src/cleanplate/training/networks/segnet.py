@@ -3,6 +3,7 @@ Image Segmentation", PAMI 2017) on VGG16-BN, in its two variants."""
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -11,22 +12,17 @@ from torchvision.models import vgg16_bn
 
 from cleanplate.training.networks.backbones import Normalised, backbone
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, resize_to, scaled
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
 BLOCKS = ((0, 6), (7, 13), (14, 23), (24, 33), (34, 43))  # vgg16_bn.features between the pools
 
 
-def _card(name: str) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=3,
-        multiple=32,
-        outputs=("mask",),
-        parameters=29.4e6,
-        source="Badrinarayanan et al., SegNet, PAMI 2017",
-        logits=("mask",),
-        role="locator",
-    )
+_card = partial(
+    segmenter,
+    parameters=29.4e6,
+    multiple=32,
+    source="Badrinarayanan et al., SegNet, PAMI 2017",
+)
 
 
 def unpool(x: Tensor, indices: Tensor) -> Tensor:

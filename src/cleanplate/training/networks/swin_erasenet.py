@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import PatchMerging, SwinTransformerBlock
 
-from cleanplate.training.networks.erasenet import SIDES, EraseNet
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.erasenet import EraseNet
+from cleanplate.training.networks.registry import card, register
 
 
 class PostNormBlock(SwinTransformerBlock):
@@ -34,15 +36,11 @@ class SwinDown(nn.Module):
 
 
 @register(
-    NetworkCard(
+    replace(
+        card("erasenet"),
         name="swin-erasenet",
-        planes=3,
-        multiple=32,
-        outputs=("mask", "picture"),
         parameters=19.75e6,
         source="EraseNet (Liu et al., TIP 2020) with Swin blocks (Liu et al., ICCV 2021)",
-        logits=("mask",),
-        training_outputs=SIDES,
     )
 )
 class SwinEraseNet(EraseNet):

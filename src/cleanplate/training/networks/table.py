@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,40 +14,56 @@ from torch.utils.flop_counter import FlopCounterMode
 from cleanplate.training.networks.deploy import Deployable
 from cleanplate.training.networks.registry import card, create, names
 
+SHIPPED: dict[str, tuple[str, dict[str, Any]]] = {  # the models that ship: network and options
+    "watermark-locator": ("locator", {}),
+    "watermark-filler": ("filler", {"planes": 8}),
+    "occlusion-locator": ("locator", {}),
+    "occlusion-filler": (
+        "filler",
+        {"planes": 7, "widths": (32, 64, 96, 160, 160), "heads": {"seen": 1}},
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Row:
-    """One network at full width."""
+    """One network at full width, or as it ships."""
 
     name: str
     role: str
     parameters: int
     macs_per_pixel: float  # multiply-accumulates per position of the input
     outputs: tuple[str, ...]
-    seconds_per_megapixel: float | None  # on this machine's CPU; None where not measured
+    seconds_per_megapixel: float | None  # on one core of this machine; None where not measured
     source: str
 
 
 def rows(
     chosen: Sequence[str] | None = None, side: int = 256, measure: bool = False
 ) -> Iterator[Row]:
-    """A row for every chosen network (all by default), yielded as soon as it is known.
+    """A row for every chosen network or shipped model (all by default), as soon as it is known.
 
     MACs are counted at `side` x `side` without running anything; with `measure` each network is
-    also built and timed there, in the present number of threads.
+    also built and timed there. Raises UsageError for an unknown name.
     """
-    for name in chosen if chosen is not None else names():
-        entry = card(name)
+    for name in chosen if chosen is not None else [*names(), *SHIPPED]:
+        kind, options = SHIPPED.get(name, (name, {}))
+        entry = card(kind)
+        planes = options.get("planes", entry.planes)
+        outputs = ("fill", *options["heads"]) if "heads" in options else entry.outputs
         with torch.device("meta"):
-            network = create(name)
-            macs = count_macs(Deployable(network, entry.outputs), entry.planes, side)
+            network = create(kind, **options)
+            macs = count_macs(Deployable(network, outputs), planes, side)
+        seconds = None
+        if measure:
+            seconds = time_megapixel(Deployable(create(kind, **options), outputs), planes, side)
         yield Row(
             name=name,
             role=entry.role,
             parameters=sum(p.numel() for p in network.parameters()),
             macs_per_pixel=macs / side**2,
-            outputs=entry.outputs,
-            seconds_per_megapixel=time_megapixel(name, side) if measure else None,
+            outputs=outputs,
+            seconds_per_megapixel=seconds,
             source=entry.source,
         )
 
@@ -58,16 +75,20 @@ def count_macs(network: nn.Module, planes: int, side: int) -> int:
     return counter.get_total_flops() // 2
 
 
-def time_megapixel(name: str, side: int, repeats: int = 3) -> float:
-    """Seconds per million input positions: the best of some runs after one to warm up."""
-    entry = card(name)
-    network = Deployable(create(name), entry.outputs)
-    x = torch.rand(1, entry.planes, side, side)
-    with torch.inference_mode():
-        network(x)
-        times = []
-        for _ in range(repeats):
-            start = time.perf_counter()
+def time_megapixel(network: nn.Module, planes: int, side: int, repeats: int = 3) -> float:
+    """CPU seconds of one thread per million input positions: the least of some runs after one to
+    warm up. What else the machine does hardly counts."""
+    x = torch.rand(1, planes, side, side)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
             network(x)
-            times.append(time.perf_counter() - start)
+            times = []
+            for _ in range(repeats):
+                start = time.thread_time()
+                network(x)
+                times.append(time.thread_time() - start)
+    finally:
+        torch.set_num_threads(threads)
     return min(times) * 1e6 / side**2

@@ -3,12 +3,14 @@ Detection", Pattern Recognition 2020)."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, resize_to, scaled
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
 
 def conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
@@ -80,18 +82,12 @@ SMALL_UP = {"up_middles": (16,) * 5, "up_outputs": (64,) * 5}
 SIDES = tuple(f"side{n}" for n in range(1, 7))
 
 
-def _card(name: str, parameters: float) -> NetworkCard:
-    return NetworkCard(
-        name=name,
-        planes=3,
-        multiple=32,
-        outputs=("mask",),
-        parameters=parameters,
-        source="Qin et al., U2-Net, Pattern Recognition 2020",
-        logits=("mask",),
-        training_outputs=SIDES,
-        role="locator",
-    )
+_card = partial(
+    segmenter,
+    multiple=32,
+    source="Qin et al., U2-Net, Pattern Recognition 2020",
+    training_outputs=SIDES,
+)
 
 
 @register(_card("u2net", 44.01e6), **FULL, **FULL_UP)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, scaled
-from cleanplate.training.networks.registry import NetworkCard, register
+from cleanplate.training.networks.registry import register, segmenter
 
 
 def double_conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -25,18 +25,7 @@ def double_conv(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-@register(
-    NetworkCard(
-        name="unet",
-        planes=3,
-        multiple=16,
-        outputs=("mask",),
-        parameters=31.04e6,
-        source="Ronneberger et al., U-Net, MICCAI 2015",
-        logits=("mask",),
-        role="locator",
-    )
-)
+@register(segmenter("unet", 31.04e6, multiple=16, source="Ronneberger et al., U-Net, MICCAI 2015"))
 class UNet(nn.Module):
     """Logits (N, classes, H, W). `width` is a multiplier of all channels."""
 

@@ -31,14 +31,16 @@ def cut_hand(photo: Map) -> Map | None:
     photo = shrunk(photo)
     lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     chroma, dark = np.hypot(lab[..., 1], lab[..., 2]), 100 - lab[..., 0]
-    guess = np.full(dark.shape, cv2.GC_PR_BGD, np.uint8)
+    guess: Map = np.full(dark.shape, cv2.GC_PR_BGD, np.uint8)
     guess[(dark < 6) & (chroma < 6)] = cv2.GC_BGD
     guess[(chroma > 14) | (dark > 45)] = cv2.GC_PR_FGD
     guess[(chroma > 22) | (dark > 62)] = cv2.GC_FGD
     if not (guess == cv2.GC_FGD).any() or not (guess == cv2.GC_BGD).any():
         return None
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(photo, guess, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    ground: Map = np.zeros((1, 65))  # GrabCut's colour models, which nobody looks at
+    hand: Map = np.zeros((1, 65))
+    whole = (0, 0, 0, 0)  # not used with a mask
+    cv2.grabCut(photo, guess, whole, ground, hand, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     typical = float(np.median(chroma[guess == cv2.GC_FGD]))
     shadow = (chroma < 0.4 * typical) & (dark < 50)
     mask = ((guess == cv2.GC_FGD) | (guess == cv2.GC_PR_FGD)) & ~shadow

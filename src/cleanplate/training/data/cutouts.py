@@ -1,0 +1,186 @@
+"""Pictures and the masks of what is to be found on them, as a Lightning data module.
+
+A batch is a dict: `input` (N, 3, H, W) and `mask` (N, 1, H, W), uint8 in 0..255, and `name`, a list
+of N. Folders are those of `masked.py`, and any folder of pairs (see `layouts.py`), whose masks are
+where the pictures differ if there is no file of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import cv2
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cleanplate.errors import UsageError
+from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.layouts import Pair, Survey
+from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.masked import survey_any
+from cleanplate.training.data.paired import PairedData
+from cleanplate.training.data.pairs import to_tensor
+from cleanplate.training.data.views import ToLongest, Views, resized
+
+TRIES = 10
+
+
+class Sample(TypedDict):
+    """What a dataset gives: (C, H, W), uint8."""
+
+    input: Tensor
+    mask: Tensor
+    name: str
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a picture and its mask are cut, turned and blurred together.
+
+    The crop's area is a share of the picture's in `area`, its ratio of width to height in `ratio`
+    (log-uniform); what is larger than the picture is not taken. It must hold some of the mask;
+    after ten tries the middle is taken, or the whole picture where that holds none. Colours stay
+    as they are: jitter did harm.
+    """
+
+    size: tuple[int, int]  # height, width of what comes out
+    area: tuple[float, float] | None = (0.3, 1.2)  # None: always the whole picture
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5  # chance of a left-right flip
+    rotation: float = 15.0  # degrees, at most, either way
+    blur: float = 0.2  # chance of a Gaussian blur
+
+    def __call__(
+        self, picture: Pixels, mask: Pixels, rng: np.random.Generator
+    ) -> tuple[Pixels, Pixels]:
+        """Cut (H, W, 3) and (H, W, 1), H and W alike, to `size`."""
+        top, left, height, width = self._place(mask, rng)
+        window = slice(top, top + height), slice(left, left + width)
+        picture, mask = (resized(array[window], *self.size) for array in (picture, mask))
+        if rng.random() < self.flip:
+            picture, mask = picture[:, ::-1], mask[:, ::-1]
+        if self.rotation:
+            angle = float(rng.uniform(-self.rotation, self.rotation))
+            picture, mask = _turned(picture, angle, True), _turned(mask, angle, False)
+        if rng.random() < self.blur:
+            sigma = float(rng.uniform(0.1, 2.0))
+            picture = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(picture), (0, 0), sigma))
+        return picture, np.where(mask > 127, np.uint8(255), np.uint8(0))
+
+    def _place(self, mask: Pixels, rng: np.random.Generator) -> tuple[int, int, int, int]:
+        """Top, left, height and width of a crop that holds some of the mask."""
+        high, wide = mask.shape[:2]
+        if self.area is None:
+            return 0, 0, high, wide
+        for _ in range(TRIES):
+            area = high * wide * rng.uniform(*self.area)
+            ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+            height, width = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+            place = rng.random(2)
+            if not (0 < height <= high and 0 < width <= wide):
+                continue
+            top = int(place[0] * (high - height + 1))
+            left = int(place[1] * (wide - width + 1))
+            if mask[top : top + height, left : left + width].any():
+                return top, left, height, width
+        height, width = (
+            min(high, round(wide / self.ratio[0])),
+            min(wide, round(high * self.ratio[1])),
+        )
+        top, left = (high - height) // 2, (wide - width) // 2
+        if mask[top : top + height, left : left + width].any():
+            return top, left, height, width
+        return 0, 0, high, wide
+
+
+def _turned(array: Pixels, angle: float, mirrored: bool) -> Pixels:
+    """Turned about the middle; the corners are filled by reflection, or with 0."""
+    height, width = array.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+    border = cv2.BORDER_REFLECT if mirrored else cv2.BORDER_CONSTANT
+    turned = cv2.warpAffine(np.ascontiguousarray(array), matrix, (width, height), borderMode=border)
+    return np.asarray(turned, np.uint8).reshape(array.shape)
+
+
+class Framed(Dataset[Sample]):
+    """Random crops, or with no framing whole pictures at `size`."""
+
+    def __init__(self, pairs: list[Pair], views: Views, framing: Framing, seed: int | None) -> None:
+        """`seed`: of the crops; None for the whole picture, at the longer side of the size."""
+        self.pairs, self.views, self.framing, self.seed = pairs, views, framing, seed
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, key: Key | int) -> Sample:
+        pair = self.pairs[key if isinstance(key, int) else key[1]]
+        picture, mask = self.views.read(pair)
+        if self.seed is not None and not isinstance(key, int):
+            picture, mask = self.framing(picture, mask, generator(self.seed, key))
+        else:
+            shrink = ToLongest(max(self.framing.size))
+            picture, mask = shrink(picture), shrink(mask)
+            mask = np.where(mask > 127, np.uint8(255), np.uint8(0))
+        mask = mask.reshape(*picture.shape[:2], 1)
+        return Sample(input=to_tensor(picture), mask=to_tensor(mask), name=pair.name)
+
+
+class Cutouts(PairedData):
+    """Pictures and masks, framed at random for training; whole for validation."""
+
+    def __init__(
+        self,
+        folder: str,
+        size: tuple[int, int] = (320, 320),
+        area: tuple[float, float] | None = (0.3, 1.2),
+        flip: float = 0.5,
+        rotation: float = 15.0,
+        blur: float = 0.2,
+        threshold: int = 5,
+        **kwargs: Any,
+    ) -> None:
+        """What is trained on, and how it is framed.
+
+        Args:
+            folder: the folder of pictures and masks.
+            size: height and width that the network is trained at, in pixels; validation is on
+                whole pictures with that longer side.
+            area: a crop's share of the picture's area; None for whole pictures.
+            flip: chance of a left-right flip.
+            rotation: degrees, at most, either way.
+            blur: chance of a Gaussian blur.
+            threshold: where masks are made: a sample differing by more than this (of 255).
+            kwargs: see `PairedData`; there are no progressive phases here.
+
+        Raises:
+            UsageError: phases were given.
+        """
+        super().__init__(folder, **kwargs)
+        if self.phases:
+            raise UsageError("Resolution grows in stages of their own here, not progressively.")
+        self.framing = Framing((size[0], size[1]), area, flip=flip, rotation=rotation, blur=blur)
+        self.threshold = threshold
+
+    def find(self) -> Survey:
+        """The pictures with masks, or the pairs."""
+        return survey_any(self.folder, self.versions)
+
+    def open(self, pairs: list[Pair]) -> None:
+        """Prepare to read `pairs`, at twice the size that they are framed to."""
+        longest = max(self.framing.size) * (1 if self.framing.area is None else 2)
+        self.views = Views(pairs, ToLongest(longest), threshold=self.threshold, cache=self.cache)
+
+    def read(self, pair: Pair) -> tuple[Pixels, Pixels]:
+        """Picture and mask."""
+        return self.views.read(pair)
+
+    def crops(self) -> Framed:
+        """Random crops."""
+        return Framed(self.training, self.views, self.framing, self.seed)
+
+    def wholes(self) -> Framed:
+        """Whole pictures."""
+        return Framed(self.validation, self.views, self.framing, None)

@@ -1,0 +1,175 @@
+"""Pairs of every kind, each a function of a generator's state alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
+from cleanplate.training.data.synthesis.grounds import Ground, Grounds, Pictures, RenderedPages
+from cleanplate.training.data.synthesis.handwriting import Handwriting
+from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.synthesis.noise import PictureNoise, RawNoise, recompressed
+from cleanplate.training.data.synthesis.occluders import Occluders
+from cleanplate.training.data.synthesis.watermarks import Watermarks
+
+TRIES = 8  # at something that is to be seen
+QUALITIES = (55, 98)  # of JPEG
+
+
+class Item(NamedTuple):
+    """A pair: `input` and `target` (H, W, 3) uint8 or (H, W, 4) float32, `mask` (H, W) bool.
+
+    Clean pages alone have no input; noise has no mask.
+    """
+
+    target: Map
+    input: Map | None = None
+    mask: Map | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is made, of what. The folders are as they were given."""
+
+    kind: str
+    seed: int = 0
+    size: int = 1024
+    jpeg: float = 0.3
+    backgrounds: tuple[str, ...] = ()
+    fonts: tuple[str, ...] = ()
+    logos: tuple[str, ...] = ()
+    cutouts: tuple[str, ...] = ()
+    pens: tuple[str, ...] = ()
+    strokes: tuple[str, ...] = ()
+    surfaces: tuple[str, ...] = ()
+
+
+Spoil = Callable[[np.random.Generator, Ground], Item]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Clean pictures and what is done to them."""
+
+    grounds: Grounds
+    spoil: Spoil
+    jpeg: float
+
+    def draw(self, rng: np.random.Generator) -> Item:
+        """Make a pair; what is put on the picture is to be seen, unless it cannot be."""
+        ground = self.grounds.draw(rng, self.grounds.choose(rng))
+        for _ in range(TRIES):
+            item = self.spoil(rng, ground)
+            if shows(item):
+                break
+        if item.mask is None or item.input is None or rng.random() >= self.jpeg:
+            return item
+        return item._replace(input=recompressed(item.input, int(rng.integers(*QUALITIES))))
+
+
+def shows(item: Item) -> bool:
+    """Whether a mask made from the pair would not be blank."""
+    if item.mask is None or item.input is None:
+        return True
+    return bool(mask_of_pair(item.input, item.target, THRESHOLD).any())
+
+
+def grounds_of(settings: Settings) -> Grounds:
+    """The clean pictures that the settings name."""
+    pictures = Pictures(settings.backgrounds, settings.size) if settings.backgrounds else None
+    render = None
+    if settings.fonts and settings.kind in RENDER:
+        render = partial(RenderedPages, settings.fonts, settings.size, settings.surfaces)
+    return Grounds(pictures, render)
+
+
+def source_of(settings: Settings) -> Source:
+    """Load all that a kind of pair is made of.
+
+    Raises:
+        UsageError: a folder holds nothing of what it is named for.
+    """
+    return Source(grounds_of(settings), SPOILS[settings.kind](settings), settings.jpeg)
+
+
+def _watermark(settings: Settings) -> Spoil:
+    marks = Watermarks(settings.fonts, settings.logos)
+
+    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
+        clean = ground.picture
+        marked = marks.draw(rng, *clean.shape[:2]).over(clean.astype(np.float32) / 255)
+        return changed(np.rint(marked * 255).clip(0, 255).astype(np.uint8), clean)
+
+    return spoil
+
+
+def _occlusion(settings: Settings) -> Spoil:
+    occluders = Occluders(settings.cutouts)
+
+    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
+        clean = ground.seen(ground.picture)
+        occluded = occluders.draw(rng, clean)
+        return Item(clean, occluded.picture, occluded.mask)
+
+    return spoil
+
+
+def _handwriting(settings: Settings) -> Spoil:
+    hand = Handwriting(settings.pens, settings.strokes)
+
+    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
+        written = hand.draw(rng, ground.picture, ground.blanks)
+        return changed(ground.seen(written.picture), ground.seen(ground.picture))
+
+    return spoil
+
+
+def changed(picture: Map, clean: Map) -> Item:
+    """A pair whose mask is where it differs at all."""
+    return Item(clean, picture, (picture != clean).any(-1))
+
+
+def _pages(settings: Settings) -> Spoil:
+    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
+        page = ground.seen(ground.picture)
+        if rng.random() < settings.jpeg:
+            page = recompressed(page, int(rng.integers(*QUALITIES)))
+        return Item(page)
+
+    return spoil
+
+
+def _noise(settings: Settings) -> Spoil:
+    noise = PictureNoise(settings.jpeg)
+
+    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
+        noisy, clean = noise.draw(rng, ground.picture)
+        return Item(clean, noisy)
+
+    return spoil
+
+
+def _raw(settings: Settings) -> Spoil:
+    noise = RawNoise()
+
+    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
+        noisy, clean = noise.draw(rng, ground.picture)
+        return Item(clean, noisy)
+
+    return spoil
+
+
+RENDER = {"occlusion", "handwriting", "pages"}  # kinds whose fonts are those of pages
+SPOILS: dict[str, Callable[[Settings], Spoil]] = {
+    "watermark": _watermark,
+    "occlusion": _occlusion,
+    "handwriting": _handwriting,
+    "pages": _pages,
+    "noise": _noise,
+    "raw": _raw,
+}

@@ -1,0 +1,104 @@
+"""Pairs looked at small: read, shrunk and kept in memory so.
+
+A page of 12 megapixels takes longer to decode than a network takes to learn from a small copy of
+it, so it is the small copies that the cache holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+
+from cleanplate.errors import PictureError
+from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.cache import PictureCache
+from cleanplate.training.data.curation import mask_of_pair
+from cleanplate.training.data.files import read_mask, read_pair, read_rgb
+from cleanplate.training.data.layouts import Pair
+
+Shrink = Callable[[Pixels], Pixels]
+
+
+class Views:
+    """Reads of each pair the picture and the mask, each through `shrink`."""
+
+    def __init__(
+        self,
+        pairs: list[Pair],
+        shrink: Shrink,
+        clean: bool = False,
+        threshold: int = 5,
+        cache: int = 0,
+    ) -> None:
+        """`clean`: the picture is the target, not the input; `cache`: bytes."""
+        self.numbers = {pair.name: number for number, pair in enumerate(pairs)}
+        self.shrink, self.clean, self.threshold = shrink, clean, threshold
+        self.cache = PictureCache(len(pairs), cache)
+
+    def read(self, pair: Pair) -> tuple[Pixels, Pixels]:
+        """Picture (H, W, 3) and mask (H, W, 1), 0 or 255.
+
+        Raises:
+            PictureError: a file cannot be read or differs in size, or the mask is blank.
+        """
+        both = self.cache.get(self.numbers[pair.name], partial(self._load, pair))
+        return both[..., :3], both[..., 3:]
+
+    def _load(self, pair: Pair) -> Pixels:
+        picture, mask = self._whole(pair)
+        picture, mask = self.shrink(picture), self.shrink(mask)
+        mask = np.where(mask > 127, np.uint8(255), np.uint8(0))
+        if not mask.any():
+            raise PictureError(
+                f"{pair.mask or pair.input}: the mask is blank; `cleanplate prepare check` names "
+                "all such pairs."
+            )
+        return np.concatenate([picture, mask.reshape(*picture.shape[:2], 1)], 2)
+
+    def _whole(self, pair: Pair) -> tuple[Pixels, Pixels]:
+        """Picture and mask at full size; no file is decoded that is not needed."""
+        if pair.mask is None:
+            arrays = read_pair(pair)
+            return arrays[int(self.clean)], mask_of_pair(arrays[0], arrays[1], self.threshold)
+        path = pair.target if self.clean else pair.input
+        picture, mask = read_rgb(path), read_mask(pair.mask)
+        if picture.shape[:2] != mask.shape[:2]:
+            raise PictureError(f"{pair.mask} and {path} differ in size.")
+        return picture, mask
+
+
+@dataclass(frozen=True)
+class ByFactor:
+    """Shrink to one `factor`-th, by areas."""
+
+    factor: int
+
+    def __call__(self, array: Pixels) -> Pixels:
+        """(H, W, C), smaller."""
+        return resized(array, *(max(1, length // self.factor) for length in array.shape[:2]))
+
+
+@dataclass(frozen=True)
+class ToLongest:
+    """Shrink by areas until the longer side is at most `side` pixels."""
+
+    side: int
+
+    def __call__(self, array: Pixels) -> Pixels:
+        """(H, W, C), smaller or as it was."""
+        scale = self.side / max(array.shape[:2])
+        if scale >= 1:
+            return array
+        return resized(array, *(max(1, round(length * scale)) for length in array.shape[:2]))
+
+
+def resized(array: Pixels, height: int, width: int) -> Pixels:
+    """(H, W, C) at another size: by areas where it shrinks, bilinearly where it grows."""
+    shrinks = height <= array.shape[0] and width <= array.shape[1]
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    made = cv2.resize(array, (width, height), interpolation=way)
+    return np.asarray(made, np.uint8).reshape(height, width, -1)

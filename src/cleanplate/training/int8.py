@@ -1,0 +1,237 @@
+"""ONNX models with 8-bit integers, kept only where they are measured to do as well.
+
+Two ways: `weights` stores the weights as integers, one scale an output channel, and computes in
+float32, so that the file is a quarter as large; `static` also computes the convolutions in
+integers, with scales found on pictures (Jacob et al., "Quantization and Training of Neural
+Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018), which is faster where the
+processor has the instructions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from cleanplate import metrics
+from cleanplate.batch import write_all
+from cleanplate.errors import ModelError
+from cleanplate.models import read_card
+from cleanplate.picture import Picture
+from cleanplate.training import evaluate
+from cleanplate.training.data.curation import mask_of_pair
+from cleanplate.training.data.files import read_pair
+from cleanplate.training.data.layouts import Pair
+from cleanplate.training.data.raw_files import read_raw_pair, to_unit
+from cleanplate.training.graphs import INPUT
+from cleanplate.training.plain import PlainModel
+
+WAYS = ("weights", "static")
+ALLOWED = 0.1  # dB
+SAMPLES = 16  # pictures that scales are found on, at most
+SMALL = 1024  # samples; a weight with fewer stays as it is
+FLOOR = 1e-8  # least scale: a channel of zeros has none
+
+
+class Measured(NamedTuple):
+    """What a model does on pairs."""
+
+    decibels: float
+    seconds_mp: float
+
+
+def keep_int8(model: str | Path, out: str | Path, way: str, pairs: Sequence[Pair]) -> str:
+    """Write an 8-bit form of a model and its card, if it does as well as the model on `pairs`.
+
+    Args:
+        model: an ONNX file with its card beside it.
+        out: where to, ending in .onnx.
+        way: one of WAYS.
+        pairs: what is measured on; for `static` the scales are found on some of them.
+
+    Returns:
+        What was measured, in words.
+
+    Raises:
+        ModelError: it loses more than 0.1 dB, of the result or of the mask that it finds; nothing
+            is written.
+    """
+    out = Path(out)
+    card = read_card(Path(model).with_suffix(".json"))
+    task = PlainModel(model)
+    graph = onnx.load(model)
+    made = whole_numbers(graph) if way == "weights" else static(graph, task, pairs[:SAMPLES])
+    content = made.SerializeToString()
+    before = measure(task, pairs)
+    digest = hashlib.sha256(content).hexdigest()
+    described = replace(card, name=out.stem, file=out.name, sha256=digest)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / out.name
+        trial.write_bytes(content)
+        trial.with_suffix(".json").write_text(described.to_json(), encoding="utf-8")
+        after = measure(PlainModel(trial), pairs)
+    loss = before.decibels - after.decibels
+    if not loss <= ALLOWED:
+        raise ModelError(
+            f"{out} was not written: with 8-bit {way} it loses {loss:.2f} dB on {len(pairs)} pairs "
+            f"({before.decibels:.2f} to {after.decibels:.2f}), which is more than {ALLOWED:g}."
+        )
+    figures = {**card.figures, "int8": way, "int8_loss_db": round(loss, 3)}
+    final = replace(described, figures=figures)
+    write_all({out: content, out.with_suffix(".json"): final.to_json().encode()})
+    return (
+        f"8-bit {way}: {before.decibels:.2f} to {after.decibels:.2f} dB, "
+        f"{before.seconds_mp:.2f} to {after.seconds_mp:.2f} s/MP on {len(pairs)} pairs"
+    )
+
+
+def measure(task: PlainModel, pairs: Sequence[Pair]) -> Measured:
+    """Mean PSNR in dB of what the model gives: the picture, or else the mask's probabilities."""
+    scores = list(evaluate.evaluate(pairs, task))
+    if task.raw or task.picture is not None:
+        decibels = [score.figures["psnr"] for score in scores]
+    else:
+        found = [score.columns[-2:] for score in scores]
+        decibels = [min(evaluate.EQUAL, metrics.psnr(mask, truth)) for mask, truth in found]
+    seconds = [score.figures["seconds_mp"] for score in scores]
+    return Measured(float(np.mean(decibels)), float(np.median(seconds)))
+
+
+def whole_numbers(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model with the weights of its convolutions as 8-bit integers."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    nodes = []
+    for node in list(graph.node):
+        if node.op_type not in ("Conv", "ConvTranspose"):
+            continue
+        name = node.input[1]
+        cast = casts.get(name)
+        tensor = tensors.get(cast.input[0] if cast else name)
+        if tensor is None or int(np.prod(tensor.dims)) < SMALL:
+            continue
+        axis = 0 if node.op_type == "Conv" else 1
+        if any(group.name == "group" and group.i > 1 for group in node.attribute) and axis:
+            continue  # the channels of a grouped transposed convolution are not on one axis
+        weights = numpy_helper.to_array(tensor).astype(np.float32)
+        whole, scale = rounded(weights, axis)
+        parts = {f"{name}.int8": whole, f"{name}.scale": scale}
+        graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in parts.items())
+        nodes.append(
+            helper.make_node("DequantizeLinear", list(parts), [f"{name}.float"], axis=axis)
+        )
+        node.input[1] = f"{name}.float"
+    kept = nodes + list(graph.node)
+    del graph.node[:]
+    graph.node.extend(kept)
+    del graph.value_info[:]
+    _drop_unused(graph)
+    return made
+
+
+def rounded(
+    weights: NDArray[np.float32], axis: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Weights as -127..127 and the scale of each channel along `axis`."""
+    others = tuple(dim for dim in range(weights.ndim) if dim != axis)
+    scale = np.maximum(np.abs(weights).max(axis=others), FLOOR) / 127
+    shape = [-1 if dim == axis else 1 for dim in range(weights.ndim)]
+    return np.rint(weights / scale.reshape(shape)).astype(np.int8), scale.astype(np.float32)
+
+
+def static(model: onnx.ModelProto, task: PlainModel, pairs: Sequence[Pair]) -> onnx.ModelProto:
+    """A copy of a model whose convolutions compute in 8-bit integers."""
+    from onnxruntime import quantization
+
+    class Pictures(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.inputs = inputs(task, pairs)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(self.inputs, None)
+
+    quiet = logging.getLogger()
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            plain, made = Path(folder) / "plain.onnx", Path(folder) / "made.onnx"
+            onnx.save(_with_float_weights(model), plain)
+            quantization.quantize_static(
+                plain,
+                made,
+                Pictures(),
+                quant_format=quantization.QuantFormat.QDQ,
+                op_types_to_quantize=["Conv"],
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
+            return onnx.load(made)
+    finally:
+        quiet.setLevel(level)
+
+
+def inputs(task: PlainModel, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.float32]]]:
+    """What the model sees of each pair's middle, (1, C, H, W), at most a tile."""
+    card = task.model.card
+    for pair in pairs:
+        planes = seen(task, pair)
+        missing = [(0, max(0, card.multiple - length)) for length in planes.shape[:2]]
+        planes = np.pad(planes, [*missing, (0, 0)], mode="edge")
+        sides = [min(card.tile, n // card.multiple * card.multiple) for n in planes.shape[:2]]
+        top, left = ((planes.shape[i] - sides[i]) // 2 for i in (0, 1))
+        part = planes[top : top + sides[0], left : left + sides[1]]
+        yield {INPUT: np.ascontiguousarray(part.transpose(2, 0, 1)[None], np.float32)}
+
+
+def seen(task: PlainModel, pair: Pair) -> NDArray[np.float32]:
+    """The planes (H, W, C) of a pair that the model would be given."""
+    if task.raw:
+        return to_unit(read_raw_pair(pair)[0])
+    picture = Picture.read(pair.input)
+    if task.picture is None:
+        return picture.shrunk(task.model.card.tile)
+    if not task.given_mask:
+        return picture.rgb()
+    arrays = read_pair(pair)
+    mask = arrays[2] if pair.mask else mask_of_pair(arrays[0], arrays[1])
+    hole = (mask > 0).astype(np.float32)
+    return np.concatenate([picture.rgb() * (1 - hole), hole], 2)
+
+
+def _with_float_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without halves: their casts would hide the weights."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    halves = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
+    casts = [n for n in graph.node if n.op_type == "Cast" and n.input[0] in halves]
+    for node in casts:
+        values = numpy_helper.to_array(halves[node.input[0]]).astype(np.float32)
+        graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        graph.node.remove(node)
+    _drop_unused(graph)
+    return made
+
+
+def _drop_unused(graph: Any) -> None:
+    """Take out, in place, casts and initialisers that nobody reads any more."""
+    read = {name for node in graph.node for name in node.input}
+    for node in [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in read]:
+        graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    for tensor in [t for t in graph.initializer if t.name not in read]:
+        graph.initializer.remove(tensor)

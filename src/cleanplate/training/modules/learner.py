@@ -1,0 +1,165 @@
+"""What the modules that learn from files have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from cleanplate.training import networks
+from cleanplate.training.losses import TERMS, Composed
+from cleanplate.training.weights import load_weights
+
+Batch = dict[str, Any]
+Planes = dict[str, Tensor]
+PEAK = 100.0  # dB; what equal pictures count as
+
+
+def adam(parameters: Iterable[Any]) -> torch.optim.Optimizer:
+    """Adam with the rate of the write-up on watermarks."""
+    return torch.optim.Adam(parameters, lr=2e-3)
+
+
+class Learner(pl.LightningModule):
+    """A network, its loss, its optimiser and schedule; what it was built from goes with it.
+
+    A kind of training says what the network sees and what is true of a batch (`unpack`), and what
+    validation measures (`measure`). Batches are dicts of tensors (N, C, H, W), uint8 in 0..255 or
+    float, and `name`, a list of N.
+    """
+
+    monitor = ("val/psnr", "max")
+
+    def __init__(
+        self,
+        network: str,
+        network_options: dict[str, Any] | None = None,
+        loss: str | dict[str, float] = "l1",
+        optimizer: OptimizerCallable = adam,
+        schedule: LRSchedulerCallable | None = None,
+        init_from: str | None = None,
+    ) -> None:
+        """Put a network to its training.
+
+        Args:
+            network: name of a registered network.
+            network_options: for its constructor.
+            loss: name of a composite in `losses.COMPOSITES` or of a term, or weights by term.
+            optimizer: makes the optimiser from the parameters.
+            schedule: makes the learning-rate schedule (see `schedules`).
+            init_from: a checkpoint whose averaged weights the network starts from.
+
+        Raises:
+            UsageError: unknown network or loss.
+            ModelError: `init_from` cannot be used.
+        """
+        super().__init__()
+        options = network_options or {}
+        self.card = networks.card(network)
+        self.built_from: dict[str, Any] = {"network": network, "options": options}
+        self.network = networks.create(network, **options)
+        if init_from is not None:
+            load_weights(self.network, init_from)
+        self.loss = composed(loss)
+        self.make_optimizer, self.make_schedule = optimizer, schedule
+
+    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+        """What the network sees, (N, planes, H, W), and the truth as the loss wants it."""
+        raise NotImplementedError
+
+    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+        """Figures of each picture (N,) by name, and the columns of the validation sheet."""
+        raise NotImplementedError
+
+    def forward(self, planes: Tensor) -> Planes:
+        """The network's outputs by name."""
+        outputs: Planes = self.network(planes)
+        return outputs
+
+    def predict(self, batch: Batch) -> Planes:
+        """The network's outputs for a batch."""
+        return in_float32(self(self.unpack(batch)[0]))
+
+    def configure_optimizers(self) -> Any:
+        """Over the network's parameters."""
+        optimizer = self.make_optimizer(self.network.parameters())
+        return with_schedule(optimizer, self.make_schedule)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The weighted sum of the terms; each is logged."""
+        planes, truth = self.unpack(batch)
+        total, parts = self.total(in_float32(self(planes)), truth)
+        self.log("train/loss", total.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value for name, value in parts.items()})
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("train/learning_rate", rate)
+        return total
+
+    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+        """The loss and its terms."""
+        with torch.autocast(self.device.type, enabled=False):
+            total, parts = self.loss(outputs, truth)
+        return total, parts
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Planes:
+        """Logs the means of the figures; returns the columns of the validation sheet."""
+        figures, columns = self.measure(self.predict(batch), batch)
+        for name, values in figures.items():
+            self.log(
+                f"val/{name}",
+                values.mean(),
+                batch_size=len(values),
+                sync_dist=True,
+                prog_bar=f"val/{name}" == self.monitor[0],
+            )
+        return columns
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Says beside the weights what they are of, so that the export needs no recipe."""
+        checkpoint["cleanplate"] = self.built_from
+
+
+def composed(loss: str | dict[str, float]) -> nn.Module:
+    """The loss that a recipe names: a composite, one term, or terms with their weights."""
+    return Composed({loss: 1.0} if isinstance(loss, str) and loss in TERMS else loss)
+
+
+def with_schedule(optimizer: torch.optim.Optimizer, schedule: LRSchedulerCallable | None) -> Any:
+    """Lightning's description of an optimiser and its schedule."""
+    if schedule is None:
+        return {"optimizer": optimizer}
+    made = schedule(optimizer)
+    every = {"scheduler": made, "interval": getattr(made, "interval", "epoch")}
+    return {"optimizer": optimizer, "lr_scheduler": every}
+
+
+def as_float(planes: Tensor) -> Tensor:
+    """uint8 0..255 as float [0, 1]; floats as they are."""
+    return planes.float() / 255 if planes.dtype == torch.uint8 else planes
+
+
+def in_float32(outputs: Planes) -> Planes:
+    """Losses and figures are not for half precision."""
+    return {name: planes.float() for name, planes in outputs.items()}
+
+
+def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+    """PSNR in dB of each picture (N, C, H, W) in [0, 1], at most 100; under a mask if given."""
+    error = (picture - truth).square()
+    if mask is None:
+        error = error.flatten(1).mean(1)
+    else:
+        count = (mask.flatten(1).sum(1) * picture.shape[1]).clamp_min(1)
+        error = (error * mask).flatten(1).sum(1) / count
+    return -10 * error.clamp_min(10 ** (-PEAK / 10)).log10()
+
+
+def mask_iou(mask: Tensor, truth: Tensor) -> Tensor:
+    """Intersection over union of each mask at 0.5; 1 when both are empty."""
+    found, there = mask.flatten(1) > 0.5, truth.flatten(1) > 0.5
+    union = (found | there).sum(1)
+    return torch.where(union > 0, (found & there).sum(1) / union.clamp_min(1), 1.0)

@@ -1,0 +1,86 @@
+"""Training of networks that find a mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from cleanplate.errors import UsageError
+from cleanplate.training.modules.learner import Batch, Learner, Planes, adam, as_float, mask_iou
+from cleanplate.training.networks.backbones import Normalised
+
+
+class Segmentation(Learner):
+    """Learns `input` -> `mask`.
+
+    A batch holds `input` (N, 3, H, W) and `mask` (N, 1, H, W). Validation logs, as means over the
+    pictures at threshold 0.5: `val/miou`, the mean of the IoU of foreground and background, and
+    `val/mask_iou`, of the foreground alone.
+    """
+
+    monitor = ("val/miou", "max")
+
+    def __init__(
+        self,
+        network: str,
+        network_options: dict[str, Any] | None = None,
+        loss: str | dict[str, float] = "bce_dice",
+        optimizer: OptimizerCallable = adam,
+        schedule: LRSchedulerCallable | None = None,
+        init_from: str | None = None,
+        auxiliary: float = 0.5,
+        normalise: bool = False,
+    ) -> None:
+        """Put a network to its training.
+
+        Args:
+            network: name of a registered network with the output `mask`, as logits.
+            network_options: see `Learner`.
+            loss: see `Learner`; terms called `deep_...` count side outputs, too.
+            optimizer: see `Learner`.
+            schedule: see `Learner`.
+            init_from: see `Learner`.
+            auxiliary: weight of the loss of an auxiliary head (`aux`), where the network has one;
+                one half, as in torchvision's reference training.
+            normalise: give the network pictures normalised by ImageNet's mean and deviation. The
+                exported model does so itself. Networks on pretrained backbones do it anyway.
+
+        Raises:
+            UsageError: unknown network or loss, or one that gives no mask.
+            ModelError: `init_from` cannot be used.
+        """
+        super().__init__(network, network_options, loss, optimizer, schedule, init_from)
+        if "mask" not in self.card.logits:
+            raise UsageError(f"{network} does not give a mask as logits.")
+        self.auxiliary = auxiliary
+        self.normalised = Normalised() if normalise else None
+        self.built_from["normalise"] = normalise
+
+    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+        """The picture and its mask; floats in [0, 1]."""
+        return as_float(batch["input"]), {"mask": as_float(batch["mask"])}
+
+    def forward(self, planes: Tensor) -> Planes:
+        """The network's outputs by name."""
+        outputs: Planes = self.network(self.normalised(planes) if self.normalised else planes)
+        return outputs
+
+    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+        """The loss and its terms, and the auxiliary head's."""
+        total, parts = super().total(outputs, truth)
+        if "aux" in outputs and self.auxiliary:
+            beside, _ = super().total({"mask": outputs["aux"]}, truth)
+            total = total + self.auxiliary * beside
+            parts = {**parts, "aux": beside.detach()}
+        return total, parts
+
+    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+        """The two IoUs."""
+        picture, truth = self.unpack(batch)
+        mask = outputs["mask"].sigmoid()
+        inside = mask_iou(mask, truth["mask"])
+        outside = mask_iou(1 - mask, 1 - truth["mask"])
+        figures = {"miou": (inside + outside) / 2, "mask_iou": inside}
+        return figures, {"input": picture, "mask": mask, "true mask": truth["mask"]}

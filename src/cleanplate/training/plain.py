@@ -1,0 +1,146 @@
+"""Any exported model as a task: what evaluation and mining run where no task is named.
+
+Needs no torch. What a model does follows from its card: a locator looks at a copy whose longer side
+is its tile and gives a mask; a model with `mask` and a picture is composited under its mask, one
+with a picture alone takes the place of the whole picture; one that is given a mask fills what the
+mask names, on a square about each part where the card states `crop` and `factor`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate import models
+from cleanplate.errors import UsageError
+from cleanplate.picture import Box, Picture
+from cleanplate.restoring import Floats, composite, regions, run_in_bands, run_tiled
+from cleanplate.tasks.base import Cleaned
+from cleanplate.training.data.raw_files import BAYER
+
+RGB = ("red", "green", "blue")
+
+
+class PlainModel:
+    """One model, used as its card says.
+
+    Attributes:
+        raw: whether it takes the planes of a Bayer mosaic, for which there is `denoise`.
+        finds: whether it gives a mask.
+    """
+
+    name: ClassVar[str] = "plain"
+
+    def __init__(self, model: str | Path, *, device: str = "auto", threads: int = 0) -> None:
+        """Load a model.
+
+        Raises:
+            ModelError: the model or the device cannot be used.
+            UsageError: it takes planes that only its own task can make.
+        """
+        self.model = models.load(model, device=device, threads=threads)
+        card = self.model.card
+        self.raw = card.inputs == BAYER
+        self.given_mask = card.inputs == (*RGB, "mask")
+        self.finds = "mask" in card.outputs
+        # Tiles lie on the lattice of the multiple: where that is the tile itself, none can overlap.
+        self.overlap = 0 if card.tile == card.multiple else None
+        self.picture = next((name for name in ("picture", "fill") if name in card.outputs), None)
+        if not (self.raw or self.given_mask or card.inputs == RGB):
+            raise UsageError(
+                f"{card.name} takes {', '.join(card.inputs)}, which its task makes: name the task "
+                f"and the role, such as --task {card.task} --model {card.role}={model}."
+            )
+
+    def clean(self, picture: Picture, mask: NDArray[np.bool_] | None = None) -> Cleaned:
+        """Clean `picture` in place; `mask` (H, W) is what a model that is given one shall fill.
+
+        Raises:
+            ModelError: the model failed.
+            UsageError: a model of a mosaic's planes, or no mask for one that needs it.
+        """
+        if self.raw:
+            raise UsageError(f"{self.model.card.name} takes RAW planes, not pictures.")
+        if self.given_mask:
+            if mask is None:
+                raise UsageError(f"{self.model.card.name} fills what a mask names; there is none.")
+            return self._fill(picture, mask)
+        if self.picture is None:
+            return Cleaned(picture, self._locate(picture), {})
+        found = np.zeros((picture.height, picture.width), np.uint8)
+
+        def planes(box: Box) -> Floats:
+            return _planes(picture.rgb(box))
+
+        for box, maps in run_in_bands(self.model, planes, found.shape, overlap=self.overlap):
+            fill = maps[self.picture]
+            share = maps["mask"][0] if self.finds else np.ones(fill.shape[1:], np.float32)
+            composite(picture, box, fill.transpose(1, 2, 0), share)
+            found[box.top : box.bottom, box.left : box.right] = _bytes(share)
+        return Cleaned(picture, found, {})
+
+    def denoise(self, noisy: Floats) -> Floats:
+        """Planes (H, W, 4) of a mosaic without their noise."""
+        return self._run(noisy, "picture").transpose(1, 2, 0)
+
+    def _run(self, view: Floats, output: str) -> Floats:
+        """One output (C, H, W) for the whole of a view (H, W, C')."""
+
+        def planes(box: Box) -> Floats:
+            return _planes(view[box.top : box.bottom, box.left : box.right])
+
+        size = (view.shape[0], view.shape[1])
+        return run_tiled(self.model, planes, size, outputs=(output,), overlap=self.overlap)[output]
+
+    def _locate(self, picture: Picture) -> NDArray[np.uint8]:
+        found = self._run(picture.shrunk(self.model.card.tile), "mask")[0]
+        return _bytes(cv2.resize(found, (picture.width, picture.height)))
+
+    def _fill(self, picture: Picture, mask: NDArray[np.bool_]) -> Cleaned:
+        share = mask.astype(np.float32)
+        boxes = regions(mask, margin=0, least=0) if mask.any() else []
+        for part in boxes:
+            box = self._square(part, mask.shape)
+            rgb, hole = picture.rgb(box), share[box.top : box.bottom, box.left : box.right]
+            small = self._reduced(np.dstack([rgb, hole]))
+            small[..., 3] = small[..., 3] > 0
+            small[..., :3] *= 1 - small[..., 3:]
+            fill = self._run(small, self.picture or "picture")
+            large = cv2.resize(fill.transpose(1, 2, 0), (hole.shape[1], hole.shape[0]))
+            composite(picture, box, np.asarray(large, np.float32), hole)
+        return Cleaned(picture, _bytes(share), {})
+
+    def _square(self, part: Box, size: tuple[int, ...]) -> Box:
+        """A square about a part of the mask, within the picture."""
+        longest = max(part.bottom - part.top, part.right - part.left)
+        side = max(int(self.model.card.parameters.get("crop", 0)), round(1.25 * longest))
+        spans = []
+        for start, stop, length in (
+            (part.top, part.bottom, size[0]),
+            (part.left, part.right, size[1]),
+        ):
+            first = min(max(0, (start + stop - side) // 2), max(0, length - side))
+            spans.append((first, min(length, first + side)))
+        return Box(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+
+    def _reduced(self, square: Floats) -> Floats:
+        """A square as small as the model is used to."""
+        factor = max(
+            float(self.model.card.parameters.get("factor", 1)),
+            max(square.shape[:2]) / self.model.card.tile,
+        )
+        size = [max(1, round(length / factor)) for length in square.shape[1::-1]]
+        return np.asarray(cv2.resize(square, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _planes(values: Floats) -> Floats:
+    """(h, w, C) as (C, h, w)."""
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def _bytes(share: Any) -> NDArray[np.uint8]:
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)

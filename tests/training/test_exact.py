@@ -1,0 +1,180 @@
+"""Runs that were cut, staged or spread over processes come out as they should."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from cleanplate.errors import CleanplateError, ModelError
+from cleanplate.training import train as training
+from cleanplate.training.cli import main
+from cleanplate.training.export import load_checkpoint
+
+QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+COMMON = [*QUIET, "--data.init_args.workers=0", "--data.init_args.validation_share=0.34"]
+NAFNET = "--model.init_args.network_options={width: 4, encoder: [1], middle: 1, decoder: [1]}"
+PLAIN = [
+    "occlusion-nafnet-cpu",
+    *COMMON,
+    NAFNET,
+    "--model.init_args.tlc=16",
+    "--data.init_args.progressive=null",
+    "--data.init_args.crop=16",
+    "--trainer.max_steps=-1",
+]
+PROGRESSIVE = [
+    *PLAIN,
+    "--data.init_args.progressive=[[2, 3, 8], [1, 2, 16], [3, 1, 24]]",
+    "--data.init_args.steps=3",
+    "--model.init_args.schedule.init_args.periods=[2, 4]",
+    "--trainer.max_epochs=2",
+]
+ADVERSARIAL = [
+    "occlusion-fill-2-cpu",
+    *COMMON,
+    "--model.init_args.init_from=null",
+    "--model.init_args.network_options.width=8",
+    "--model.init_args.discriminator_options.width=0.05",
+    "--model.init_args.schedule.init_args.period=2",
+    "--data.init_args.factor=1",
+    "--data.init_args.crop=16",
+    "--data.init_args.batch_size=1",
+    "--trainer.limit_train_batches=3",
+    "--trainer.max_epochs=2",
+]
+
+
+COUNTED = [*PROGRESSIVE, "--trainer.max_epochs=-1", "--trainer.max_steps=6"]
+
+
+class Crash(Callback):
+    """Ends a run in the middle of its second epoch, with or without a checkpoint just before."""
+
+    def __init__(self, saves_to: Path | None) -> None:
+        self.saves_to = saves_to
+
+    def on_train_batch_end(self, trainer: Any, module: Any, out: Any, batch: Any, i: int) -> None:
+        if trainer.current_epoch == 1 and i == 0:
+            if self.saves_to:
+                trainer.save_checkpoint(self.saves_to)
+            raise RuntimeError("crash")
+
+
+def run(arguments: list[str], data: Path, folder: Path, *more: str) -> dict[str, Any]:
+    name, *others = arguments
+    given = [name, "--data", str(data), "--run", str(folder), *others, *more]
+    assert main("train", given) == 0
+    return torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "saves"),
+    [(PROGRESSIVE, True), (COUNTED, False), (ADVERSARIAL, True)],
+    ids=["progressive", "steps", "adversarial"],
+)
+def test_a_cut_run_equals_a_whole_one(
+    arguments: list[str],
+    saves: bool,
+    plain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = run(arguments, plain, tmp_path / "whole")
+    kept = training.checkpoints
+    crash = Crash(tmp_path / "cut/checkpoints/last.ckpt" if saves else None)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "checkpoints", lambda *given: [*kept(*given), crash])
+        with pytest.raises(RuntimeError, match="crash"):
+            run(arguments, plain, tmp_path / "cut")
+    two = run(arguments, plain, tmp_path / "cut", "--resume")
+    assert one["global_step"] == two["global_step"]
+    for part in ("state_dict", "current_model_state"):
+        for name, value in one[part].items():
+            torch.testing.assert_close(two[part][name], value, rtol=0, atol=1e-6)
+    assert one["place"]["served"] == two["place"]["served"] == 6
+    rates = [[o["param_groups"][0]["lr"] for o in c["optimizer_states"]] for c in (one, two)]
+    assert rates[0] == rates[1]
+    counts = [[s["last_epoch"] for s in c["lr_schedulers"]] for c in (one, two)]
+    assert counts[0] == counts[1] == [6] * len(counts[0])
+
+
+def test_the_discriminator_learns_on_every_third_batch(plain: Path, tmp_path: Path) -> None:
+    content = run(ADVERSARIAL, plain, tmp_path / "run")
+    network, critic = content["optimizer_states"]
+    assert {int(state["step"]) for state in network["state"].values()} == {6}
+    assert {int(state["step"]) for state in critic["state"].values()} == {2}
+
+
+def test_a_stage_starts_from_the_averaged_weights(plain: Path, tmp_path: Path) -> None:
+    first = run(PLAIN, plain, tmp_path / "first", "--trainer.max_epochs=1")
+    best = tmp_path / "first/checkpoints/best.ckpt"
+    started: dict[str, torch.Tensor] = {}
+
+    class Look(Callback):
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            started.update({k: v.clone() for k, v in module.network.state_dict().items()})
+            assert not trainer.optimizers[0].state
+
+    with pytest.MonkeyPatch.context() as patch:
+        kept = training.checkpoints
+        patch.setattr(training, "checkpoints", lambda *given: [*kept(*given), Look()])
+        more = ["--trainer.max_epochs=1", "--from", str(best)]
+        run(PLAIN, plain, tmp_path / "second", *more)
+    for name, value in started.items():
+        assert torch.equal(value, first["state_dict"][f"network.{name}"])
+    with pytest.raises(ModelError, match="another network"):
+        run(PLAIN, plain, tmp_path / "third", "--from", str(best), f"{NAFNET[:-1]}, planes: 4}}")
+    with pytest.raises(ModelError, match=r"none\.ckpt is missing"):
+        run(PLAIN, plain, tmp_path / "third", "--from", str(tmp_path / "none.ckpt"))
+
+
+def test_tlc_goes_with_the_checkpoint(plain: Path, tmp_path: Path) -> None:
+    run(PLAIN, plain, tmp_path / "run", "--trainer.max_epochs=1")
+    network, info = load_checkpoint(tmp_path / "run/checkpoints/best.ckpt")
+    assert info["tlc"] == 16
+    assert network.middle[0].pool.window == (12, 12)
+    assert info["card"]["task"] == "occlusion"
+
+
+def test_nan_names_the_layer(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spoil(Callback):
+        """One layer gives no numbers from the second batch on."""
+
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+            if index == 1:
+                layer = module.network.middle[0].expand
+                layer.register_forward_hook(lambda layer, given, found: found * float("nan"))
+
+    kept = training.checkpoints
+    monkeypatch.setattr(training, "checkpoints", lambda *given: [Spoil(), *kept(*given)])
+    more = ["--trainer.max_epochs=1", "--data.init_args.batch_size=2"]
+    expected = r"step 1 .*input/p\d\.png.*begins in the layer network\.middle\.0\.expand"
+    with pytest.raises(CleanplateError, match=expected):
+        run(PLAIN, plain, tmp_path / "run", *more)
+
+
+def test_waiting_is_told(plain: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(PLAIN, plain, tmp_path / "run", "--trainer.max_epochs=2")
+    assert "% of the time of training was spent waiting for data" in caplog.text
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one(plain: Path, tmp_path: Path) -> None:
+    more = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=1"]
+    one = run(PLAIN, plain, tmp_path / "one", *more, "--data.init_args.batch_size=4")
+    name, *others = [*PLAIN, *more, "--data.init_args.batch_size=2"]
+    spread = ["--trainer.devices=2", "--trainer.strategy=ddp_find_unused_parameters_true"]
+    command = [str(Path(sys.executable).with_name("cleanplate")), "train", name, *others, *spread]
+    subprocess.run(
+        [*command, "--data", str(plain), "--run", str(tmp_path / "two")], check=True, timeout=600
+    )
+    two = torch.load(tmp_path / "two/checkpoints/last.ckpt", weights_only=True)
+    assert one["provenance"]["figures"] == pytest.approx(two["provenance"]["figures"], abs=1e-3)
+    for name, value in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], value, rtol=0, atol=1e-6)
