@@ -140,7 +140,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_unknown_tasks_and_options_are_named() -> None:
-    with pytest.raises(UsageError, match="'iron'; there are: .*watermark, whiten"):
+    with pytest.raises(UsageError, match=r"'iron'; there are: .*watermark, whiten"):
         cleanplate.Cleaner("iron")
     with pytest.raises(UsageError, match=r"whiten.*'heat'"):
         cleanplate.Cleaner("whiten", heat=3)
