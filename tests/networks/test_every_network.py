@@ -23,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # here and below, the longest key that s
     "u2net-p": {"width": 0.5},
 }
 WIDER = {"": 1.5, "nafnet": 80, "deepfill-v2": 60, "deepfill-v2-twin": 80}
-EXPORTED_QUICKLY = ("residual-unet-rgb", "sn-patchgan")
+EXPORTED_QUICKLY = ("deepfill-v2-twin-discriminator", "sn-patchgan")
 
 
 def longest(name: str, keys: Iterable[str]) -> str:
