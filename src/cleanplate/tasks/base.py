@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, feather
+from cleanplate.tasks.maps import cut
 
 EDGE = 1.5  # pixels around a find in which the picture passes into the fill
 
@@ -64,5 +65,4 @@ def write_found(
     share = feather(sure, EDGE)
     composite(picture, box, fill.transpose(1, 2, 0), share)
     noted = np.where(sure, 255, np.ceil(share * 127)).astype(np.uint8)
-    part = mask[box.top : box.bottom, box.left : box.right]
-    np.maximum(part, noted, out=part)
+    np.maximum(cut(mask, box), noted, out=cut(mask, box))

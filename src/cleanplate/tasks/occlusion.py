@@ -33,10 +33,16 @@ class View(NamedTuple):
 
 
 class Guess(NamedTuple):
-    """The page behind a view's holes, `fill` (h, w, 3), and how far it is `seen`, (h, w)."""
+    """The page behind a view's holes.
+
+    Attributes:
+        fill: the page, (h, w, 3).
+        light: what the detail of the view is to be multiplied by, (h, w, 3): how much brighter the
+            page is than its shaded part, and 0 where it is not to be seen.
+    """
 
     fill: Floats
-    seen: Floats
+    light: Floats
 
 
 class Occlusion:
@@ -91,12 +97,13 @@ class Occlusion:
         card = self._locator.card
         view = picture.shrunk(int(card.parameter("side")))
         found: Floats = run_tiled(self._locator, planes_of(view), view.shape[:2])["mask"][0]
-        parts = cv2.connectedComponents((found > self._threshold).astype(np.uint8))
-        for part in range(1, parts[0]):
-            here = parts[1] == part
-            small = here.mean() < card.parameter("least")
-            if small or found[here].mean() < card.parameter("certainty"):
-                found[here] = 0
+        _, parts = cv2.connectedComponents((found > self._threshold).astype(np.uint8))
+        sizes = np.bincount(parts.ravel())
+        means = np.bincount(parts.ravel(), found.ravel()) / np.maximum(sizes, 1)
+        small = sizes < card.parameter("least") * parts.size
+        struck = small | (means < card.parameter("certainty"))
+        struck[0] = False  # what was not found is left as it is
+        found[struck[parts]] = 0
         return found
 
     def _take_off(
@@ -126,12 +133,13 @@ class Occlusion:
         """Correct the tone that flowed into the holes, a region each."""
         hole = view.hole.astype(np.float32)
         known = np.dstack([view.tone, view.rgb, hole])
-        guess = Guess(view.rgb.copy(), np.ones_like(hole))
+        fill, seen = view.rgb.copy(), np.ones_like(hole)
         for box in regions(view.hole, MARGIN):
             maps = run_tiled(self._filler, planes_of(known), hole.shape, region=box)
-            cut(guess.fill, box)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
-            cut(guess.seen, box)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # a doubt is no sight
-        return guess
+            cut(fill, box)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
+            cut(seen, box)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # a doubt is no sight
+        brighter = np.clip(fill / np.maximum(view.rgb, 0.02), *SHADE)
+        return Guess(fill, np.asarray(brighter * seen[..., None], np.float32))
 
     def _write(
         self,
@@ -143,15 +151,13 @@ class Occlusion:
         guess: Guess,
     ) -> None:
         """Enlarge the guess in a region; where the page is seen, in shade, keep its own detail."""
-        brighter = np.clip(guess.fill / np.maximum(view.rgb, 0.02), *SHADE)
-        light = np.asarray(brighter * guess.seen[..., None], np.float32)
         for top in range(region.top, region.bottom, STRIP):
             box = region._replace(top=top, bottom=min(top + STRIP, region.bottom))
             sure = enlarged(found, box, mask.shape) > self._threshold
             if sure.any():
                 detail = picture.rgb(box) - enlarged(view.rgb, box, mask.shape)
                 page = enlarged(guess.fill, box, mask.shape)
-                page += detail * enlarged(light, box, mask.shape)
+                page += detail * enlarged(guess.light, box, mask.shape)
                 write_found(picture, mask, box, as_planes(page), sure)
 
 
