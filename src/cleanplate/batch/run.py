@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cleanplate.batch.files import remove_leftovers, write_all
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.sheets import sheet
 from cleanplate.batch.sources import Job, Plan, format_of
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.models import usable_cores
-from cleanplate.picture import Picture, encode_mask
+from cleanplate.picture import Picture, encode_mask, encode_png
 
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Task
@@ -202,15 +200,12 @@ class Batch:
         if self.overwrite:
             return None
         tried = self.resume and known.get("status") in ("done", "failed", "writing")
-        for path, role in ((job.result, "result"), (job.mask, "mask")):
-            if path is None or (tried and known.get(role) == os.path.abspath(path)):
-                continue
-            if os.path.lexists(path):
+        for path, role in ((job.result, "result"), (job.mask, "mask"), (job.sheet, None)):
+            # The manifest names no sheets: one beside what was tried counts as ours.
+            ours = tried and (role is None or known.get(role) == os.path.abspath(path or ""))
+            if path is not None and not ours and os.path.lexists(path):
                 why = f"{path} exists; --overwrite replaces it"
                 return Outcome(job.source, "skipped", job.result, job.mask, why)
-        if job.sheet is not None and not tried and os.path.lexists(job.sheet):
-            why = f"{job.sheet} exists; --overwrite replaces it"
-            return Outcome(job.source, "skipped", job.result, job.mask, why)
         return None
 
     def _has_result(self, job: Job, known: Line) -> bool:
@@ -295,8 +290,7 @@ def clean_one(
 def sheet_of(cleaned: Cleaned) -> bytes:
     """Draw the small copies of a picture that a task went through, and its result, as PNG."""
     steps = [*cleaned.steps.values(), cleaned.picture.shrunk(SHEET_SIDE)]
-    drawn = sheet([[step.transpose(2, 0, 1) for step in steps]], SHEET_SIDE)
-    return Picture.from_array(drawn).encode(np.ones(drawn.shape[:2], bool))
+    return encode_png(sheet([[step.transpose(2, 0, 1) for step in steps]], SHEET_SIDE))
 
 
 def share_filled(cleaned: Cleaned) -> float:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from cleanplate.batch.files import write_all
+from cleanplate.picture import encode_png
 
 GAP = 4  # white pixels between cells
 
@@ -24,6 +28,11 @@ def sheet(rows: Sequence[Sequence[NDArray[np.float32]]], side: int) -> NDArray[n
     strips = [_across([_cell(cell, side) for cell in row]) for row in rows]
     width = max(strip.shape[1] for strip in strips)
     return np.concatenate([_filled(strip, strip.shape[0], width) for strip in strips])
+
+
+def save_sheet(path: Path, drawn: NDArray[np.uint8]) -> None:
+    """Write a sheet as PNG, complete or not at all."""
+    write_all({path: encode_png(drawn)})
 
 
 def _cell(cell: NDArray[np.float32], side: int) -> NDArray[np.uint8]:

@@ -247,6 +247,11 @@ def encode_mask(mask: NDArray[np.uint8]) -> bytes:
     return png.encode(Planes(mask[..., None], None, Metadata()), "mask")
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of an array that `Picture.from_array` takes; it raises the same."""
+    return Picture.from_array(pixels).encode(np.ones(pixels.shape[:2], bool))
+
+
 @contextmanager
 def _writing(name: str, format_: str) -> Iterator[None]:
     """Turn what an encoder raises into one ``PictureError``."""

@@ -14,9 +14,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from cleanplate.batch.sheets import save_sheet, sheet
 from cleanplate.errors import CleanplateError
 from cleanplate.training.data.loading import ResumableLoader
-from cleanplate.training.sheets import save_sheet, sheet
 
 
 class AveragedWeights(WeightAveraging):

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate import metrics, tasks
+from cleanplate.batch.sheets import save_sheet, sheet
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Task
@@ -39,7 +40,6 @@ from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.raw import LEVELS, Levels
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
 from cleanplate.training.plain import PlainModel
-from cleanplate.training.sheets import save_sheet, sheet
 
 FIGURES = (
     "psnr_input",

@@ -185,11 +185,11 @@ def _derive(
 
 
 def _gradients(given: argparse.Namespace) -> int:
+    from cleanplate.batch.sheets import save_sheet
     from cleanplate.training.data.curation import write_list
     from cleanplate.training.data.faults import Fault
     from cleanplate.training.data.gradients import measure_all
     from cleanplate.training.data.histogram import histogram
-    from cleanplate.training.sheets import save_sheet
 
     pairs = pairs_of(given)
     found = measure_all(pairs, given.folder / "gradients.txt", given.workers)

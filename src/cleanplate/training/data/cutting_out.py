@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
-from cleanplate.picture import SUFFIXES, Picture
+from cleanplate.picture import SUFFIXES, encode_png
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_mask, read_rgb
 from cleanplate.training.data.synthesis.cutouts import cut_hand, cut_person
@@ -56,6 +54,5 @@ def cut_out_file(job: Job) -> str | Fault:
         return Fault(str(error))
     if patch is None:
         return "blank"
-    everything = np.ones(patch.shape[:2], bool)
-    write_all({target: Picture.from_array(patch).encode(everything, format="PNG")})
+    write_all({target: encode_png(patch)})
     return "made"

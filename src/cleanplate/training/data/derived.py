@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cleanplate.batch import write_all
 from cleanplate.batch.files import remove_leftovers
 from cleanplate.errors import PictureError, UsageError
-from cleanplate.picture import Picture, encode_mask
+from cleanplate.picture import encode_mask, encode_png
 from cleanplate.training.data.augmentation import Pixels
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_pair
@@ -119,4 +119,4 @@ def encoded(array: NDArray[Any]) -> bytes:
     """A PNG of a picture (H, W, 3) or a mask (H, W, 1), uint8."""
     if array.shape[2] == 1:
         return encode_mask(np.ascontiguousarray(array[..., 0]))
-    return Picture.from_array(array).encode(np.ones(array.shape[:2], bool), format="PNG")
+    return encode_png(array)
