@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.marked import MarkedPictures, load_clean, rough_mask
+from cleanplate.training.data.drawn import load_clean
+from cleanplate.training.data.marked import MarkedPictures, rough_mask
 from cleanplate.training.data.synthesis.lettering import Lettering, draw_lines, load_font
 from cleanplate.training.data.synthesis.pages import Pages
 from cleanplate.training.data.synthesis.watermarks import Watermarks

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
-from cleanplate.restoring import Floats, composite, regions, run_in_bands, run_tiled
+from cleanplate.restoring import composite, regions, run_in_bands, run_tiled
 from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.maps import Floats, as_planes, cut, planes_of
 from cleanplate.training.data.raw_files import BAYER
 
 RGB = ("red", "green", "blue")
@@ -74,13 +75,13 @@ class PlainModel:
         found = np.zeros((picture.height, picture.width), np.uint8)
 
         def planes(box: Box) -> Floats:
-            return _planes(picture.rgb(box))
+            return as_planes(picture.rgb(box))
 
         for box, maps in run_in_bands(self.model, planes, found.shape, overlap=self.overlap):
             fill = maps[self.picture]
             share = maps["mask"][0] if self.finds else np.ones(fill.shape[1:], np.float32)
             composite(picture, box, fill.transpose(1, 2, 0), share)
-            found[box.top : box.bottom, box.left : box.right] = _bytes(share)
+            cut(found, box)[:] = _bytes(share)
         return Cleaned(picture, found, {})
 
     def denoise(self, noisy: Floats) -> Floats:
@@ -90,10 +91,8 @@ class PlainModel:
     def _run(self, view: Floats, output: str) -> Floats:
         """One output (C, H, W) for the whole of a view (H, W, C')."""
 
-        def planes(box: Box) -> Floats:
-            return _planes(view[box.top : box.bottom, box.left : box.right])
-
         size = (view.shape[0], view.shape[1])
+        planes = planes_of(view)
         return run_tiled(self.model, planes, size, outputs=(output,), overlap=self.overlap)[output]
 
     def _locate(self, picture: Picture) -> NDArray[np.uint8]:
@@ -105,7 +104,7 @@ class PlainModel:
         boxes = regions(mask, margin=0, least=0) if mask.any() else []
         for part in boxes:
             box = self._square(part, mask.shape)
-            rgb, hole = picture.rgb(box), share[box.top : box.bottom, box.left : box.right]
+            rgb, hole = picture.rgb(box), cut(share, box)
             small = self._reduced(np.dstack([rgb, hole]))
             small[..., 3] = small[..., 3] > 0
             small[..., :3] *= 1 - small[..., 3:]
@@ -135,11 +134,6 @@ class PlainModel:
         )
         size = [max(1, round(length / factor)) for length in square.shape[1::-1]]
         return np.asarray(cv2.resize(square, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _planes(values: Floats) -> Floats:
-    """(h, w, C) as (C, h, w)."""
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
 def _bytes(share: Any) -> NDArray[np.uint8]:

@@ -12,7 +12,24 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 
-class WarmRestarts(LRScheduler):
+class StepDecay(LRScheduler):
+    """The rate is multiplied by `factor` every `period` steps."""
+
+    interval = "step"
+
+    def __init__(
+        self, optimizer: Optimizer, period: int = 100, factor: float = 0.95, last_epoch: int = -1
+    ) -> None:
+        self.period = period
+        self.factor = factor
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates of this step."""
+        return [base * self.factor ** (self.last_epoch // self.period) for base in self.base_lrs]
+
+
+class WarmRestarts(StepDecay):
     """Every `period` epochs the rate is multiplied by `factor` and the optimiser forgets.
 
     Forgetting means that its state (Adam's moments and step count) is emptied in place, as if it
@@ -24,13 +41,7 @@ class WarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, period: int = 8, factor: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.period = period
-        self.factor = factor
-        super().__init__(optimizer, last_epoch)
-
-    def get_lr(self) -> list[Any]:
-        """The rates of this epoch."""
-        return [base * self.factor ** (self.last_epoch // self.period) for base in self.base_lrs]
+        super().__init__(optimizer, period, factor, last_epoch)
 
     def step(self, epoch: int | None = None) -> None:
         """Count an epoch, and forget where it begins a period."""
@@ -69,23 +80,6 @@ class CosinePeriods(LRScheduler):
             place -= period
         height = (1 + math.cos(math.pi * share)) / 2
         return [self.lowest + (base - self.lowest) * height for base in self.base_lrs]
-
-
-class StepDecay(LRScheduler):
-    """The rate is multiplied by `factor` every `period` steps."""
-
-    interval = "step"
-
-    def __init__(
-        self, optimizer: Optimizer, period: int = 100, factor: float = 0.95, last_epoch: int = -1
-    ) -> None:
-        self.period = period
-        self.factor = factor
-        super().__init__(optimizer, last_epoch)
-
-    def get_lr(self) -> list[Any]:
-        """The rates of this step."""
-        return [base * self.factor ** (self.last_epoch // self.period) for base in self.base_lrs]
 
 
 class Cyclic(LRScheduler):

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.training.cli.shared import add_pairs, new_parser, track
+from cleanplate.training.cli.shared import add_pairs, masked_pairs_of, new_parser, track
 
 if TYPE_CHECKING:
     from cleanplate.training.evaluate import Score
@@ -36,13 +36,11 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     from cleanplate.batch import write_all
     from cleanplate.training import evaluate
-    from cleanplate.training.data.layouts import select
-    from cleanplate.training.data.masked import survey_any
 
     options = {"device": given.device, "threads": given.threads}
     if given.threshold is not None:
         options["threshold"] = given.threshold
-    pairs = select(survey_any(given.folder, given.versions_folder), given.pairs)
+    pairs = masked_pairs_of(given)
     task = evaluate.open_task(given.task, given.model, **options)
     scores: list[Score] = []
     extremes = evaluate.Extremes(SHEET_ROWS)

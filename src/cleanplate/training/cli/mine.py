@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cleanplate.training.cli.shared import add_pairs, new_parser, track
+from cleanplate.training.cli.shared import add_pairs, masked_pairs_of, new_parser, track
 
 FIGURE = {"miou": "mask_miou", "psnr": "psnr"}
 
@@ -27,10 +27,8 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     from cleanplate.batch import write_all
     from cleanplate.training import evaluate, mining
-    from cleanplate.training.data.layouts import select
-    from cleanplate.training.data.masked import survey_any
 
-    pairs = select(survey_any(given.folder, given.versions_folder), given.pairs)
+    pairs = masked_pairs_of(given)
     task = evaluate.open_task(given.task, given.model, device=given.device, threads=given.threads)
     scored = track(evaluate.evaluate(pairs, task), len(pairs), "pictures")
     scores = [evaluate.without_pictures(score) for score in scored]

@@ -80,6 +80,14 @@ def pairs_of(given: argparse.Namespace) -> list[Pair]:
     return select(survey_of(given), None)
 
 
+def masked_pairs_of(given: argparse.Namespace) -> list[Pair]:
+    """Return the pairs that the arguments name; pictures with masks alone count, too."""
+    from cleanplate.training.data.layouts import select
+    from cleanplate.training.data.masked import survey_any
+
+    return select(survey_any(given.folder, given.versions_folder), given.pairs)
+
+
 def tally(outcomes: Iterable[str | Fault]) -> Counter[str]:
     """Tell of every fault and count all there is."""
     from cleanplate.training.data.faults import Fault

@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from cleanplate.errors import UsageError
-from cleanplate.training.data.loading import Key, ResumableLoader, generator
+from cleanplate.training.data.drawn import LONGEST, DrawnData, Sample, load_clean
+from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.pages import Pages, laid
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
-
-LONGEST = 1600  # longer side in pixels that pictures are kept at
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
-Sample = dict[str, torch.Tensor]
-
-
-def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
-    """Decode every picture under `folders`, shrunk so that its longer side is at most `side`.
-
-    Returns:
-        RGB arrays (H, W, 3).
-
-    Raises:
-        UsageError: there is none.
-    """
-    pictures = []
-    for path in sorted(p for folder in folders for p in Path(folder).rglob("*")):
-        picture = cv2.imread(str(path)) if path.suffix.lower() in PHOTO_SUFFIXES else None
-        if picture is not None and min(picture.shape[:2]) >= 64:
-            scale = min(1.0, side / max(picture.shape[:2]))
-            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-    if not pictures:
-        raise UsageError(f"no pictures under {', '.join(map(str, folders))}")
-    return pictures
 
 
 class MarkedPictures(Dataset[Sample]):
@@ -100,8 +75,8 @@ class MarkedPictures(Dataset[Sample]):
             picture = recompressed(picture, int(rng.integers(50, 98)))
         alpha = self._enlarged(mark.alpha)
         return {
-            "picture": planes(self._enlarged(picture.astype(np.float32) / 255)),
-            "clean": planes(self._enlarged(clean)),
+            "picture": to_tensor(self._enlarged(picture.astype(np.float32) / 255)),
+            "clean": to_tensor(self._enlarged(clean)),
             "alpha": torch.from_numpy(np.ascontiguousarray(alpha))[None],
             "rough": torch.from_numpy(rough_mask(rng, alpha))[None],
             "colour": torch.from_numpy(mark.colour),
@@ -166,20 +141,7 @@ def rough_mask(rng: np.random.Generator, alpha: Map) -> Map:
     return (soft * rng.uniform(0.6, 1.0)).astype(np.float32)
 
 
-def recompressed(picture: Map, quality: int) -> Map:
-    """Return an RGB picture after a trip through JPEG."""
-    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-    assert decoded is not None  # it was coded a line above
-    return decoded[..., ::-1]
-
-
-def planes(picture: Map) -> torch.Tensor:
-    """Turn (H, W, 3) into a tensor (3, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
-
-
-class MarkedData(LightningDataModule):
+class MarkedData(DrawnData):
     """Photographs and rendered pages under synthetic watermarks, for training and validation."""
 
     def __init__(
@@ -210,19 +172,16 @@ class MarkedData(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
 
-    def _paths(self, names: Sequence[str]) -> list[Path]:
-        return [Path(self.hparams["folder"]) / name for name in names]
-
     def setup(self, stage: str) -> None:
         """Decode the pictures, once, into memory."""
         own = self.hparams
-        marks = Watermarks(self._paths(own["fonts"]), self._paths(own["logos"]))
+        marks = Watermarks(self.paths(own["fonts"]), self.paths(own["logos"]))
         rng = np.random.default_rng(own["seed"])
         setting = Pages(marks.lettering)
         clean: list[Map] = []
         weights: list[float] = []
         for name, share in own["pictures"].items():
-            found = load_clean(self._paths([name]), LONGEST)
+            found = load_clean(self.paths([name]), LONGEST)
             clean += found
             weights += by_area(found, share)
         rendered = [
@@ -232,7 +191,7 @@ class MarkedData(LightningDataModule):
             ground = clean[rng.integers(len(clean))]
             rendered[number] = laid(rng, rendered[number], ground)
         held_out = rendered[: len(rendered) // 6]
-        unseen = load_clean(self._paths(own["validation"]), LONGEST) + held_out
+        unseen = load_clean(self.paths(own["validation"]), LONGEST) + held_out
         clean += rendered[len(held_out) :]
         weights += by_area(rendered[len(held_out) :], own["rendered_share"])
         common = {name: own[name] for name in SHARED}
@@ -252,18 +211,6 @@ class MarkedData(LightningDataModule):
             size=own["validation_items"],
             **common,
         )
-
-    def train_dataloader(self) -> ResumableLoader:
-        """Return crops without end, `steps` batches an epoch."""
-        own = self.hparams
-        return ResumableLoader(
-            self.training, batch_size=own["batch"], seed=own["seed"], workers=own["workers"]
-        )
-
-    def val_dataloader(self) -> DataLoader[Sample]:
-        """Return the same crops each time."""
-        keys = [(0, index) for index in range(len(self.validation))]
-        return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
 
 
 SHARED = ("crop", "sides", "clean_share", "jpeg_share", "zooms")  # by training and validation

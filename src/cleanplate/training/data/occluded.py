@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from cleanplate.tasks.tone import flow_in
-from cleanplate.training.data.loading import Key, ResumableLoader, generator
-from cleanplate.training.data.marked import Sample, load_clean, planes, recompressed
+from cleanplate.training.data.drawn import LONGEST, DrawnData, Sample, load_clean
+from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
-
-LONGEST = 1600  # longer side in pixels that pages are kept at
 
 
 class OccludedPages(Dataset[Sample]):
@@ -71,12 +69,12 @@ class OccludedPages(Dataset[Sample]):
         hole = as_located(rng, mask)
         rgb = np.ascontiguousarray(picture, np.float32) / np.float32(255)
         return {
-            "picture": planes(rgb),
-            "clean": planes(np.ascontiguousarray(clean, np.float32) / 255),
+            "picture": to_tensor(rgb),
+            "clean": to_tensor(np.ascontiguousarray(clean, np.float32) / 255),
             "alpha": torch.from_numpy(mask.astype(np.float32))[None],
             "hole": torch.from_numpy(hole.astype(np.float32))[None],
             "seen": torch.from_numpy(np.ascontiguousarray(seen))[None],
-            "guess": planes(flow_in(rgb, hole)),
+            "guess": to_tensor(flow_in(rgb, hole)),
         }
 
     def _page(self, rng: np.random.Generator) -> Map:
@@ -139,7 +137,7 @@ def as_located(rng: np.random.Generator, mask: Map) -> Map:
     return change(mask.astype(np.uint8), brush if change is cv2.dilate else np.ones((3, 3))) > 0
 
 
-class OccludedData(LightningDataModule):
+class OccludedData(DrawnData):
     """Pages behind synthetic occluders, for training and validation."""
 
     def __init__(
@@ -167,26 +165,23 @@ class OccludedData(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
 
-    def _paths(self, names: Sequence[str]) -> list[Path]:
-        return [Path(self.hparams["folder"]) / name for name in names]
-
     def setup(self, stage: str) -> None:
         """Decode the pages, once, into memory."""
         own = self.hparams
         pages: list[Map] = []
         weights: list[float] = []
         for name, share in own["pages"].items():
-            found = load_clean(self._paths([name]), LONGEST)
+            found = load_clean(self.paths([name]), LONGEST)
             pages += found
             weights += [share / len(found)] * len(found)
-        unseen = load_clean(self._paths(own["validation_pages"]), LONGEST)
-        prints = load_clean(self._paths(own["prints"]), 800)
+        unseen = load_clean(self.paths(own["validation_pages"]), LONGEST)
+        prints = load_clean(self.paths(own["prints"]), 800)
         common = {name: own[name] for name in ("crop", "sides", "clean_share")}
         self.training = OccludedPages(
             pages,
             weights,
             prints,
-            Occluders(self._paths(own["occluders"])),
+            Occluders(self.paths(own["occluders"])),
             seed=own["seed"],
             size=own["steps"] * own["batch"],
             **common,
@@ -195,20 +190,8 @@ class OccludedData(LightningDataModule):
             unseen,
             [1.0] * len(unseen),
             prints,
-            Occluders(self._paths(own["validation_occluders"])),
+            Occluders(self.paths(own["validation_occluders"])),
             seed=own["seed"] + 1,
             size=own["validation_items"],
             **common,
         )
-
-    def train_dataloader(self) -> ResumableLoader:
-        """Return crops without end, `steps` batches an epoch."""
-        own = self.hparams
-        return ResumableLoader(
-            self.training, batch_size=own["batch"], seed=own["seed"], workers=own["workers"]
-        )
-
-    def val_dataloader(self) -> DataLoader[Sample]:
-        """Return the same crops each time."""
-        keys = [(0, index) for index in range(len(self.validation))]
-        return DataLoader(self.validation, self.hparams["batch"], sampler=keys)

@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.modules.marks import Batch, MarkModule, channels_last, psnr_under
+from cleanplate.training.modules.marks import (
+    GUESS_AND_PICTURE,
+    Batch,
+    MarkModule,
+    channels_last,
+    psnr_under,
+)
 
-HIDDEN = tuple(f"{what} {c}" for what in ("guess", "picture") for c in ("red", "green", "blue"))
-HIDDEN += ("hole",)
+HIDDEN = (*GUESS_AND_PICTURE, "hole")
 
 
 class HoleModule(MarkModule):

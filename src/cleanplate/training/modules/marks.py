@@ -14,7 +14,7 @@ from cleanplate import models
 from cleanplate.tasks.overlay import estimate, seen_through
 from cleanplate.training import networks
 from cleanplate.training.losses import dice
-from cleanplate.training.modules.restoration import mask_iou
+from cleanplate.training.modules.learner import mask_iou
 
 Batch = dict[str, Tensor]
 VISIBLE = 0.02  # opacity from which a pixel counts as marked
@@ -195,8 +195,10 @@ class FillerModule(MarkModule):
                 self.log(f"val/iou_{name}", iou, batch_size=count)
 
 
-LOOK = tuple(f"{what} {c}" for what in ("guess", "picture") for c in ("red", "green", "blue"))
-LOOK += ("mask", "alpha")
+GUESS_AND_PICTURE = tuple(
+    f"{p} {c}" for p in ("guess", "picture") for c in ("red", "green", "blue")
+)
+LOOK = (*GUESS_AND_PICTURE, "mask", "alpha")
 
 
 def first_look(picture: Tensor, rough: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ from cleanplate.training.modules.learner import (
     Planes,
     adam,
     as_float,
+    mask_iou,
     psnr,
 )
-from cleanplate.training.modules.learner import mask_iou as mask_iou
 
 
 class Restoration(Learner):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from cleanplate.errors import UsageError
@@ -17,6 +16,7 @@ from cleanplate.training.data.files import read_rgb
 from cleanplate.training.data.synthesis.forms import Forms
 from cleanplate.training.data.synthesis.lettering import Lettering, Map
 from cleanplate.training.data.synthesis.pages import Pages, laid
+from cleanplate.training.data.views import ToLongest
 
 MEMORY = 2**29  # bytes of decoded pictures that a process keeps
 RENDERED = 0.5  # share of rendered pages where there are pictures, too
@@ -68,12 +68,7 @@ class Pictures:
         return self.cache.get(number, functools.partial(self._load, number))
 
     def _load(self, number: int) -> Map:
-        picture = read_rgb(self.names[number][0])
-        scale = self.side / max(picture.shape[:2])
-        if scale >= 1:
-            return picture
-        size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
-        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        return ToLongest(self.side)(read_rgb(self.names[number][0]))
 
 
 class RenderedPages:

@@ -1,0 +1,67 @@
+"""What data sets that are drawn on the fly from clean pictures have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from cleanplate.errors import UsageError
+from cleanplate.training.data.loading import ResumableLoader
+from cleanplate.training.data.synthesis.lettering import Map
+
+LONGEST = 1600  # longer side in pixels that pictures are kept at
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
+Sample = dict[str, torch.Tensor]
+
+
+def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
+    """Decode every picture under `folders`, shrunk so that its longer side is at most `side`.
+
+    Returns:
+        RGB arrays (H, W, 3).
+
+    Raises:
+        UsageError: there is none.
+    """
+    pictures = []
+    for path in sorted(p for folder in folders for p in Path(folder).rglob("*")):
+        picture = cv2.imread(str(path)) if path.suffix.lower() in PHOTO_SUFFIXES else None
+        if picture is not None and min(picture.shape[:2]) >= 64:
+            scale = min(1.0, side / max(picture.shape[:2]))
+            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    if not pictures:
+        raise UsageError(f"no pictures under {', '.join(map(str, folders))}")
+    return pictures
+
+
+class DrawnData(LightningDataModule):
+    """Crops made anew for every step, and the same ones for every validation.
+
+    A kind saves its hyperparameters, among them `folder`, `batch`, `seed` and `workers`, and sets
+    `training` and `validation` up.
+    """
+
+    training: Dataset[Sample]
+    validation: Dataset[Sample]
+
+    def paths(self, names: Sequence[str]) -> list[Path]:
+        """Return folders of these names, which are relative to `folder`."""
+        return [Path(self.hparams["folder"]) / name for name in names]
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Return crops without end, a round of `training` an epoch."""
+        own = self.hparams
+        return ResumableLoader(
+            self.training, batch_size=own["batch"], seed=own["seed"], workers=own["workers"]
+        )
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return the same crops each time."""
+        keys = [(0, index) for index in range(len(self.validation))]  # type: ignore[arg-type]
+        return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
