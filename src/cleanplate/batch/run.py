@@ -123,6 +123,9 @@ class Batch:
     def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
         workers = min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
         task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
+        if workers == 1:  # no thread of its own: that would keep much of its memory to itself
+            yield from (self._clean(job, task) for job in jobs)
+            return
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: set[Future[Outcome]] = {pool.submit(self._clean, job, task) for job in jobs}
@@ -149,7 +152,7 @@ class Batch:
             outcome = replace(
                 outcome,
                 status="done",
-                filled=share_filled(cleaned),
+                filled=cleaned.filled,
                 seconds=round(time.monotonic() - begin, 3),
                 settled=True,
             )
@@ -291,11 +294,6 @@ def sheet_of(cleaned: Cleaned) -> bytes:
     """Draw the small copies of a picture that a task went through, and its result, as PNG."""
     steps = [*cleaned.steps.values(), cleaned.picture.shrunk(SHEET_SIDE)]
     return encode_png(sheet([[step.transpose(2, 0, 1) for step in steps]], SHEET_SIDE))
-
-
-def share_filled(cleaned: Cleaned) -> float:
-    """Give the share of a picture's pixels, 0 to 1, that were found and filled in."""
-    return round(float((cleaned.mask > 127).mean()), 6)
 
 
 def reason(error: Exception) -> str:

@@ -26,7 +26,7 @@ class Cleaned:
         mask: (H, W) uint8, how sure the task is of each pixel: above 127 is found, and exactly 0
             where the picture was left untouched.
         report: what there is to tell, such as the share of the picture that was filled in.
-        steps: what the task went through, by name: small pictures (h, w, 3) in [0, 1].
+        steps: what the task went through, by name: small pictures (h, w, 1 or 3) in [0, 1].
     """
 
     picture: Picture
@@ -38,6 +38,17 @@ class Cleaned:
     def edited(self) -> NDArray[np.bool_]:
         """Where the picture may have changed, (H, W) bool: what `Picture.encode` wants to know."""
         return self.mask > 0
+
+    @property
+    def filled(self) -> float:
+        """The share of the picture's pixels, 0 to 1, that were found and filled in."""
+        return share_filled(self.mask)
+
+
+def share_filled(mask: NDArray[np.uint8]) -> float:
+    """Return the share of a picture's pixels, 0 to 1, that its mask (H, W) says were filled in."""
+    count = sum(int(np.count_nonzero(row > 127)) for row in mask)  # no second map as large
+    return round(count / mask.size, 6)
 
 
 class Task(Protocol):

@@ -32,8 +32,8 @@ def as_planes(values: Floats) -> Floats:
 
 
 def grey(values: Floats) -> Floats:
-    """Return a map (h, w) as a picture (h, w, 3)."""
-    return np.repeat(values[..., None], 3, axis=2)
+    """Return a map (h, w) as a grey picture (h, w, 1)."""
+    return values[..., None]
 
 
 def cut(values: NDArray[T], box: Box) -> NDArray[T]:

@@ -13,7 +13,7 @@ from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
-from cleanplate.tasks.base import Cleaned, Report, write_found
+from cleanplate.tasks.base import Cleaned, Report, share_filled, write_found
 from cleanplate.tasks.evidence import certainty, features
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import Masks
@@ -97,7 +97,7 @@ class Watermark:
             self._erase(picture, mask)
         else:
             report |= self._take_off(picture, mask, steps)
-        report["filled"] = round(float(np.mean(mask > 127)), 6)
+        report["filled"] = share_filled(mask)
         return Cleaned(picture, mask, report, steps)
 
     def look(self, picture: Picture) -> Look:
