@@ -15,6 +15,7 @@ from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.pages import Pages, laid
+from cleanplate.training.data.synthesis.scenes import varied
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
 
 
@@ -109,7 +110,7 @@ class MarkedPictures(Dataset[Sample]):
             picture = np.rot90(picture, int(rng.integers(1, 4)))
         if rng.random() < 0.06:
             picture = np.repeat(picture.mean(-1, keepdims=True).astype(np.uint8), 3, -1)
-        return np.ascontiguousarray(picture)
+        return varied(rng, np.ascontiguousarray(picture), self.marks)
 
 
 def window(rng: np.random.Generator, alpha: Map, crop: int) -> tuple[int, int]:

@@ -85,6 +85,10 @@ class Watermarks:
         angle = rng.uniform(-60, 60) if kind == "tiled" else rng.uniform(-20, 20)
         return turned(self._text(rng, max(10, int(size))), angle if rng.random() < 0.85 else 0.0)
 
+    def device(self, rng: np.random.Generator, size: int) -> Map:
+        """Return words or a logo, upright, as an opacity map of about `size` pixels in height."""
+        return self._text(rng, size) if rng.random() < 0.7 else self._logo(rng, size)
+
     def _text(self, rng: np.random.Generator, size: int) -> Map:
         return self.lettering.draw(rng, size)
 

@@ -1,0 +1,103 @@
+"""What makes clean pictures more various: other colours, shadows, and lettering in the scene.
+
+A sign, a label or a drawing belongs to the picture: it lies on a surface in perspective, takes that
+surface's light and is as soft as what is about it. A watermark lies flat on the picture instead.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.synthesis.watermarks import Watermarks
+
+COLOURED, SHADOWED, SIGNED = 0.35, 0.12, 0.18  # shares of the pictures
+
+
+def varied(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
+    """Return a clean picture (H, W, 3) uint8 as another clean picture of the same scene.
+
+    Lettering and logos of `marks` may have been put up in it.
+    """
+    if rng.random() < COLOURED:
+        picture = coloured(rng, picture)
+    if rng.random() < SIGNED:
+        for _ in range(int(rng.integers(1, 4))):
+            picture = signed(rng, picture, marks)
+    if rng.random() < SHADOWED:
+        picture = shadowed(rng, picture)
+    return picture
+
+
+def coloured(rng: np.random.Generator, picture: Map) -> Map:
+    """Turn the hues, stretch saturation by 0.5 to 2.2 and bend the tones by a gamma of 0.6 to 1.7.
+
+    Light and dark keep their order, so that a scene stays a scene.
+    """
+    hue, saturation, value = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
+    turn = int(rng.integers(180)) if rng.random() < 0.5 else int(rng.integers(-8, 9)) % 180
+    steps = np.arange(256)
+    more = steps * np.exp(rng.uniform(np.log(0.5), np.log(2.2)))
+    bent = 255 * (steps / 255) ** np.exp(rng.uniform(np.log(0.6), np.log(1.7)))
+    planes = (
+        ((hue.astype(np.uint16) + turn) % 180).astype(np.uint8),
+        cv2.LUT(saturation, more.clip(0, 255).astype(np.uint8)),
+        cv2.LUT(value, bent.clip(0, 255).astype(np.uint8)),
+    )
+    return cv2.cvtColor(cv2.merge(planes), cv2.COLOR_HSV2RGB)
+
+
+def signed(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
+    """Put up a sign: lettering or a logo, on a board or straight on what is there."""
+    height, width = picture.shape[:2]
+    side = min(height, width) * rng.uniform(0.04, 0.4)
+    stamp = marks.device(rng, max(12, int(side)))
+    margin = int(rng.uniform(0.1, 0.5) * stamp.shape[0])
+    stamp = np.pad(stamp, margin)
+    board = np.ones_like(stamp) if rng.random() < 0.6 else np.zeros_like(stamp)
+    matrix = standing(rng, stamp.shape, (height, width))
+    ink, ground = (cv2.warpPerspective(part, matrix, (width, height)) for part in (stamp, board))
+    soft = rng.uniform(0.4, 1.6)
+    ink, ground = (cv2.GaussianBlur(part, (0, 0), soft) for part in (ink, ground))
+    here = picture.astype(np.float32) / 255
+    light = cv2.GaussianBlur(here.mean(-1), (0, 0), max(1.0, side * rng.uniform(0.05, 0.3)))
+    if ground.max() > 0:  # a board hides the surface but not the light on it
+        light = light / max(float(light[ground > 0.5].mean()) if (ground > 0.5).any() else 1, 0.05)
+        here = over(here, ground, rng.random(3) * light[..., None].clip(0.3, 1.5))
+    paint = rng.random(3) * light[..., None].clip(0.3, 1.5)
+    here = over(here, ink * rng.uniform(0.85, 1.0), paint)
+    grain = rng.normal(0, rng.uniform(0, 0.03), (height, width)).astype(np.float32)
+    here += (grain * np.maximum(ink, ground))[..., None]
+    return np.rint(here * 255).clip(0, 255).astype(np.uint8)
+
+
+def standing(rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int, int]) -> Map:
+    """Return a homography that stands a patch somewhere on a canvas, seen askew."""
+    height, width = patch[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    shear = rng.uniform(-0.5, 0.5, 2)
+    seen = corners - corners.mean(0)
+    seen = seen @ np.array([[1, shear[0]], [shear[1], 1]])
+    seen *= [rng.uniform(0.5, 1.0), rng.uniform(0.7, 1.0)]
+    seen += rng.uniform(-0.12, 0.12, (4, 2)) * [width, height]
+    seen += [rng.uniform(0, canvas[1]), rng.uniform(0, canvas[0])]
+    return cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
+
+
+def over(picture: Map, alpha: Map, paint: Map) -> Map:
+    """Lay paint of an opacity (H, W) over a picture, both in [0, 1]."""
+    return picture + alpha[..., None] * (paint.astype(np.float32) - picture)
+
+
+def shadowed(rng: np.random.Generator, picture: Map) -> Map:
+    """Let a shadow or a patch of light with a soft rim fall across a picture."""
+    height, width = picture.shape[:2]
+    points = rng.uniform(-0.2, 1.2, (int(rng.integers(3, 7)), 2)) * [width, height]
+    shape = np.zeros((height, width), np.float32)
+    cv2.fillPoly(shape, [points.astype(np.int32)], 1.0)
+    shape = cv2.GaussianBlur(shape, (0, 0), min(height, width) * rng.uniform(0.006, 0.08))
+    factor = 1 + shape * (
+        rng.uniform(0.35, 0.85) - 1 if rng.random() < 0.7 else rng.uniform(0.1, 0.6)
+    )
+    return np.rint(picture * factor[..., None]).clip(0, 255).astype(np.uint8)
