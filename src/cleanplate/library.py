@@ -80,7 +80,7 @@ class Cleaner:
             options: of the task; every task takes `device` and `threads`.
 
         Raises:
-            UsageError: there is no such task, or it has no such option.
+            UsageError: there is no such task or model, or the task has no such option.
             ModelError: its models or the device cannot be used.
         """
         self._task = tasks.create(task, **options)

@@ -126,7 +126,8 @@ def run_in_bands(
         wanted: whether a tile is needed; others are not run and count as 0. Bands that are 0 for
             want of tiles are left out. None: every tile.
         tile: longest side of a tile; None for the model's own.
-        overlap: least number of pixels that neighbours share; None for an eighth of the tile.
+        overlap: least number of pixels that neighbours share; None for an eighth of the tile, or
+            for 0 where the tile is the multiple itself, so that tiles cannot overlap.
 
     Yields:
         The band's box, as wide as `region`, and its maps (C, h, w) float32 by output name.
@@ -273,7 +274,8 @@ def _grid(
     _check_inside(region, size)
     multiple = model.card.multiple
     tile = tile or model.card.tile
-    overlap = tile // 8 if overlap is None else overlap
+    if overlap is None:
+        overlap = tile // 8 if tile > multiple else 0
     axes = []
     for start, stop, length in (
         (region.top, region.bottom, size[0]),

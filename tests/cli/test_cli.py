@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_models
 import pytest
 from fakes import Blot, draw
 from PIL import Image
@@ -69,7 +70,9 @@ def test_json_lines_are_those_of_the_manifest(photos: Path, tmp_path: Path) -> N
         (["PHOTOS", "-o", "OUT.png"], "OUT.png"),
         (["PHOTOS", "-", "-o", "OUT"], "standard input"),
         (["-", "--json"], "standard input"),
-        (["PHOTOS", "-o", "OUT", "--model", "mine.onnx"], "ROLE=MODEL"),
+        (["PHOTOS", "-o", "OUT", "--model", "=mine.onnx"], "ROLE=MODEL"),
+        (["PHOTOS", "-o", "OUT", "--model", "nafnet"], "cleanplate train RECIPE"),
+        (["PHOTOS", "-o", "OUT", "--model", "watermark-filler"], "the role filler"),
         (["PHOTOS", "-o", "OUT", "--model", "cook=mine.onnx"], "cook"),
         (["PHOTOS/a.png", "-o", "OUT.png", "--resume"], "--resume"),
         (["PHOTOS", "-o", "OUT", "--threshold", "2"], "threshold"),
@@ -95,6 +98,12 @@ def test_options_reach_the_task(photos: Path, tmp_path: Path) -> None:
     assert Blot.made == [
         {"device": "cpu", "threads": 3, "threshold": 0.25, "locator": "mine.onnx"},
     ]
+
+
+def test_a_model_alone_has_the_role_of_its_card(photos: Path, tmp_path: Path) -> None:
+    mine = onnx_models.write(tmp_path, "mine", onnx_models.threshold(), role="locator")
+    assert run("watermark", photos, "-o", tmp_path / "out", "--model", mine).exit_code == 0
+    assert Blot.made[0]["locator"] == str(mine)
 
 
 def test_metadata_is_kept_or_stripped(tmp_path: Path) -> None:

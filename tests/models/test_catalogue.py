@@ -8,7 +8,7 @@ import pytest
 from onnx_models import card_values
 
 from cleanplate import models
-from cleanplate.errors import ModelError
+from cleanplate.errors import ModelError, UsageError
 from cleanplate.models import catalogue
 
 
@@ -104,9 +104,9 @@ def test_models_that_ship_are_found_by_name(
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
     assert models.cards() == [card]
     assert models.card("small") == card
-    with pytest.raises(ModelError, match=r"'large'.*small"):
+    with pytest.raises(UsageError, match=r"'large'.*small.*cleanplate train.*cleanplate export"):
         models.card("large")
-    with pytest.raises(ModelError):
+    with pytest.raises(UsageError):
         models.card("../small")
 
 

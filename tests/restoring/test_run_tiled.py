@@ -69,6 +69,13 @@ def of(folder: Path, graph: dict[str, Any], **fields: Any) -> models.Model:
     return models.load(onnx_models.write(folder, "made", graph, **fields), threads=1, device="cpu")
 
 
+def test_a_model_of_one_size_is_given_that_size() -> None:
+    planes = noise(3, 50, 70)
+    model = Fake(same, tile=16, multiple=16)
+    assert np.array_equal(run_tiled(model, crop(planes), (50, 70))["map"], planes)
+    assert {given.shape for given in model.given} == {(1, 3, 16, 16)}
+
+
 @pytest.mark.parametrize("count", [4, 6, 7])  # receptive fields of 9, 13 and 15
 def test_tiles_do_not_show_where_the_overlap_holds_the_receptive_field(
     tmp_path: Path, count: int

@@ -11,9 +11,11 @@ from onnx import helper
 from PIL import Image
 
 from cleanplate.errors import PictureError, UsageError
+from cleanplate.models import load
 from cleanplate.picture import Picture
-from cleanplate.tasks import create
+from cleanplate.tasks import create, squares
 from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.hidden import Hidden
 from cleanplate.tasks.occlusion import Inpaint, Occlusion
 
 BLOB = (slice(60, 100), slice(50, 90))
@@ -146,3 +148,114 @@ def test_a_mask_of_another_size_or_none_at_all_is_refused_by_name(
 def test_inpainting_without_a_mask_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="mask"):
         create("inpaint")
+
+
+def negative() -> dict[str, object]:
+    """An eraser: `picture` is the negative, so that it shows where it was written."""
+    nodes = [helper.make_node("Sub", ["one", "planes"], ["picture"])]
+    weights = {"one": np.array(1, np.float32)}
+    return {"nodes": nodes, "weights": weights, "planes": 3, "outputs": {"picture": 3}}
+
+
+def painter(folder: Path) -> Path:
+    """A filler like DeepFill v2 at a quarter of the size: `picture` is 0.4 in the hole."""
+    nodes = [
+        helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["coarse"]),
+        helper.make_node("Slice", ["planes", "three", "four", "axis"], ["hole"]),
+        helper.make_node("Mul", ["hole", "tone"], ["paint"]),
+        helper.make_node("Add", ["coarse", "paint"], ["picture"]),
+    ]
+    numbers = {"zero": 0, "three": 3, "four": 4, "axis": 1}
+    weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
+    weights["tone"] = np.array(0.4, np.float32)
+    graph = {
+        "nodes": nodes,
+        "weights": weights,
+        "planes": 4,
+        "outputs": {"picture": 3, "coarse": 3},
+    }
+    parameters = {"crop": 128, "factor": 4}
+    return onnx_models.write(
+        folder, "painter", graph, inputs=list(squares.INPUTS), tile=32, parameters=parameters
+    )
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_an_eraser_redraws_what_the_locator_finds(
+    models: dict[str, Path], tmp_path: Path, fixed: bool
+) -> None:
+    eraser = onnx_models.write(
+        tmp_path, "negative", negative(), tile=32, multiple=32 if fixed else 1
+    )
+    clean, hidden = page()
+    task = Occlusion(locator=models["locator"], eraser=eraser)
+    result, cleaned = taken_off(task, hidden)
+    assert (result[BLOB] == 5).all()
+    untouched = cleaned.mask == 0
+    assert (result[untouched] == hidden[untouched]).all()
+    assert untouched.mean() > 0.9
+    assert list(cleaned.steps) == ["before", "hole"]
+    assert (taken_off(task, clean)[0] == clean).all()
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_without_a_locator_an_eraser_redraws_all_of_the_page(tmp_path: Path, fixed: bool) -> None:
+    eraser = onnx_models.write(
+        tmp_path, "negative", negative(), tile=80, multiple=80 if fixed else 2
+    )
+    _, hidden = page()
+    hidden = hidden[:-1, :-1]
+    result, cleaned = taken_off(Occlusion(eraser=eraser, locator="none"), hidden)
+    assert (result == 255 - hidden).all()
+    assert cleaned.report["filled"] == 1
+
+
+def test_a_filler_paints_small_squares_and_the_rest_keeps_its_detail(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.integers(0, 150, (600, 500, 3), np.uint8)
+    hidden[100:180, 60:120] = hidden[400:500, 300:420] = 250
+    task = Occlusion(locator=models["locator"], filler=painter(tmp_path))
+    result, cleaned = taken_off(task, hidden)
+    for blob in (result[108:172, 68:112], result[408:492, 308:412]):
+        assert abs(blob.astype(int) - 102).max() <= 1
+    untouched = cleaned.mask == 0
+    assert (result[untouched] == hidden[untouched]).all()
+    assert untouched.mean() > 0.9
+    assert list(cleaned.steps) == ["before", "hole", "coarse", "refined"]
+    for step, tone in (("coarse", 0), ("refined", 0.4)):
+        assert cleaned.steps[step][120:160, 80:100] == pytest.approx(tone, abs=0.01)
+        assert (cleaned.steps[step][:80] == cleaned.steps["before"][:80]).all()
+
+
+@pytest.mark.parametrize(("length", "seen"), [(40, 32), (100, 32), (280, 32), (400, 32)])
+def test_what_is_larger_than_the_square_is_reduced_more(
+    tmp_path: Path, length: int, seen: int
+) -> None:
+    where = np.zeros((400, 400), np.float32)
+    where[:length, :length] = 1
+    picture = Picture.from_array(np.full((400, 400), 200, np.uint8))
+    hidden = Hidden(where, 0.5, where.shape)
+    [part] = hidden.parts()
+    painting = squares.paint(load(painter(tmp_path), device="cpu"), picture, hidden, part)
+    assert painting.outputs["picture"].shape == (seen, seen, 3)
+    side = painting.square.bottom
+    assert painting.square == (0, 0, side, side)
+    assert side == {40: 128, 100: 130, 280: 355, 400: 400}[length]
+
+
+def test_inpainting_takes_such_a_filler(tmp_path: Path) -> None:
+    clean, _ = page()
+    where = np.zeros((160, 140), bool)
+    where[20:60, 20:60] = True
+    result, cleaned = taken_off(Inpaint(mask=where, filler=painter(tmp_path)), clean)
+    assert abs(result[26:54, 26:54].astype(int) - 102).max() <= 1
+    assert (result[cleaned.mask == 0] == clean[cleaned.mask == 0]).all()
+
+
+def test_forms_that_cannot_be_are_refused(models: dict[str, Path]) -> None:
+    with pytest.raises(UsageError, match="Without a locator"):
+        Occlusion(locator="none")
+    with pytest.raises(UsageError, match="bright gives mask, but no picture"):
+        Occlusion(eraser=models["locator"])

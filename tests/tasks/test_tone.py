@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from cleanplate.tasks.tone import flow_in
+from cleanplate.tasks.tone import flow_in, flow_in_parts
 
 
 def test_an_even_surface_is_continued_and_the_rest_left_as_it_is() -> None:
@@ -27,3 +28,23 @@ def test_a_slope_is_continued_roughly() -> None:
 def test_nothing_known_gives_grey() -> None:
     filled = flow_in(np.ones((5, 7, 3), np.float32), np.ones((5, 7), bool))
     np.testing.assert_allclose(filled, 0.5)
+
+
+def test_colours_do_not_flow_from_part_to_part() -> None:
+    picture, hole = np.zeros((60, 80, 3), np.float32), np.zeros((60, 80), bool)
+    picture[:, 40:] = 1
+    parts = (np.arange(80) >= 40).astype(np.int32) * np.ones((60, 1), np.int32)
+    hole[20:40, 20:60] = True
+    spoilt = np.where(hole[..., None], np.float32(0.5), picture)
+    assert flow_in_parts(spoilt, hole, parts) == pytest.approx(picture, abs=0.01)
+    assert np.abs(flow_in(spoilt, hole) - picture).max() > 0.3
+
+
+def test_into_a_part_that_is_hidden_wholly_all_colours_flow() -> None:
+    picture = np.full((40, 40, 3), 0.25, np.float32)
+    hole = np.zeros((40, 40), bool)
+    hole[10:30, 10:30] = True
+    result = flow_in_parts(
+        np.where(hole[..., None], np.float32(1), picture), hole, hole.astype(np.int32)
+    )
+    assert result == pytest.approx(picture, abs=0.01)

@@ -32,7 +32,10 @@ _Explain = Annotated[
 ]
 _Model = Annotated[
     list[str] | None,
-    typer.Option(metavar="ROLE=MODEL", help="Another model, by name or .onnx file. Repeatable."),
+    typer.Option(
+        metavar="[ROLE=]MODEL",
+        help="Another model, by name or .onnx file; its card names its role. Repeatable.",
+    ),
 ]
 _Mask = Annotated[
     Path | None,
@@ -79,7 +82,7 @@ def add_task(app: typer.Typer, task: str, summary: str) -> None:
             from cleanplate import batch, tasks
             from cleanplate.errors import UsageError
 
-            looks: dict[str, Any] = tasks.by_role(model or [])
+            looks: dict[str, Any] = tasks.by_role(task, model or [])
             if mask is not None:
                 looks["mask"] = str(mask)
             if threshold is not None:

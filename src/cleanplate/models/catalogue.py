@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from cleanplate.errors import ModelError
+from cleanplate.errors import ModelError, UsageError
 
 FOLDER = Path(__file__).parent
 """Where the models that ship lie."""
@@ -79,11 +79,20 @@ def cards() -> list[Card]:
 
 
 def card(name: str) -> Card:
-    """Return the card of the model `name` that ships; ModelError where there is none."""
+    """Return the card of the model `name` that ships.
+
+    Raises:
+        UsageError: there is none.
+        ModelError: it does not read.
+    """
     path = FOLDER / f"{name}.json"
     if not _NAME.fullmatch(name) or not path.is_file():
         names = ", ".join(path.stem for path in sorted(FOLDER.glob("*.json"))) or "none"
-        raise ModelError(f"There is no model {name!r}; those that ship: {names}.")
+        raise UsageError(
+            f"There is no model {name!r}; those that ship: {names}. Train and export others first, "
+            "by a recipe such as occlusion-nafnet: cleanplate train RECIPE --data PAIRS, then "
+            f"cleanplate export CHECKPOINT -o {name}.onnx, then --model {name}.onnx."
+        )
     return read_card(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
@@ -34,12 +35,7 @@ def create(name: str, **options: Any) -> Task:
         UsageError: there is no such task, or it has no such option.
         ModelError: its models or the device cannot be used.
     """
-    if name not in _TASKS:
-        raise UsageError(f"There is no task {name!r}; there are: {', '.join(names())}.")
-    factory = _TASKS[name]
-    if isinstance(factory, str):
-        module, _, member = factory.partition(":")
-        factory = getattr(importlib.import_module(module), member)
+    factory = _factory(name)
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
@@ -47,17 +43,30 @@ def create(name: str, **options: Any) -> Task:
     return factory(**options)
 
 
-def by_role(pairs: list[str]) -> dict[str, str]:
-    """Read ROLE=MODEL arguments of a command line: a role is an option of the task.
+def by_role(task: str, given: list[str]) -> dict[str, str]:
+    """Read the models of a command line: ROLE=MODEL, or MODEL alone, whose card names the role.
+
+    A role is an option of the task.
+
+    Args:
+        task: one of `names()`.
+        given: MODEL is the name of one that ships, or the path of an `.onnx` file.
+
+    Returns:
+        The models by role.
 
     Raises:
-        UsageError: one of them is not of this form.
+        UsageError: there is no such task or model, the task has no such role, or an argument is
+            not of this form.
+        ModelError: a card is missing or wrong.
     """
     chosen = {}
-    for pair in pairs:
-        role, _, model = pair.partition("=")
+    for one in given:
+        role, equals, model = one.partition("=")
+        if not equals:
+            role, model = _role_of(one, task), one
         if not role or not model:
-            raise UsageError(f"--model {pair}: give ROLE=MODEL, such as locator=mine.onnx.")
+            raise UsageError(f"--model {one}: give ROLE=MODEL, such as locator=mine.onnx.")
         chosen[role] = model
     return chosen
 
@@ -65,6 +74,31 @@ def by_role(pairs: list[str]) -> dict[str, str]:
 def register(name: str, factory: Callable[..., Task]) -> None:
     """Add a task, or put another in the place of one; `factory` takes its keyword options."""
     _TASKS[name] = factory
+
+
+def _factory(name: str) -> Callable[..., Task]:
+    if name not in _TASKS:
+        raise UsageError(f"There is no task {name!r}; there are: {', '.join(names())}.")
+    factory = _TASKS[name]
+    if isinstance(factory, str):
+        module, _, member = factory.partition(":")
+        factory = getattr(importlib.import_module(module), member)
+    return factory
+
+
+def _role_of(model: str, task: str) -> str:
+    """Return the role that a model's card names."""
+    from cleanplate import models  # brings numpy, as below
+
+    path = Path(model)
+    own = path.suffix == ".onnx"
+    card = models.read_card(path.with_suffix(".json")) if own else models.card(model)
+    if card.role not in inspect.signature(_factory(task)).parameters:
+        raise UsageError(
+            f"--model {model}: its card gives it the role {card.role}, which the task {task} does "
+            f"not have; give another, --model ROLE={model}."
+        )
+    return card.role
 
 
 def __getattr__(name: str) -> Any:

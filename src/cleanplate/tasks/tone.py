@@ -40,3 +40,23 @@ def flow_in(picture: Floats, hole: NDArray[np.bool_]) -> Floats:
         filled = share * own + (1 - share) * filled
     out: Floats = np.where(hole[..., None], filled, picture)
     return out
+
+
+def flow_in_parts(picture: Floats, hole: NDArray[np.bool_], parts: NDArray[np.int32]) -> Floats:
+    """Let the colours about a hole flow into it, but not from one part of the picture to another.
+
+    Args:
+        picture: (H, W, 3), any range.
+        hole: (H, W), True where the picture is not to be believed.
+        parts: (H, W), a number a part; into one that is hidden wholly all colours flow.
+
+    Returns:
+        The picture with the hole filled.
+    """
+    out: Floats = picture.copy()
+    for number in np.unique(parts[hole]):
+        there = parts == number
+        others = hole | ~there
+        filled = flow_in(picture, hole if others.all() else others)
+        out[hole & there] = filled[hole & there]
+    return out

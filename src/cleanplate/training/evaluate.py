@@ -74,18 +74,18 @@ def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task:
 
     Args:
         name: of the task; not looked at for a model alone.
-        chosen: ROLE=MODEL for models of the task, or one MODEL alone, a path or a name.
+        chosen: models of the task, see `tasks.by_role`; or one MODEL alone, a path or a name.
         options: further ones of the task.
 
     Raises:
-        UsageError: there is no such task or option, or one MODEL alone is not alone.
+        UsageError: there is no such task, role, option or model.
         ModelError: a model or the device cannot be used.
     """
     if len(chosen) == 1 and "=" not in chosen[0]:
         if "threshold" in options:
             raise UsageError("A threshold is a task's; a model alone is measured without one.")
         return PlainModel(chosen[0], **options)
-    return tasks.create(name, **options, **tasks.by_role(list(chosen)))
+    return tasks.create(name, **options, **tasks.by_role(name, list(chosen)))
 
 
 def evaluate(pairs: Iterable[Pair], task: Task) -> Iterator[Score]:

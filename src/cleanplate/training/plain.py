@@ -19,7 +19,9 @@ from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, regions, run_in_bands, run_tiled
+from cleanplate.tasks import squares
 from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.hidden import Hidden
 from cleanplate.tasks.maps import Floats, as_planes, cut, planes_of
 from cleanplate.training.data.raw_files import BAYER
 
@@ -46,10 +48,8 @@ class PlainModel:
         self.model = models.load(model, device=device, threads=threads)
         card = self.model.card
         self.raw = card.inputs == BAYER
-        self.given_mask = card.inputs == (*RGB, "mask")
+        self.given_mask = card.inputs == squares.INPUTS
         self.finds = "mask" in card.outputs
-        # Tiles lie on the lattice of the multiple: where that is the tile itself, none can overlap.
-        self.overlap = 0 if card.tile == card.multiple else None
         self.picture = next((name for name in ("picture", "fill") if name in card.outputs), None)
         if not (self.raw or self.given_mask or card.inputs == RGB):
             raise UsageError(
@@ -77,7 +77,7 @@ class PlainModel:
         def planes(box: Box) -> Floats:
             return as_planes(picture.rgb(box))
 
-        for box, maps in run_in_bands(self.model, planes, found.shape, overlap=self.overlap):
+        for box, maps in run_in_bands(self.model, planes, found.shape):
             fill = maps[self.picture]
             share = maps["mask"][0] if self.finds else np.ones(fill.shape[1:], np.float32)
             composite(picture, box, fill.transpose(1, 2, 0), share)
@@ -93,7 +93,7 @@ class PlainModel:
 
         size = (view.shape[0], view.shape[1])
         planes = planes_of(view)
-        return run_tiled(self.model, planes, size, outputs=(output,), overlap=self.overlap)[output]
+        return run_tiled(self.model, planes, size, outputs=(output,))[output]
 
     def _locate(self, picture: Picture) -> NDArray[np.uint8]:
         found = self._run(picture.shrunk(self.model.card.tile), "mask")[0]
@@ -101,39 +101,10 @@ class PlainModel:
 
     def _fill(self, picture: Picture, mask: NDArray[np.bool_]) -> Cleaned:
         share = mask.astype(np.float32)
-        boxes = regions(mask, margin=0, least=0) if mask.any() else []
-        for part in boxes:
-            box = self._square(part, mask.shape)
-            rgb, hole = picture.rgb(box), cut(share, box)
-            small = self._reduced(np.dstack([rgb, hole]))
-            small[..., 3] = small[..., 3] > 0
-            small[..., :3] *= 1 - small[..., 3:]
-            fill = self._run(small, self.picture or "picture")
-            large = cv2.resize(fill.transpose(1, 2, 0), (hole.shape[1], hole.shape[0]))
-            composite(picture, box, np.asarray(large, np.float32), hole)
+        for part in regions(mask, margin=0, least=0):
+            painting = squares.paint(self.model, picture, Hidden(share, 0.5, mask.shape), part)
+            composite(picture, part, painting.at(self.picture or "picture", part), cut(share, part))
         return Cleaned(picture, _bytes(share), {})
-
-    def _square(self, part: Box, size: tuple[int, ...]) -> Box:
-        """A square about a part of the mask, within the picture."""
-        longest = max(part.bottom - part.top, part.right - part.left)
-        side = max(int(self.model.card.parameters.get("crop", 0)), round(1.25 * longest))
-        spans = []
-        for start, stop, length in (
-            (part.top, part.bottom, size[0]),
-            (part.left, part.right, size[1]),
-        ):
-            first = min(max(0, (start + stop - side) // 2), max(0, length - side))
-            spans.append((first, min(length, first + side)))
-        return Box(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
-
-    def _reduced(self, square: Floats) -> Floats:
-        """A square as small as the model is used to."""
-        factor = max(
-            float(self.model.card.parameters.get("factor", 1)),
-            max(square.shape[:2]) / self.model.card.tile,
-        )
-        size = [max(1, round(length / factor)) for length in square.shape[1::-1]]
-        return np.asarray(cv2.resize(square, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _bytes(share: Any) -> NDArray[np.uint8]:

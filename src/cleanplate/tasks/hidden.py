@@ -1,0 +1,52 @@
+"""Where a picture is hidden: found on a small copy or given, asked for at full size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.picture import Box
+from cleanplate.restoring import regions
+from cleanplate.tasks.maps import Floats, enlarged, scaled
+
+RIM = 4  # pixels of the copy about a find that are worked on with it, for its soft edge
+STRIP = 512  # rows of the picture that are worked on at a time
+
+
+class Hidden(NamedTuple):
+    """What is hidden of a picture.
+
+    Attributes:
+        found: (h, w), how probably each pixel of a copy is hidden; the copy may be of full size.
+        threshold: probability above which a pixel counts as hidden.
+        size: height and width of the picture.
+    """
+
+    found: Floats
+    threshold: float
+    size: tuple[int, int]
+
+    @property
+    def small(self) -> NDArray[np.bool_]:
+        """Where the copy is hidden, (h, w)."""
+        return self.found > self.threshold
+
+    def parts(self) -> list[Box]:
+        """Return boxes of the picture about what is hidden, which do not overlap."""
+        boxes = regions(self.small, 0, least=RIM)
+        return [scaled(box, self.found.shape, self.size) for box in boxes]
+
+    def within(self, box: Box) -> NDArray[np.bool_]:
+        """Return where a box of the picture is hidden, (h, w)."""
+        return np.concatenate(
+            [enlarged(self.found, rows, self.size) > self.threshold for rows in strips(box)]
+        )
+
+
+def strips(box: Box) -> Iterator[Box]:
+    """Cut a box into strips of at most 512 rows, from top to bottom."""
+    for top in range(box.top, box.bottom, STRIP):
+        yield box._replace(top=top, bottom=min(top + STRIP, box.bottom))
