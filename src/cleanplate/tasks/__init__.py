@@ -32,7 +32,7 @@ def create(name: str, **options: Any) -> Task:
     """Construct a task.
 
     Raises:
-        UsageError: there is no such task, or it has no such option.
+        UsageError: there is no such task or model, or the task has no such option.
         ModelError: its models or the device cannot be used.
     """
     factory = _factory(name)

@@ -1,4 +1,4 @@
-"""Random crops and flips that pictures of one pair undergo together."""
+"""Random crops, flips and turns that pictures of one pair undergo together."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Augmentation:
     crop: int = 512  # side in pixels
     flip: float = 0.5  # chance of a left-right flip
     flop: float = 0.0  # chance of an upside-down flip
+    turn: float = 0.0  # chance of a quarter turn
 
     def __call__(self, arrays: Sequence[Pixels], rng: np.random.Generator) -> list[Pixels]:
-        """One crop at one random place of all `arrays`, flipped alike; (crop, crop, C) each."""
+        """One crop at one random place of all `arrays`, turned alike; (crop, crop, C) each."""
         height, width = arrays[0].shape[:2]
         top = int(rng.integers(max(0, height - self.crop) + 1))
         left = int(rng.integers(max(0, width - self.crop) + 1))
@@ -34,6 +35,8 @@ class Augmentation:
             cut = [array[:, ::-1] for array in cut]
         if flop:
             cut = [array[::-1] for array in cut]
+        if self.turn and rng.random() < self.turn:
+            cut = [np.rot90(array) for array in cut]
         return [np.ascontiguousarray(array) for array in cut]
 
 

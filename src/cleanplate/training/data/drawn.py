@@ -56,9 +56,14 @@ class DrawnData(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """Return crops without end, a round of `training` an epoch."""
-        own = self.hparams
+        own, trainer = self.hparams, self.trainer
         return ResumableLoader(
-            self.training, batch_size=own["batch"], seed=own["seed"], workers=own["workers"]
+            self.training,
+            batch_size=own["batch"],
+            seed=own["seed"],
+            workers=own["workers"],
+            rank=trainer.global_rank if trainer else 0,
+            world=trainer.world_size if trainer else 1,
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:

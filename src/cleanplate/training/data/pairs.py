@@ -31,13 +31,11 @@ class Sample(TypedDict):
     name: str
 
 
-def to_sample(pair: Pair, arrays: list[Pixels], threshold: int) -> Sample:
+def to_sample(name: str, arrays: list[Pixels], threshold: int) -> Sample:
     """The tensors of a pair from its (cropped) arrays."""
     dirty, clean = arrays[:2]
     mask = arrays[2] if len(arrays) > 2 else mask_of_pair(dirty, clean, threshold)
-    return Sample(
-        input=to_tensor(dirty), target=to_tensor(clean), mask=to_tensor(mask), name=pair.name
-    )
+    return Sample(input=to_tensor(dirty), target=to_tensor(clean), mask=to_tensor(mask), name=name)
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
@@ -55,10 +53,9 @@ class Crops(Dataset[Sample]):
         augmentation: Augmentation,
         threshold: int,
         seed: int,
-        turn: float = 0.0,
     ) -> None:
         self.pairs, self.files, self.augmentation = pairs, files, augmentation
-        self.threshold, self.seed, self.turn = threshold, seed, turn
+        self.threshold, self.seed = threshold, seed
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -68,9 +65,7 @@ class Crops(Dataset[Sample]):
         rng = generator(self.seed, key[:2])
         augment = self.augmentation if len(key) == 2 else replace(self.augmentation, crop=key[2])
         arrays = augment(self.files.read(pair), rng)
-        if self.turn and rng.random() < self.turn:
-            arrays = [np.rot90(array) for array in arrays]
-        return to_sample(pair, arrays, self.threshold)
+        return to_sample(pair.name, arrays, self.threshold)
 
 
 class Wholes(Dataset[Sample]):
@@ -89,7 +84,7 @@ class Wholes(Dataset[Sample]):
         arrays = self.files.read(pair)
         if self.side:
             arrays = centre(arrays, self.side)
-        return to_sample(pair, arrays, self.threshold)
+        return to_sample(pair.name, arrays, self.threshold)
 
 
 class Pairs(PairedData):
@@ -119,7 +114,7 @@ class Pairs(PairedData):
             kwargs: see `PairedData`.
         """
         super().__init__(folder, **kwargs)
-        self.augmentation, self.turn = Augmentation(crop, flip, flop), turn
+        self.augmentation = Augmentation(crop, flip, flop, turn)
         self.threshold, self.validation_side = threshold, validation_side
 
     def open(self, pairs: list[Pair]) -> None:
@@ -132,9 +127,7 @@ class Pairs(PairedData):
 
     def crops(self) -> Crops:
         """Random crops."""
-        return Crops(
-            self.training, self.files, self.augmentation, self.threshold, self.seed, self.turn
-        )
+        return Crops(self.training, self.files, self.augmentation, self.threshold, self.seed)
 
     def wholes(self) -> Wholes:
         """Whole pictures, or the middle of large ones."""

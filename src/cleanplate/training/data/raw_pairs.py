@@ -7,8 +7,10 @@ mosaic with 0 for black and 1 for white, and `name`, a list of N. Files are plan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -21,6 +23,8 @@ from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.raw import LEVELS, Levels
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
+
+Planes = NDArray[Any]
 
 
 class Sample(TypedDict):
@@ -46,16 +50,26 @@ class Tiles(Dataset[Sample]):
         if isinstance(key, int) or self.seed is None:
             tiles = centre(both, self.crop)
         else:
-            rng = generator(self.seed, key[:2])
             crop = self.crop if len(key) == 2 else key[2]
-            height, width = both[0].shape[:2]
-            top = int(rng.integers(max(0, height - crop) + 1))
-            left = int(rng.integers(max(0, width - crop) + 1))
-            tiles = [cut_out(planes, top, left, crop) for planes in both]
-            if rng.random() < 0.5:  # transposing keeps red red and blue blue
-                tiles = [planes.transpose(1, 0, 2)[..., [0, 2, 1, 3]] for planes in tiles]
-        noisy, clean = (to_tensor(to_unit(planes, self.levels)) for planes in tiles)
-        return Sample(input=noisy, target=clean, name=pair.name)
+            tiles = some_tile(both, crop, generator(self.seed, key[:2]))
+        return to_sample(pair.name, tiles, self.levels)
+
+
+def some_tile(both: Sequence[Planes], crop: int, rng: np.random.Generator) -> list[Planes]:
+    """One tile (crop, crop, 4) at one random place of both arrays, both or neither transposed."""
+    height, width = both[0].shape[:2]
+    top = int(rng.integers(max(0, height - crop) + 1))
+    left = int(rng.integers(max(0, width - crop) + 1))
+    tiles = [cut_out(planes, top, left, crop) for planes in both]
+    if rng.random() < 0.5:  # transposing keeps red red and blue blue
+        tiles = [planes.transpose(1, 0, 2)[..., [0, 2, 1, 3]] for planes in tiles]
+    return tiles
+
+
+def to_sample(name: str, tiles: Sequence[Planes], levels: Levels) -> Sample:
+    """The tensors of noisy and clean planes (H, W, 4), of numbers as `to_unit` takes them."""
+    noisy, clean = (to_tensor(to_unit(planes, levels)) for planes in tiles)
+    return Sample(input=noisy, target=clean, name=name)
 
 
 class RawPairs(PairedData):
@@ -91,7 +105,7 @@ class RawPairs(PairedData):
     def open(self, pairs: list[Pair]) -> None:
         """Nothing to prepare: arrays are mapped into memory, tiles read from there."""
 
-    def read(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+    def read(self, pair: Pair) -> tuple[Planes, Planes]:
         """Noisy and clean planes."""
         return read_raw_pair(pair, self.levels)
 

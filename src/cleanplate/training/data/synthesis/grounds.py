@@ -31,12 +31,25 @@ class Ground:
     Attributes:
         picture: (H, W, 3) uint8, RGB.
         blanks: boxes of it that are there to be written in.
+        unit: pixels of the whole picture's short side, where this is a part of it.
         seen: how a camera sees it, or it with something on it: (H, W, 3) to (H, W, 3).
     """
 
     picture: Map
     blanks: Sequence[Box] = ()
     seen: Callable[[Map], Map] = np.array
+    unit: int | None = None
+
+    def part(self, rng: np.random.Generator, side: int) -> Ground:
+        """Somewhere on it a square of `side` pixels, or less where it is smaller, seen flat."""
+        size = self.picture.shape[:2]
+        y, x = (int(rng.integers(max(0, length - side) + 1)) for length in size)
+        blanks = [
+            Box(box.top - y, box.left - x, box.bottom - y, box.right - x)
+            for box in self.blanks
+            if box.top < y + side and y < box.bottom and box.left < x + side and x < box.right
+        ]
+        return Ground(self.picture[y : y + side, x : x + side], blanks, unit=min(size))
 
 
 class Pictures:
@@ -105,6 +118,18 @@ def _laid(seed: int, surface: Map, page: Map) -> Map:
     return laid(np.random.default_rng(seed), page, surface)
 
 
+class KeptPages:
+    """Pages rendered once and drawn many times: to render one takes a tenth of a second."""
+
+    def __init__(self, source: RenderedPages | KeptPages, seed: int, count: int) -> None:
+        """Render `count` pages; which ones, the seed says."""
+        self.pages = [source.draw(np.random.default_rng((seed, n))) for n in range(count)]
+
+    def draw(self, rng: np.random.Generator) -> Ground:
+        """One of them."""
+        return self.pages[rng.integers(len(self.pages))]
+
+
 class Grounds:
     """Clean pictures, rendered or of folders."""
 
@@ -119,10 +144,15 @@ class Grounds:
         self.pictures, self.render = pictures, render
 
     @functools.cached_property
-    def rendered(self) -> RenderedPages:
+    def rendered(self) -> RenderedPages | KeptPages:
         """The source of rendered pages, made when it is first wanted: fonts take seconds."""
         assert self.render is not None
         return self.render()
+
+    def keep(self, seed: int, count: int) -> None:
+        """Render `count` pages now, if any are wanted, and draw from these alone."""
+        if self.render is not None:
+            self.rendered = KeptPages(self.rendered, seed, count)
 
     def choose(self, rng: np.random.Generator) -> int | None:
         """The number of a picture, or None for a page to be rendered."""

@@ -94,10 +94,9 @@ def shadowed(rng: np.random.Generator, picture: Map) -> Map:
     """Let a shadow or a patch of light with a soft rim fall across a picture."""
     height, width = picture.shape[:2]
     points = rng.uniform(-0.2, 1.2, (int(rng.integers(3, 7)), 2)) * [width, height]
-    shape = np.zeros((height, width), np.float32)
+    shape: Map = np.zeros((height, width), np.float32)
     cv2.fillPoly(shape, [points.astype(np.int32)], 1.0)
     shape = cv2.GaussianBlur(shape, (0, 0), min(height, width) * rng.uniform(0.006, 0.08))
-    factor = 1 + shape * (
-        rng.uniform(0.35, 0.85) - 1 if rng.random() < 0.7 else rng.uniform(0.1, 0.6)
-    )
+    more = rng.uniform(-0.65, -0.15) if rng.random() < 0.7 else rng.uniform(0.1, 0.6)
+    factor = 1 + shape * more
     return np.rint(picture * factor[..., None]).clip(0, 255).astype(np.uint8)

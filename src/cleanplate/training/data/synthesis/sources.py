@@ -67,6 +67,10 @@ class Source:
             item = self.spoil(rng, ground)
             if shows(item):
                 break
+        return self.sent(rng, item)
+
+    def sent(self, rng: np.random.Generator, item: Item) -> Item:
+        """What arrives of a pair that bears something: its input went through JPEG, or not."""
         if item.mask is None or item.input is None or rng.random() >= self.jpeg:
             return item
         return item._replace(input=recompressed(item.input, int(rng.integers(*QUALITIES))))
@@ -97,36 +101,21 @@ def source_of(settings: Settings) -> Source:
     return Source(grounds_of(settings), SPOILS[settings.kind](settings), settings.jpeg)
 
 
-def _watermark(settings: Settings) -> Spoil:
-    marks = Watermarks(settings.fonts, settings.logos)
-
-    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
-        clean = ground.picture
-        marked = marks.draw(rng, *clean.shape[:2]).over(clean.astype(np.float32) / 255)
-        return changed(np.rint(marked * 255).clip(0, 255).astype(np.uint8), clean)
-
-    return spoil
+def _watermark(marks: Watermarks, rng: np.random.Generator, ground: Ground) -> Item:
+    clean = ground.picture
+    marked = marks.draw(rng, *clean.shape[:2]).over(clean.astype(np.float32) / 255)
+    return changed(np.rint(marked * 255).clip(0, 255).astype(np.uint8), clean)
 
 
-def _occlusion(settings: Settings) -> Spoil:
-    occluders = Occluders(settings.cutouts)
-
-    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
-        clean = ground.seen(ground.picture)
-        occluded = occluders.draw(rng, clean)
-        return Item(clean, occluded.picture, occluded.mask)
-
-    return spoil
+def _occlusion(occluders: Occluders, rng: np.random.Generator, ground: Ground) -> Item:
+    clean = ground.seen(ground.picture)
+    occluded = occluders.draw(rng, clean)
+    return Item(clean, occluded.picture, occluded.mask)
 
 
-def _handwriting(settings: Settings) -> Spoil:
-    hand = Handwriting(settings.pens, settings.strokes)
-
-    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
-        written = hand.draw(rng, ground.picture, ground.blanks)
-        return changed(ground.seen(written.picture), ground.seen(ground.picture))
-
-    return spoil
+def _handwriting(hand: Handwriting, rng: np.random.Generator, ground: Ground) -> Item:
+    written = hand.draw(rng, ground.picture, ground.blanks, ground.unit)
+    return changed(ground.seen(written.picture), ground.seen(ground.picture))
 
 
 def changed(picture: Map, clean: Map) -> Item:
@@ -134,42 +123,24 @@ def changed(picture: Map, clean: Map) -> Item:
     return Item(clean, picture, (picture != clean).any(-1))
 
 
-def _pages(settings: Settings) -> Spoil:
-    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
-        page = ground.seen(ground.picture)
-        if rng.random() < settings.jpeg:
-            page = recompressed(page, int(rng.integers(*QUALITIES)))
-        return Item(page)
-
-    return spoil
+def _pages(jpeg: float, rng: np.random.Generator, ground: Ground) -> Item:
+    page = ground.seen(ground.picture)
+    if rng.random() < jpeg:
+        page = recompressed(page, int(rng.integers(*QUALITIES)))
+    return Item(page)
 
 
-def _noise(settings: Settings) -> Spoil:
-    noise = PictureNoise(settings.jpeg)
-
-    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
-        noisy, clean = noise.draw(rng, ground.picture)
-        return Item(clean, noisy)
-
-    return spoil
-
-
-def _raw(settings: Settings) -> Spoil:
-    noise = RawNoise()
-
-    def spoil(rng: np.random.Generator, ground: Ground) -> Item:
-        noisy, clean = noise.draw(rng, ground.picture)
-        return Item(clean, noisy)
-
-    return spoil
+def _noise(noise: PictureNoise | RawNoise, rng: np.random.Generator, ground: Ground) -> Item:
+    noisy, clean = noise.draw(rng, ground.picture)
+    return Item(clean, noisy)
 
 
 RENDER = {"occlusion", "handwriting", "pages"}  # kinds whose fonts are those of pages
-SPOILS: dict[str, Callable[[Settings], Spoil]] = {
-    "watermark": _watermark,
-    "occlusion": _occlusion,
-    "handwriting": _handwriting,
-    "pages": _pages,
-    "noise": _noise,
-    "raw": _raw,
+SPOILS: dict[str, Callable[[Settings], Spoil]] = {  # partials, which may go to another process
+    "watermark": lambda given: partial(_watermark, Watermarks(given.fonts, given.logos)),
+    "occlusion": lambda given: partial(_occlusion, Occluders(given.cutouts)),
+    "handwriting": lambda given: partial(_handwriting, Handwriting(given.pens, given.strokes)),
+    "pages": lambda given: partial(_pages, given.jpeg),
+    "noise": lambda given: partial(_noise, PictureNoise(given.jpeg)),
+    "raw": lambda given: partial(_noise, RawNoise()),
 }

@@ -1,0 +1,132 @@
+"""Handwriting and noise drawn on the fly: pairs that no disk holds, as a Lightning data module.
+
+A batch is what `pairs.py` gives of pictures and `raw_pairs.py` of RAW planes, so that the recipes
+for pairs on disk train on these, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from cleanplate.training.data import raw_pairs
+from cleanplate.training.data.augmentation import Augmentation
+from cleanplate.training.data.curation import THRESHOLD
+from cleanplate.training.data.drawn import DrawnData
+from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.pairs import Sample, to_sample
+from cleanplate.training.data.raw import LEVELS
+from cleanplate.training.data.synthesis.sources import Settings, Source, source_of
+
+AROUND = 1.5  # crops wide is what is drawn on: marks run over a crop's edge, or lie beside it
+FOLDERS = ("fonts", "pens", "strokes")  # that are named alike in `Settings`
+Kind = Literal["handwriting", "noise", "raw"]
+
+
+class SyntheticCrops(Dataset[Sample | raw_pairs.Sample]):
+    """Crops of clean pictures and what was made of them; an item is always the same."""
+
+    def __init__(
+        self, source: Source, side: int, augmentation: Augmentation, seed: int, size: int
+    ) -> None:
+        """Draw `size` items a round, on squares of `side` pixels that are cropped after."""
+        self.source, self.side, self.augmentation = source, side, augmentation
+        self.seed, self.size = seed, size
+
+    def __len__(self) -> int:
+        """Return the number of items a round."""
+        return self.size
+
+    def __getitem__(self, key: Key) -> Sample | raw_pairs.Sample:
+        """Return the item of a round and an index."""
+        rng, name = generator(self.seed, key), "item {1} of round {0}".format(*key)
+        grounds = self.source.grounds
+        ground = grounds.draw(rng, grounds.choose(rng)).part(rng, self.side)
+        item = self.source.sent(rng, self.source.spoil(rng, ground))
+        assert item.input is not None  # all kinds have one
+        pair = [item.input, item.target]
+        if item.target.dtype == np.float32:
+            tiles = raw_pairs.some_tile(pair, self.augmentation.crop, rng)
+            return raw_pairs.to_sample(name, tiles, LEVELS)
+        if item.mask is not None:
+            pair.append(np.where(item.mask[..., None], np.uint8(255), np.uint8(0)))
+        return to_sample(name, self.augmentation(pair, rng), THRESHOLD)
+
+
+class Synthetic(DrawnData):
+    """Pairs of a kind that `cleanplate synthesise` writes, crop by crop."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        validation: tuple[str, ...],
+        folder: str = ".",
+        backgrounds: tuple[str, ...] = (),
+        fonts: tuple[str, ...] = (),
+        pens: tuple[str, ...] = (),
+        strokes: tuple[str, ...] = (),
+        size: int = 1024,
+        pages: int = 100,
+        jpeg: float = 0.3,
+        crop: int = 256,
+        flip: float = 0.5,
+        flop: float = 0.0,
+        turn: float = 0.0,
+        batch_size: int = 8,
+        steps: int = 500,
+        validation_pictures: int = 100,
+        seed: int = 0,
+        workers: int = 1,
+    ) -> None:
+        """What is drawn, on what, and how it is cut.
+
+        Args:
+            kind: of pairs.
+            validation: folders of clean pictures to validate on; none where pages are rendered.
+            folder: that all folders are relative to.
+            backgrounds: folders of clean pictures to train on.
+            fonts: folders of fonts to render pages with, for handwriting.
+            pens: folders of handwriting fonts.
+            strokes: folders of recorded pen strokes.
+            size: longer side of pictures and height of pages in pixels, at most.
+            pages: how many pages are rendered before training, and taken in turns.
+            jpeg: share of the inputs that go through JPEG; of RAW planes none does.
+            crop: side of the crops in pixels, of RAW planes in pixels of these.
+            flip: chance of a left-right flip; RAW planes are transposed instead.
+            flop: chance of an upside-down flip.
+            turn: chance of a quarter turn.
+            batch_size: crops a step and process.
+            steps: batches an epoch.
+            validation_pictures: crops to validate on.
+            seed: of all that is drawn.
+            workers: processes that draw.
+        """
+        super().__init__()
+        self.save_hyperparameters()
+        self.hparams["batch"] = batch_size
+
+    def setup(self, stage: str) -> None:
+        """Load what pairs are made of, and render the pages.
+
+        Raises:
+            UsageError: a folder holds nothing of what it is named for, or there are no pages.
+        """
+        own = self.hparams
+        seed, count = own["seed"], own["steps"] * own["batch"]
+        self.training = self._crops(own["backgrounds"], seed, count)
+        self.validation = self._crops(own["validation"], seed + 1, own["validation_pictures"])
+
+    def _crops(self, backgrounds: Sequence[str], seed: int, count: int) -> SyntheticCrops:
+        own = self.hparams
+        named = {"backgrounds": backgrounds, **{name: own[name] for name in FOLDERS}}
+        folders: dict[str, Any] = {
+            name: tuple(map(str, self.paths(some))) for name, some in named.items()
+        }
+        source = source_of(Settings(own["kind"], size=own["size"], jpeg=own["jpeg"], **folders))
+        source.grounds.keep(seed, min(own["pages"], count))
+        side = round(AROUND * own["crop"]) * (2 if own["kind"] == "raw" else 1)
+        augmentation = Augmentation(*(own[name] for name in ("crop", "flip", "flop", "turn")))
+        return SyntheticCrops(source, side, augmentation, seed, count)
