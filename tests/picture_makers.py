@@ -74,3 +74,9 @@ def write(folder: Path, name: str, data: bytes) -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    """Write an array as a picture, with the folders that lead to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from picture_makers import save
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -94,11 +95,6 @@ def marked(clean: np.ndarray, place: int) -> np.ndarray:
     dirty = clean.copy()
     dirty[place : place + 8, place : place + 8] = 255
     return dirty
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 def make_plain(folder: Path) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_models
 import pytest
+from picture_makers import save
 from PIL import Image
 
 from cleanplate.errors import ModelError, UsageError
@@ -21,11 +22,6 @@ from cleanplate.training.evaluate import Extremes, Score
 from cleanplate.training.plain import PlainModel
 
 RGB = {"inputs": ["red", "green", "blue"]}
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture

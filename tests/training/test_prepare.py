@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from picture_makers import save
 from PIL import Image
 
 from cleanplate.errors import PictureError, UsageError
@@ -21,11 +22,6 @@ from cleanplate.training.data.layouts import read_list, select, survey
 from cleanplate.training.data.occluder_crops import crop_about_occluder
 from cleanplate.training.data.parallel import each
 from cleanplate.training.data.raw import Levels, pack, unpack
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_makers import save
 from PIL import Image
 
 from cleanplate.errors import CleanplateError, PictureError, UsageError
@@ -15,11 +16,6 @@ from cleanplate.training.data.layouts import survey
 from cleanplate.training.data.masked import survey_any
 from cleanplate.training.data.pairs import Pairs
 from cleanplate.training.data.raw_pairs import RawPairs
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cleanplate.training.data.synthesis.lettering import Map
-from cleanplate.training.data.synthesis.watermarks import Watermarks
+from cleanplate.training.data.synthesis.watermarks import Watermarks, over
 
 COLOURED, SHADOWED, SIGNED = 0.35, 0.12, 0.18  # shares of the pictures
 
@@ -64,12 +64,17 @@ def signed(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
     light = cv2.GaussianBlur(here.mean(-1), (0, 0), max(1.0, side * rng.uniform(0.05, 0.3)))
     if ground.max() > 0:  # a board hides the surface but not the light on it
         light = light / max(float(light[ground > 0.5].mean()) if (ground > 0.5).any() else 1, 0.05)
-        here = over(here, ground, rng.random(3) * light[..., None].clip(0.3, 1.5))
-    paint = rng.random(3) * light[..., None].clip(0.3, 1.5)
+        here = over(here, ground, lit(rng.random(3), light))
+    paint = lit(rng.random(3), light)
     here = over(here, ink * rng.uniform(0.85, 1.0), paint)
     grain = rng.normal(0, rng.uniform(0, 0.03), (height, width)).astype(np.float32)
     here += (grain * np.maximum(ink, ground))[..., None]
     return np.rint(here * 255).clip(0, 255).astype(np.uint8)
+
+
+def lit(colour: Map, light: Map) -> Map:
+    """Return a colour (3,) in the light (H, W) of a surface: (H, W, 3)."""
+    return (colour * light[..., None].clip(0.3, 1.5)).astype(np.float32)
 
 
 def standing(rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int, int]) -> Map:
@@ -83,11 +88,6 @@ def standing(rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int
     seen += rng.uniform(-0.12, 0.12, (4, 2)) * [width, height]
     seen += [rng.uniform(0, canvas[1]), rng.uniform(0, canvas[0])]
     return cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
-
-
-def over(picture: Map, alpha: Map, paint: Map) -> Map:
-    """Lay paint of an opacity (H, W) over a picture, both in [0, 1]."""
-    return picture + alpha[..., None] * (paint.astype(np.float32) - picture)
 
 
 def shadowed(rng: np.random.Generator, picture: Map) -> Map:

@@ -31,8 +31,7 @@ class Mark:
 
     def over(self, clean: Map) -> Map:
         """Return `clean` (H, W, 3) in [0, 1] with the mark on it."""
-        alpha = self.alpha[..., None]
-        return clean + alpha * (self.paint - clean)
+        return over(clean, self.alpha, self.paint)
 
     def cropped(self, top: int, left: int, height: int, width: int) -> Mark:
         """Return the part of the mark that lies on a window of its canvas."""
@@ -195,6 +194,11 @@ def painted(rng: np.random.Generator, cover: Map) -> Mark:
             ..., None
         ]
     return Mark(alpha, paint.astype(np.float32), colour, opacity)
+
+
+def over(picture: Map, alpha: Map, paint: Map) -> Map:
+    """Lay paint (H, W, 3) or (1, 1, 3) of an opacity (H, W) over a picture, all in [0, 1]."""
+    return picture + alpha[..., None] * (paint - picture)
 
 
 def under_laid(alpha: Map, colour: Map, under: Map, under_colour: Map) -> tuple[Map, Map]:
