@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import arrays, formats, pillow, png
+from cleanplate.picture import arrays, formats, pillow, png, previews
 from cleanplate.picture.planes import (
     Box,
     Mask,
@@ -44,7 +44,8 @@ class Picture:
 
     Attributes:
         pixels: (H, W, C) uint8 or uint16, C = 1 (grey) or 3 (RGB); EXIF orientation is applied.
-        alpha: (H, W) of the same dtype, upright, or None; never changed by cleaning.
+        alpha: (H, W) of the same dtype, upright, or None; never changed by cleaning, and coded
+            without loss in every format but HEIC.
         name: for messages.
         format: what ``encode`` writes unless told otherwise: jpeg, png, tiff, webp, bmp, avif,
             heic; png for arrays and Pillow images.
@@ -165,7 +166,7 @@ class Picture:
         WebP) keep every sample, JPEG keeps the exact coefficients of every block in which nothing
         was edited. Lossy WebP, AVIF and HEIC cannot be edited in part: the whole picture is coded
         again, at quality 95. When nothing was edited and nothing is asked, the file's own bytes
-        come back.
+        come back. An edited picture loses the thumbnails in its metadata, which show it as it was.
 
         Args:
             edited: (H, W) bool, upright: which pixels may differ from the file's.
@@ -190,6 +191,8 @@ class Picture:
             assert origin.source is not None
             return origin.source
         planes = self._stored()
+        if touched:
+            planes.metadata = planes.metadata.without_thumbnail()
         codec = formats.codec(wanted)
         with _writing(self.name, wanted):
             if same:
@@ -207,8 +210,9 @@ class Picture:
     def to_pil(self) -> Image.Image:
         """A Pillow image.
 
-        For a Pillow image that came in: in its own orientation, with its ``info``; palettes are
-        expanded. For anything else: upright, with ICC profile and resolution.
+        For a Pillow image that came in: in its own orientation, with its ``info`` but for the
+        thumbnail in EXIF; palettes are expanded. For anything else: upright, with ICC profile and
+        resolution.
 
         Raises:
             PictureError: 16-bit colour, which Pillow does not hold.
@@ -224,6 +228,8 @@ class Picture:
         planes = self._stored()
         image = pillow.join(planes.pixels, planes.alpha, self.name)
         image.info.update(origin.image_info)
+        if "exif" in image.info:
+            image.info["exif"] = previews.exif(image.info["exif"])
         return image
 
     def lying(self, array: NDArray[Any]) -> NDArray[Any]:

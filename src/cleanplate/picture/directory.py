@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ SHORT, LONG, RATIONAL = 3, 4, 5
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I"}
+_FLOATS = {11: "f", 12: "d"}
 _INNER = (EXIF, GPS, INTEROP)
 
 
@@ -28,6 +30,11 @@ class Entry:
 
 
 Directory = dict[int, Entry]
+
+
+def bare(block_: bytes) -> bytes:
+    """An EXIF block without the "Exif" prefix that some formats and writers put before it."""
+    return re.sub(rb"^(Exif\0\0)+", b"", block_)
 
 
 def byte_order(data: bytes) -> str:
@@ -125,6 +132,20 @@ def integers(entries: Directory, tag: int, order: str, default: tuple[int, ...])
 def number(entries: Directory, tag: int, order: str, default: int) -> int:
     """The first value of a tag of whole numbers, or ``default`` where the tag is absent."""
     return integers(entries, tag, order, (default,))[0]
+
+
+def real(entries: Directory, tag: int, order: str) -> float:
+    """The first value of a tag of numbers of any kind; 0 where it is absent or no number."""
+    entry = entries.get(tag)
+    if entry is None:
+        return 0.0
+    if entry.kind == RATIONAL:
+        above, below = struct.unpack_from(order + "II", entry.data)
+        return above / below if below else 0.0
+    if entry.kind in _FLOATS:
+        (value,) = struct.unpack_from(order + _FLOATS[entry.kind], entry.data)
+        return float(value)
+    return float(number(entries, tag, order, 0))
 
 
 def shorts(order: str, *values: int) -> Entry:

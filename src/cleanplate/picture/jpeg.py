@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import blocks, directory, pillow
+from cleanplate.picture import blocks, directory, pillow, previews
 from cleanplate.picture.planes import Mask, Planes, check_size, damaged
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
@@ -23,6 +23,7 @@ _DHT, _SOS, _DQT, _DRI, _COM, _APP0 = 0xC4, 0xDA, 0xDB, 0xDD, 0xFE, 0xE0
 _BARE = {0x01, *range(0xD0, 0xD8)}
 _EXIF, _ICC, _ADOBE = b"Exif\0\0", b"ICC_PROFILE\0", b"Adobe"
 _EXTRA_PICTURES = b"MPF\0"
+_JFIF, _JFIF_THUMBNAIL, _PHOTOSHOP = b"JFIF\0", b"JFXX\0", b"Photoshop 3.0\0"
 
 # The next marker: entropy-coded data hold 0xFF only before a zero or as a restart marker.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -101,8 +102,8 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     """The file again, with new coefficients only in the blocks that ``edited`` (H, W) reaches.
 
     Tables, sampling and, but for ``strip``, every APPn and COM segment stay as they were.
-    Progressive files stay progressive. Restart markers go: they hold no picture. So do further
-    pictures behind the first one, whose directory the new length would falsify.
+    Progressive files stay progressive. Restart markers go: they hold no picture. So does all that
+    lies behind the first picture, and, once it was edited, its thumbnails: they show it as it was.
     """
     segments = _segments(source, name)
     frame = _frame(segments, name)
@@ -111,6 +112,7 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     if edited is not None:
         body = _spliced(segments, frame, planes, edited)
         head = [segment for segment in head if segment.marker not in (_DHT, _DRI, frame.marker)]
+        head = _without_previews(head)
     head = [segment for segment in head if not _goes(segment, strip)]
     if strip and planes.metadata.orientation != 1:
         block = _EXIF + directory.orientation_block(planes.metadata.orientation)
@@ -129,6 +131,27 @@ def _goes(segment: Segment, strip: bool) -> bool:
     # Without the Adobe segment the colours would be read otherwise, without the profile seen so.
     needed = marker == _APP0 or payload.startswith((_ICC, _ADOBE))
     return strip and describes and not needed
+
+
+def _without_previews(head: list[Segment]) -> list[Segment]:
+    """The segments without the small copies of the picture in them."""
+    shop = [one.payload[len(_PHOTOSHOP) :] for one in head if one.payload.startswith(_PHOTOSHOP)]
+    # Photoshop's resources run on from segment to segment; what is left of them fills the first.
+    resources = previews.photoshop(b"".join(shop))
+    kept = []
+    for segment in head:
+        payload = segment.payload
+        if payload.startswith(_JFIF_THUMBNAIL):
+            continue
+        if payload.startswith(_JFIF):
+            payload = payload[:12] + bytes(2)
+        elif payload.startswith(_EXIF):
+            payload = previews.exif(payload)
+        elif payload.startswith(_PHOTOSHOP):
+            room = len(payload) - len(_PHOTOSHOP)
+            payload, resources = _PHOTOSHOP + resources[:room], resources[room:]
+        kept.append(segment._replace(payload=payload))
+    return kept
 
 
 def _segments(data: bytes, name: str) -> list[Segment]:
@@ -202,7 +225,7 @@ def _model(segments: list[Segment], components: tuple[Component, ...]) -> str:
     """``grey``, ``ycc`` or ``rgb``, guessed as libjpeg does (jdapimin.c)."""
     if len(components) == 1:
         return "grey"
-    if any(one.marker == _APP0 and one.payload.startswith(b"JFIF\0") for one in segments):
+    if any(one.marker == _APP0 and one.payload.startswith(_JFIF) for one in segments):
         return "ycc"
     for one in segments:
         if one.marker == 0xEE and one.payload.startswith(_ADOBE) and len(one.payload) > 11:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import numpy as np
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import directory
-from cleanplate.picture.planes import Metadata, Samples, check_size, damaged
+from cleanplate.picture.planes import Metadata, Samples, check_size, damaged, resolution
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,7 +53,8 @@ def decoding(name: str, kind: str) -> Iterator[None]:
     except MemoryError as error:
         raise PictureError(f"{name}: not enough memory to hold this {kind}.") from error
     except Exception as error:  # decoders raise anything from SyntaxError to struct.error
-        raise damaged(name, kind, str(error) or type(error).__name__) from error
+        # Some libraries end or break their messages with newlines.
+        raise damaged(name, kind, " ".join(str(error).split()) or type(error).__name__) from error
 
 
 def load(plugin: Callable[[io.BytesIO], ImageFile], data: bytes, name: str) -> ImageFile:
@@ -140,14 +140,14 @@ def unsupported_mode(name: str, mode: str) -> PictureError:
 
 def metadata(info: dict[Any, Any]) -> Metadata:
     """What Pillow's plug-ins put into ``image.info``, in one form for all formats."""
-    exif = re.sub(rb"^(Exif\0\0)+", b"", info.get("exif") or b"")
+    exif = directory.bare(info.get("exif") or b"")
     xmp = info.get("xmp") or b""
     dpi = info.get("dpi")
     return Metadata(
         exif=exif,
         icc=info.get("icc_profile") or b"",
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+        dpi=resolution(float(dpi[0]), float(dpi[1])) if dpi else None,
         orientation=directory.orientation(exif),
     )
 

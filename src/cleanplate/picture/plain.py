@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import pillow
+from cleanplate.picture import arrays, container, directory, pillow
 from cleanplate.picture.planes import Mask, Planes, damaged
 
 # The lossy formats code the whole picture again, so rather too well than too badly.
@@ -100,8 +100,8 @@ class WebP:
         source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
         """The file again with these samples; ``edited`` None: with its own, still compressed."""
-        if edited is None and planes.metadata.orientation == 1:
-            return WebP._without_words(source, name)
+        if edited is None:
+            return WebP._without_words(source, planes.metadata.orientation, name)
         lossless = any(kind == b"VP8L" for kind, _ in WebP._chunks(source, name))
         metadata = planes.metadata.stripped() if strip else planes.metadata
         return WebP.encode(Planes(planes.pixels, planes.alpha, metadata), name, lossless=lossless)
@@ -118,19 +118,25 @@ class WebP:
             at += 8 + length + length % 2
 
     @staticmethod
-    def _without_words(source: bytes, name: str) -> bytes:
+    def _without_words(source: bytes, orientation: int, name: str) -> bytes:
         body = b"WEBP"
+        exif = directory.orientation_block(orientation) if orientation != 1 else b""
         for kind, data in WebP._chunks(source, name):
             if kind in (b"EXIF", b"XMP "):
                 continue
             # The first byte of the extended header says which chunks are there: 8 EXIF, 4 XMP.
-            kept = bytes([data[0] & ~12]) + data[1:] if kind == b"VP8X" else data
-            body += kind + struct.pack("<I", len(kept)) + kept + b"\0" * (len(kept) % 2)
+            flags = data[:1] and bytes([data[0] & ~12 | (8 if exif else 0)])
+            body += WebP._chunk(kind, flags + data[1:] if kind == b"VP8X" else data)
+        body += WebP._chunk(b"EXIF", exif) if exif else b""
         return b"RIFF" + struct.pack("<I", len(body)) + body
+
+    @staticmethod
+    def _chunk(kind: bytes, data: bytes) -> bytes:
+        return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
 
 class Modern:
-    """AVIF and HEIC: always coded again as a whole, at quality 95 without chroma subsampling."""
+    """AVIF and HEIC: edited, coded again as a whole, at quality 95 without chroma subsampling."""
 
     def __init__(
         self,
@@ -174,9 +180,22 @@ class Modern:
     def rewrite(
         self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
-        """The same as ``encode``, without the metadata if asked."""
+        """The file coded again, or, with nothing edited, its coded samples in a new container."""
+        if edited is None and (bare := self._without_words(source, planes, name)):
+            return bare
         metadata = planes.metadata.stripped() if strip else planes.metadata
         return self.encode(Planes(planes.pixels, planes.alpha, metadata), name)
+
+    def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes | None:
+        """The file without EXIF and XMP, if it then decodes to the same picture; else None."""
+        try:
+            bare = container.without_words(source)
+            again = self.decode(bare, name)
+        except (PictureError, ValueError, LookupError, struct.error):
+            return None
+        old, new = (arrays.join(one.pixels, one.alpha, None) for one in (planes, again))
+        same = again.metadata.stripped() == planes.metadata.stripped() and np.array_equal(old, new)
+        return bare if same else None
 
 
 def _depth(data: bytes) -> int:
@@ -200,7 +219,12 @@ def _open_avif() -> Any:
 
 
 def _write_avif(image: Any, options: dict[str, Any]) -> bytes:
+    from PIL.AvifImagePlugin import get_codec_version
+
     subsampling = "4:0:0" if image.mode == "L" else "4:4:4"
+    # Only libaom has an option for alpha alone; Pillow is built with it as a rule.
+    if image.has_transparency_data and get_codec_version("aom"):
+        options |= {"codec": "aom", "advanced": {"alpha:lossless": "1"}}
     return pillow.save(image, "AVIF", subsampling=subsampling, **options)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import directory
+from cleanplate.picture import directory, previews
 
 Samples = NDArray[Any]
 """uint8 or uint16 samples; Cleanplate reads and writes no other depth."""
@@ -20,6 +20,8 @@ MAX_PIXELS = 500_000_000
 """Larger headers are refused before anything is decoded: a small file may claim any size."""
 
 DEEP_MAX = 65535
+
+_MAX_DPI = 65535
 
 
 class Box(NamedTuple):
@@ -53,6 +55,10 @@ class Metadata:
         exif = directory.orientation_block(self.orientation) if self.orientation != 1 else b""
         return replace(self, exif=exif, xmp=b"")
 
+    def without_thumbnail(self) -> Metadata:
+        """Without the small copy of the picture in EXIF, which an edited picture must not keep."""
+        return replace(self, exif=previews.exif(self.exif))
+
 
 @dataclass
 class Planes:
@@ -68,6 +74,11 @@ class Planes:
     def deep(self) -> bool:
         """Whether a sample has 16 bits."""
         return bool(self.pixels.dtype == np.uint16)
+
+
+def resolution(across: float, down: float) -> tuple[float, float] | None:
+    """Dots per inch; None where they are nonsense, or more than JPEG has room for."""
+    return (across, down) if all(0 < dots <= _MAX_DPI for dots in (across, down)) else None
 
 
 def check_size(width: int, height: int, name: str) -> None:

@@ -12,8 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import directory, pillow
-from cleanplate.picture.planes import Mask, Metadata, Planes, Samples, check_size, damaged
+from cleanplate.picture import directory, pillow, previews
+from cleanplate.picture.planes import (
+    Mask,
+    Metadata,
+    Planes,
+    Samples,
+    check_size,
+    damaged,
+    resolution,
+)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -70,9 +78,14 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     turn = planes.metadata.orientation
     added = [Chunk(b"eXIf", directory.orientation_block(turn))] if strip and turn != 1 else []
     if edited is not None:
-        return _write(planes, [chunk for chunk in chunks if chunk.kind in kept] + added)
+        others = [_without_preview(chunk) for chunk in chunks if chunk.kind in kept]
+        return _write(planes, others + added)
     tied = kept | {b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"IDAT", b"IEND"}
     return _join(chunks[:1] + added + [chunk for chunk in chunks[1:] if chunk.kind in tied])
+
+
+def _without_preview(chunk: Chunk) -> Chunk:
+    return Chunk(chunk.kind, previews.exif(bytes(chunk.data))) if chunk.kind == b"eXIf" else chunk
 
 
 def _chunks(data: bytes, name: str) -> list[Chunk]:
@@ -135,13 +148,13 @@ def _decode_deep(chunks: list[Chunk], colour: int) -> tuple[Samples, Samples | N
 def _metadata(chunks: list[Chunk]) -> Metadata:
     """The first chunk of each kind, as the format demands where it allows only one."""
     found = {chunk.kind: bytes(chunk.data) for chunk in reversed(chunks) if chunk.kind in _KEPT}
-    exif = found.get(b"eXIf", b"")
+    exif = directory.bare(found.get(b"eXIf", b""))
     texts = (bytes(chunk.data) for chunk in chunks if chunk.kind == b"iTXt")
     xmp = next((text[len(_XMP) :] for text in texts if text.startswith(_XMP)), b"")
     dpi = None
     if len(found.get(b"pHYs", b"")) == 9 and found[b"pHYs"][8] == 1:
         across, down = struct.unpack(">II", found[b"pHYs"][:8])
-        dpi = (across * 0.0254, down * 0.0254) if across and down else None
+        dpi = resolution(across * 0.0254, down * 0.0254)
     return Metadata(exif, _profile(found.get(b"iCCP", b"")), xmp, dpi, directory.orientation(exif))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import directory, pillow
+from cleanplate.picture import directory, pillow, previews
 from cleanplate.picture.directory import Directory, Entry, integers, longs, number, shorts
 from cleanplate.picture.planes import (
     DEEP_MAX,
@@ -24,6 +24,7 @@ from cleanplate.picture.planes import (
     Samples,
     check_size,
     damaged,
+    resolution,
 )
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -31,25 +32,13 @@ _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR = 273, 277, 278, 279, 284
 _PREDICTOR, _TILE_WIDTH, _EXTRA, _FORMAT = 317, 322, 338, 339
 _TILE_OFFSETS, _TILE_COUNTS = 324, 325
 _ACROSS, _DOWN, _UNIT, _XMP, _ICC = 282, 283, 296, 700, 34675
+_RESOURCES, _LAYERS = 34377, 37724
 
 # Tags that say how the old samples lie in the old file; 330 and 347 point into it.
 _STRUCTURE = {
     *(254, 255, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _OFFSETS, _SAMPLES),
-    *(
-        _ROWS,
-        _COUNTS,
-        _PLANAR,
-        288,
-        289,
-        _PREDICTOR,
-        320,
-        _TILE_WIDTH,
-        323,
-        _TILE_OFFSETS,
-        _TILE_COUNTS,
-        330,
-    ),
-    *(_EXTRA, _FORMAT, 347, *range(512, 522), *range(529, 533)),
+    *(_ROWS, _COUNTS, _PLANAR, 288, 289, 292, 293, _PREDICTOR, 320, _TILE_WIDTH, 323),
+    *(_TILE_OFFSETS, _TILE_COUNTS, 330, _EXTRA, _FORMAT, 347, *range(512, 522), *range(529, 533)),
 }
 _INCH, _CENTIMETRE = 2, 3
 _DESCRIBING = {270, 271, 272, directory.ORIENTATION, 305, 306, 315, 33432}
@@ -114,9 +103,20 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     extra = number(tags, _EXTRA, order, 2)
     if compression not in (_NONE, *_CODECS):
         compression, predictor = _DEFLATE, 2
+    if edited is not None:
+        tags = _without_previews(tags)
     kept = {directory.ORIENTATION, _ACROSS, _DOWN, _UNIT, _ICC} if strip else set(tags)
     others = {tag: tags[tag] for tag in kept - _STRUCTURE if tag in tags}
     return _write(planes, others, order, compression, predictor, extra)
+
+
+def _without_previews(tags: Directory) -> Directory:
+    """Without what shows the picture as it was: Photoshop's thumbnail, and its layers."""
+    kept = {tag: entry for tag, entry in tags.items() if tag != _LAYERS}
+    if _RESOURCES in kept:
+        resources = previews.photoshop(kept.pop(_RESOURCES).data)
+        kept |= {_RESOURCES: Entry(1, len(resources), resources)} if resources else {}
+    return kept
 
 
 def _directory(data: bytes, name: str) -> tuple[Directory, str, int]:
@@ -220,17 +220,11 @@ def _decode_deep(
 def _metadata(tags: Directory, order: str) -> Metadata:
     """In the form of the other formats: the describing tags and EXIF as a block of their own."""
     about = {tag: entry for tag, entry in tags.items() if tag in _DESCRIBING or entry.inner}
-    dpi = None
-    if _ACROSS in tags and _DOWN in tags:
-        unit = number(tags, _UNIT, order, _INCH)
-        per_inch = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(unit)
-        values = [struct.unpack(order + "II", tags[tag].data[:8]) for tag in (_ACROSS, _DOWN)]
-        if per_inch and all(above and below for above, below in values):
-            across, down = (above / below * per_inch for above, below in values)
-            dpi = (across, down)
+    per_inch = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(number(tags, _UNIT, order, _INCH), 0.0)
+    across, down = (per_inch * directory.real(tags, tag, order) for tag in (_ACROSS, _DOWN))
     exif = directory.block(about, order) if about else b""
     icc, xmp = (tags[tag].data if tag in tags else b"" for tag in (_ICC, _XMP))
-    return Metadata(exif, icc, xmp, dpi, directory.orientation(exif))
+    return Metadata(exif, icc, xmp, resolution(across, down), directory.orientation(exif))
 
 
 def _write(
