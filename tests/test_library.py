@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +17,9 @@ import cleanplate
 from cleanplate import restoring, tasks
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Box, Picture
-from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.base import Cleaned, write_found
+from cleanplate.tasks.hidden import strips
+from cleanplate.tasks.masks import Masks
 
 BOX = Box(3, 4, 9, 14)
 
@@ -116,6 +120,34 @@ def test_a_path_gives_a_pillow_image_and_saves(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.TIFF", "out.png"]
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_any_buffer_is_taken_for_bytes(
+    pixels: np.ndarray, expected: np.ndarray, kind: type
+) -> None:
+    result = cleanplate.clean(kind(png(pixels)), "whiten")
+    assert isinstance(result.picture, bytes)
+    with Image.open(io.BytesIO(result.picture)) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+@pytest.mark.parametrize("given", [None, 3, [[0, 1]], io.BytesIO(b"")])
+def test_what_is_no_picture_is_told_by_its_type(given: object) -> None:
+    with pytest.raises(PictureError, match=f"A {type(given).__name__} is no picture; taken are"):
+        cleanplate.clean(given, "whiten")  # type: ignore[arg-type]
+
+
+def test_what_pillow_does_not_hold_comes_as_an_array(tmp_path: Path, pixels: np.ndarray) -> None:
+    deep = pixels.astype(np.uint16) * 257
+    cleanplate.clean(deep, "whiten").save(tmp_path / "deep.png")
+    result = cleanplate.clean(tmp_path / "deep.png", "whiten")
+    with pytest.raises(PictureError, match="take the array"):
+        result.picture  # noqa: B018
+    assert result.to_array().dtype == np.uint16
+    assert (result.to_array()[BOX.top, BOX.left] == 65535).all()
+    assert (result.to_array()[0] == deep[0]).all()
+    np.testing.assert_array_equal(cleanplate.clean(pixels, "whiten").to_array()[0], pixels[0])
+
+
 def test_saving_says_what_is_wrong(tmp_path: Path, pixels: np.ndarray) -> None:
     result = cleanplate.clean(pixels, "whiten")
     with pytest.raises(UsageError, match=r"out\.xyz"):
@@ -165,3 +197,125 @@ print([name for name in ("cv2", "numpy", "onnxruntime", "PIL", "torch") if name 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['inpaint', 'occlusion', 'watermark']\n[]\n"
+
+
+def grey(level: int, height: int = 40, width: int = 30) -> np.ndarray:
+    return np.full((height, width), level, np.uint8)
+
+
+def test_a_mask_has_the_very_stem_of_its_picture(tmp_path: Path) -> None:
+    """Of several that begin alike, and in a tree, where stems repeat."""
+    for level, name in enumerate(
+        ["scan.png", "scan.old.png", "scan.jpg.png", "a/scan.bmp", "b/scan.tif.png"]
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(grey(level)).save(tmp_path / name, "PNG")
+    (tmp_path / "lost.png").mkdir()
+    masks = Masks(tmp_path)
+
+    def level_of(name: str) -> int:
+        return round(masks.of(Picture.from_array(grey(0), name=name)).max() * 255)
+
+    wanted = {
+        "scan.png": 0,
+        "scan.old.png": 1,
+        "scan.jpg": 2,
+        "a/scan.png": 3,
+        "b/scan.tif": 4,
+        "b/scan.png": 0,
+        "c/scan.bmp": 0,
+        "/elsewhere/a/scan.png": 0,
+        "../scan.png": 0,
+    }
+    assert {name: level_of(name) for name in wanted} == wanted
+    for name in ("old.png", "lost.jpg"):
+        with pytest.raises(PictureError, match="there is no mask"):
+            level_of(name)
+
+
+def test_a_picture_is_never_its_own_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(grey(200)).save(tmp_path / "photos" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PictureError, match="there is no mask"):
+        Masks(".").of(Picture.read("photos/a.png"))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_mask_is_the_mean_of_its_colours(deep: bool) -> None:
+    """Half of the range is just not filled in, the next value is; a copy averages over areas."""
+    top = 65535 if deep else 255
+    array = np.zeros((2, 2, 3), np.uint16 if deep else np.uint8)
+    array[0] = [[top // 2] * 3, [top // 2 + 1] * 3]
+    array[1, 0] = (0, 0, top)
+    array[1, 1] = (top, top, top)
+    masks, picture = Masks(array), Picture.from_array(grey(0, 2, 2))
+    found = masks.of(picture)
+    assert found == pytest.approx(np.array([[0.5, 0.5], [1 / 3, 1]]), abs=0.005)
+    assert (found > 0.5).tolist() == [[False, True], [False, True]]
+    assert masks.of(picture, (1, 1)) == pytest.approx(0.583, abs=0.005)
+
+
+def test_a_mask_takes_little_memory() -> None:
+    """A byte a pixel is kept, a copy costs no map of the whole."""
+    array = np.zeros((1000, 1000, 3), np.uint8)
+    picture = Picture.from_array(grey(0, 1000, 1000))
+    tracemalloc.start()
+    masks = Masks(array)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    masks.of(picture, (100, 100))
+    _, copying = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    masks.of(picture)
+    _, whole = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1.2e6
+    assert copying - kept < 0.2e6
+    assert whole - kept < 4.2e6
+
+
+@pytest.mark.parametrize("rows", [(100, 528), (16, 272), (272, 300)])
+@pytest.mark.parametrize("level", [0.25, 0.75])
+def test_a_find_has_one_soft_edge_however_it_is_cut(rows: tuple[int, int], level: float) -> None:
+    """Written in boxes, a fill gives what it gives in one; the boxes end where the find does."""
+    sure = np.zeros((600, 40), bool)
+    sure[slice(*rows), 10:30] = True
+    sure[rows[0] : rows[1] : 2, 8:32] = True  # an edge that is no straight line
+    fill = np.full((3, 600, 40), level, np.float32)
+
+    def written(cuts: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        picture = Picture.from_array(grey(100, 600, 40))
+        mask = np.zeros((600, 40), np.uint8)
+        for top, bottom in itertools.pairwise([0, *cuts, 600]):
+            write_found(
+                picture, mask, Box(top, 0, bottom, 40), fill[:, top:bottom], sure[top:bottom]
+            )
+        return picture.to_array(), mask
+
+    whole, mask = written([])
+    assert mask[rows[0] - 1, 15] == mask[rows[1], 15] == 84
+    for cuts in ([528], [16, 272, 528], [99, 100, 527, 529], [rows[0], rows[1]]):
+        pixels, noted = written(cuts)
+        np.testing.assert_array_equal(noted, mask)
+        assert abs(pixels.astype(int) - whole).max() <= 2
+        assert (pixels[mask == 0] == 100).all()
+
+
+@pytest.mark.parametrize("rows", [(20, 528), (20, 700)])
+def test_a_mask_of_the_users_own_keeps_its_soft_edge_between_strips(rows: tuple[int, int]) -> None:
+    where = np.zeros((720, 60), bool)
+    where[slice(*rows), 20:40] = True
+    result = cleanplate.clean(grey(180, 720, 60), "inpaint", mask=where, device="cpu", threads=1)
+    edge = np.argwhere((result.mask > 0) & (result.mask < 255))
+    assert set(result.mask[rows[0] - 1, 20:40]) == set(result.mask[rows[1], 20:40]) == {84}
+    assert len(edge) == 2 * (rows[1] - rows[0]) + 2 * 20 + 4
+
+
+def test_strips_are_even() -> None:
+    for height in (1, 512, 513, 1024, 1030, 5000):
+        cuts = list(strips(Box(7, 3, 7 + height, 9)))
+        sizes = [box.bottom - box.top for box in cuts]
+        assert (cuts[0].top, cuts[-1].bottom, sum(sizes)) == (7, 7 + height, height)
+        assert max(sizes) <= 512
+        assert max(sizes) - min(sizes) <= 1

@@ -18,7 +18,9 @@ from cleanplate.tasks.base import Cleaned, Report
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    Source: TypeAlias = str | Path | bytes | NDArray[Any] | Image
+    Source: TypeAlias = str | Path | bytes | bytearray | memoryview | NDArray[Any] | Image
+
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class Result:
@@ -41,12 +43,21 @@ class Result:
 
         For an array, an array of the same shape, dtype and range; for bytes, the bytes of a file in
         the same format; for a path or a Pillow image, a Pillow image.
+
+        Raises:
+            PictureError: Pillow does not hold it, as 16-bit colour; `to_array` and `save` do.
         """
-        if issubclass(self._kind, bytes):
+        if issubclass(self._kind, _BYTES):
             return self._cleaned.picture.encode(self._cleaned.edited)
         if issubclass(self._kind, np.ndarray):
-            return self._cleaned.picture.to_array()
+            return self.to_array()
         return self._cleaned.picture.to_pil()
+
+    def to_array(self) -> NDArray[Any]:
+        """The picture as an array: of the kind that was given, for anything else upright, uint8 or
+        uint16, (H, W) grey or (H, W, 2 | 3 | 4) with alpha, RGB or both.
+        """
+        return self._cleaned.picture.to_array()
 
     def save(self, path: str | Path, *, strip_metadata: bool = False) -> None:
         """Write the picture as a file, whole or not at all; the suffix names the format.
@@ -93,7 +104,7 @@ class Cleaner:
                 (H, W, C), C from 1 to 4, RGB order, uint8, uint16 or float in [0, 1].
 
         Raises:
-            PictureError: it cannot be read faithfully.
+            PictureError: it cannot be read faithfully, or is none of these.
             ModelError: a model failed.
         """
         return Result(self._task.clean(_read(picture)), type(picture))
@@ -108,8 +119,15 @@ def clean(picture: Source, task: str = "watermark", **options: Any) -> Result:
 
 
 def _read(picture: Source) -> Picture:
-    if isinstance(picture, str | Path | bytes):
-        return Picture.read(picture)
+    from PIL.Image import Image
+
+    if isinstance(picture, str | Path | bytes | bytearray | memoryview):
+        return Picture.read(bytes(picture) if isinstance(picture, _BYTES) else picture)
     if isinstance(picture, np.ndarray):
         return Picture.from_array(picture)
-    return Picture.from_pil(picture)
+    if isinstance(picture, Image):
+        return Picture.from_pil(picture)
+    raise PictureError(
+        f"A {type(picture).__name__} is no picture; taken are the path of a file, the bytes of "
+        "one, a Pillow image or a NumPy array."
+    )

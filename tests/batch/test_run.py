@@ -28,7 +28,7 @@ def clean(photos: Path, tmp_path: Path) -> Clean:
     def run(
         source: Path = photos, out: Path | None = None, mask_out: Path | None = None, **options: Any
     ) -> dict[str, Outcome]:
-        planned = plan([source], out or tmp_path / "out", mask_out)
+        planned = plan([source], out or tmp_path / "out", mask_out, options.pop("explain", None))
         create = options.pop("create", lambda threads: Blot(threads=threads))
         outcomes = list(Batch(planned, create, **options).run())
         assert len(outcomes) == len(planned)
@@ -69,8 +69,24 @@ def test_a_sheet_of_the_steps_is_written_and_never_over_anything(tmp_path: Path)
     assert drawn.shape[1] >= 2 * 64
     assert not drawn[:48, :64].any()
     assert (drawn[16:32, -48:-40] == 128).any()
+    assert manifest(out)["a.png"]["sheet"] == str(sheets / "a.png")
     (out / "a.png").unlink()
     assert run() == ["skipped"]
+
+
+def test_a_resumed_run_writes_the_sheets_that_are_missing(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    clean()
+    sheets = tmp_path / "sheets"
+    assert statuses(clean(explain=sheets, resume=True)) == ALL_DONE
+    assert statuses(clean(explain=sheets, resume=True)) == ALL_SKIPPED
+    (sheets / "b.png").unlink()
+    outcomes = clean(explain=sheets, resume=True)
+    assert statuses(outcomes) == {**ALL_SKIPPED, "b.jpg": "done"}
+    others = draw(tmp_path / "others" / "a.png")
+    outcomes = clean(explain=others.parent, resume=True)
+    assert (outcomes["a.png"].status, outcomes["a.png"].settled) == ("skipped", False)
 
 
 def test_every_picture_gets_its_result_mask_and_line(
@@ -109,6 +125,7 @@ def test_a_bad_picture_stops_nothing(clean: Clean, photos: Path, tmp_path: Path)
     lines = manifest(tmp_path / "out")
     assert {name: line["status"] for name, line in lines.items()} == {**ALL_DONE, **failed}
     assert lines["bad.png"]["reason"] == outcomes["bad.png"].reason
+    assert str(outcomes["bad.png"].reason).startswith("this is no picture")
     assert not (tmp_path / "out" / "bad.png").exists()
 
 
@@ -183,6 +200,34 @@ def test_resume_redoes_what_has_changed(clean: Clean, photos: Path, tmp_path: Pa
     assert outcomes["a.png"].filled == round(64 / (48 * 64), 6)
 
 
+def test_resume_redoes_an_empty_result_and_keeps_its_hands_off_another(
+    clean: Clean, tmp_path: Path
+) -> None:
+    clean()
+    empty, worked_on = tmp_path / "out" / "a.png", tmp_path / "out" / "sub" / "c.png"
+    empty.write_bytes(b"")
+    worked_on.write_bytes(b"of the user")
+    outcomes = clean(resume=True)
+    assert statuses(outcomes) == {**ALL_SKIPPED, "a.png": "done"}
+    assert not outcomes["c.png"].settled
+    assert "--overwrite" in str(outcomes["c.png"].reason)
+    assert worked_on.read_bytes() == b"of the user"
+    assert statuses(clean(resume=True, overwrite=True)) == {**ALL_SKIPPED, "c.png": "done"}
+
+
+def test_resume_redoes_what_has_another_mask(clean: Clean, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    draw(masks / "a.png")
+    draw(masks / "sub" / "c.png")
+    clean(mask=masks)
+    assert statuses(clean(mask=masks, resume=True)) == ALL_SKIPPED
+    draw(masks / "sub" / "c.png", blot=(8, 8))
+    draw(masks / "b.png")
+    outcomes = clean(mask=masks, resume=True)
+    assert statuses(outcomes) == {**ALL_DONE, "a.png": "skipped"}
+    assert statuses(clean(mask=masks / "a.png", resume=True)) == {**ALL_DONE, "a.png": "skipped"}
+
+
 def test_resume_redoes_all_with_other_settings(clean: Clean) -> None:
     clean(settings={"threshold": 0.5})
     assert statuses(clean(resume=True, settings={"threshold": 0.5})) == ALL_SKIPPED
@@ -206,6 +251,39 @@ def test_in_place_asks_for_overwrite_and_resumes(clean: Clean, photos: Path) -> 
     cleaned = (photos / "a.png").read_bytes()
     assert cleaned != content
     assert statuses(clean(out=photos, overwrite=True, resume=True)) == ALL_SKIPPED
+
+
+def test_the_task_knows_a_picture_by_its_place_and_tells_its_device(
+    clean: Clean, tmp_path: Path
+) -> None:
+    names = []
+
+    class Told(Blot):
+        def clean(self, picture: Picture) -> Cleaned:
+            names.append(picture.name)
+            cleaned = super().clean(picture)
+            cleaned.report["device"] = "cuda"
+            return cleaned
+
+    outcomes = clean(create=lambda threads: Told(), workers=1)
+    assert names == ["a.png", "b.jpg", str(Path("sub/c.png"))]
+    assert {outcome.device for outcome in outcomes.values()} == {"cuda"}
+    assert {line["device"] for line in manifest(tmp_path / "out").values()} == {"cuda"}
+
+
+def test_a_run_that_cannot_begin_leaves_no_manifest(clean: Clean, tmp_path: Path) -> None:
+    def create(threads: int) -> Blot:
+        raise CleanplateError("no such device")
+
+    with pytest.raises(CleanplateError):
+        clean(create=create)
+    assert not (tmp_path / "out" / "manifest.jsonl").exists()
+    clean()
+    (tmp_path / "out" / "a.png").unlink()
+    lines = manifest(tmp_path / "out")
+    with pytest.raises(CleanplateError):
+        clean(create=create, resume=True)
+    assert manifest(tmp_path / "out") == lines
 
 
 def test_a_full_disk_fails_the_picture_and_nothing_else(

@@ -43,6 +43,51 @@ def test_results_inside_the_folder_are_no_sources(photos: Path) -> None:
     assert results(plan([photos], out, masks), out) == ["a.png", "b.jpg", "sub/c.png"]
 
 
+def test_masks_and_results_are_no_sources_of_a_pattern_either(photos: Path) -> None:
+    out, masks = photos / "clean", photos / "masks"
+    for folder in (out, masks):
+        draw(folder / "sub" / "a.png")
+    for pattern, found in (
+        ("*", ["a.png", "b.jpg", "sub/c.png"]),
+        ("**/*.png", ["a.png", "sub/c.png"]),
+    ):
+        planned = plan([photos / pattern], out, masks)
+        assert results(planned, out) == found
+        assert planned.troubles == []
+    assert results(plan([photos / "**" / "*.png"], photos, masks), photos) == [
+        "a.png",
+        "clean/sub/a.png",
+        "sub/c.png",
+    ]
+
+
+def test_what_the_shell_names_beside_others_is_no_source_either(photos: Path) -> None:
+    out = photos / "clean"
+    draw(out / "a.png")
+    planned = plan(sorted(photos.iterdir()), out)
+    assert results(planned, out) == ["a.png", "b.jpg", "c.png"]
+    assert planned.troubles == []
+
+
+@pytest.mark.parametrize("mask", ["masks", "mask.png"])
+def test_masks_of_the_user_are_no_sources(photos: Path, tmp_path: Path, mask: str) -> None:
+    draw(photos / "masks" / "a.png")
+    draw(photos / "mask.png")
+    out = tmp_path / "out"
+    for arguments in ([photos], [photos / "**" / "*"]):
+        found = results(plan(arguments, out, mask=photos / mask), out)
+        assert not any(name.startswith(mask) for name in found)
+        assert len(found) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_a_pipe_is_passed_over(photos: Path, tmp_path: Path) -> None:
+    os.mkfifo(photos / "pipe.png")
+    out = tmp_path / "out"
+    for argument in (photos, photos / "*"):
+        assert results(plan([argument], out), out) == ["a.png", "b.jpg", "sub/c.png"]
+
+
 def test_in_place_every_result_is_its_own_source(photos: Path) -> None:
     planned = plan([photos], photos)
     assert [job.result for job in planned.jobs] == [job.source for job in planned.jobs]
@@ -89,19 +134,35 @@ def test_of_two_sources_of_one_result_the_second_is_refused(photos: Path, tmp_pa
     assert str(photos / "a.png") in trouble.reason
 
 
-def test_of_two_sources_of_one_mask_the_second_is_refused(photos: Path, tmp_path: Path) -> None:
-    draw(photos / "b.png")
-    planned = plan([photos], tmp_path / "out", tmp_path / "masks")
-    assert [trouble.source for trouble in planned.troubles] == [photos / "b.png"]
-    assert len(plan([photos], tmp_path / "out").troubles) == 0
+def test_of_two_sources_of_one_mask_the_second_takes_a_longer_name(
+    photos: Path, tmp_path: Path
+) -> None:
+    draw(photos / "a.jpg")
+    draw(photos / "sub" / "c.tiff")
+    masks, sheets = tmp_path / "masks", tmp_path / "sheets"
+    planned = plan([photos], tmp_path / "out", masks, sheets)
+    assert planned.troubles == []
+    for job in planned.jobs:
+        assert job.mask is not None
+        assert job.sheet is not None
+        assert job.mask.relative_to(masks) == job.sheet.relative_to(sheets)
+    places = {job.name: str(job.mask and job.mask.relative_to(masks)) for job in planned.jobs}
+    assert places == {
+        "a.jpg": "a.png",
+        "a.png": "a.png.png",
+        "b.jpg": "b.png",
+        str(Path("sub/c.png")): str(Path("sub/c.png")),
+        str(Path("sub/c.tiff")): str(Path("sub/c.tiff.png")),
+    }
 
 
 def test_a_mask_never_lies_on_a_result_or_a_source(photos: Path, tmp_path: Path) -> None:
     sources = [photos / "a.png", photos / "b.jpg"]
     for out, masks in ((tmp_path / "out", tmp_path / "out"), (tmp_path / "out", photos)):
         planned = plan(sources, out, masks)
-        assert [trouble.source for trouble in planned.troubles] == [photos / "a.png"]
-        assert [job.source for job in planned.jobs] == [photos / "b.jpg"]
+        assert [job.mask for job in planned.jobs] == [masks / "a.png.png", masks / "b.png"]
+    planned = plan(sources[:1], tmp_path / "x.png", tmp_path / "x.png")
+    assert [trouble.source for trouble in planned.troubles] == sources[:1]
 
 
 def test_a_result_never_lies_on_another_source(photos: Path) -> None:
@@ -130,6 +191,14 @@ def test_many_never_go_to_one_file(photos: Path, tmp_path: Path) -> None:
     for arguments in ([photos], [photos / "a.png", photos / "b.jpg"], [photos / "*.*"]):
         with pytest.raises(UsageError, match=r"x\.png"):
             plan(arguments, tmp_path / "x.png")
+
+
+def test_a_file_of_a_format_that_is_not_written_is_no_folder(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'\.gif'"):
+        plan([photos / "a.png"], tmp_path / "y.gif")
+    (tmp_path / "y.gif").mkdir()
+    assert plan([photos], tmp_path / "y.gif").folder == tmp_path / "y.gif"
+    assert plan([photos], tmp_path / "scans.2020").folder == tmp_path / "scans.2020"
 
 
 def test_nothing_to_do_is_wrong_usage(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import types
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from fakes import Blot, draw
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from cleanplate import tasks
 from cleanplate.cli import app
+from cleanplate.picture import Picture
+from cleanplate.tasks.base import Cleaned
 
 pytestmark = pytest.mark.usefixtures("blot")
 
@@ -39,6 +44,53 @@ def test_one_bad_picture_makes_the_status_1(photos: Path, tmp_path: Path) -> Non
     assert result.stderr.count(str(photos / "bad.png")) == 1
     assert "Traceback" not in result.stderr
     assert "Traceback" in run("watermark", photos, "-o", tmp_path / "x", "--debug").stderr
+
+
+def jpeg(mode: str) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (64, 48)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size; its samples are those of a single pixel."""
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "PNG")
+    content = file.getvalue()
+    header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + content[24:29]
+    return content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("bad.jpg", jpeg("RGB")[:-100], "damaged"),
+        ("bad.jpg", b"", "the file is empty"),
+        ("bad.png", b"no picture", "this is no picture"),
+        ("bad.png", png_of(60_000, 60_000), "60000"),
+        ("bad.jpg", jpeg("CMYK"), "CMYK"),
+        ("one.png", png_of(1, 1), None),
+    ],
+    ids=["truncated", "empty", "text", "huge", "CMYK", "one pixel"],
+)
+def test_odd_files_stop_nothing(
+    photos: Path, tmp_path: Path, name: str, content: bytes, words: str | None
+) -> None:
+    odd = photos / name
+    odd.write_bytes(content)
+    out = tmp_path / "out"
+    result = run("watermark", photos, "-o", out, "--workers", "1")
+    *errors, end = result.stderr.splitlines()
+    if words is None:
+        assert (result.exit_code, errors, end) == (0, [], "4 cleaned.")
+        assert (out / name).read_bytes() == content
+    else:
+        assert (result.exit_code, end) == (1, "3 cleaned, 1 failed.")
+        [line] = errors
+        assert line.startswith(f"{odd}: ")
+        assert words in line
+        assert not (out / name).exists()
+    assert all((out / name).is_file() for name in ("a.png", "b.jpg", "sub/c.png"))
 
 
 def test_a_refusal_names_the_way_out(photos: Path, tmp_path: Path) -> None:
@@ -74,6 +126,12 @@ def test_json_lines_are_those_of_the_manifest(photos: Path, tmp_path: Path) -> N
         (["PHOTOS", "-o", "OUT", "--model", "nafnet"], "cleanplate train RECIPE"),
         (["PHOTOS", "-o", "OUT", "--model", "watermark-filler"], "the role filler"),
         (["PHOTOS", "-o", "OUT", "--model", "cook=mine.onnx"], "cook"),
+        (["PHOTOS", "-o", "OUT", "--device", "abacus"], "auto, cuda"),
+        (["PHOTOS", "-o", "-"], "standard input"),
+        (["PHOTOS", "-o", "OUT", "--mask-out", "-"], "standard input"),
+        (["PHOTOS/a.png", "-o", "OUT.gif"], ".gif"),
+        (["", "-o", "OUT"], "must not be empty"),
+        (["PHOTOS", "-o", ""], "must not be empty"),
         (["PHOTOS/a.png", "-o", "OUT.png", "--resume"], "--resume"),
         (["PHOTOS", "-o", "OUT", "--threshold", "2"], "threshold"),
         (["PHOTOS", "-o", "OUT", "--workers", "-1"], "workers"),
@@ -81,8 +139,13 @@ def test_json_lines_are_those_of_the_manifest(photos: Path, tmp_path: Path) -> N
     ],
 )
 def test_wrong_usage_has_status_2_and_a_reason(
-    photos: Path, tmp_path: Path, arguments: list[str], words: str
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "OUT")}
     for name, place in places.items():
         arguments = [argument.replace(name, place) for argument in arguments]
@@ -90,6 +153,34 @@ def test_wrong_usage_has_status_2_and_a_reason(
     assert result.exit_code == 2
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == [photos]
+
+
+def test_inpainting_asks_for_a_mask_and_has_no_threshold(photos: Path, tmp_path: Path) -> None:
+    out, mask = tmp_path / "out", tmp_path / "mask.png"
+    result = run("inpaint", photos, "-o", out)
+    assert (result.exit_code, result.stderr) == (2, "Say what to fill in: --mask FILE or FOLDER.\n")
+    result = run("inpaint", photos, "-o", out, "--mask", mask, "--threshold", "0.5")
+    assert result.exit_code == 2
+    assert "leave out --threshold" in result.stderr
+    assert not out.exists()
+    assert "--threshold" not in run("inpaint", "--help").stdout
+    assert "--threshold" in run("occlusion", "--help").stdout
+
+
+def test_masks_that_were_written_can_be_given(photos: Path, tmp_path: Path) -> None:
+    """Same stems, in one folder and in two: each picture gets its own mask back."""
+    draw(photos / "sub" / "a.png", blot=(8, 8))
+    draw(photos / "a.jpg", blot=(20, 24))
+    masks = tmp_path / "masks"
+    assert run("watermark", photos, "-o", tmp_path / "x", "--mask-out", masks).exit_code == 0
+    again = ["--mask", masks, "--mask-out", tmp_path / "again", "--device", "cpu"]
+    result = run("inpaint", photos, "-o", tmp_path / "out", *again)
+    assert (result.exit_code, result.stderr) == (0, "5 cleaned on cpu.\n")
+    assert len(list(masks.rglob("*.png"))) == 5
+    for path in masks.rglob("*.png"):
+        filled = np.asarray(Image.open(tmp_path / "again" / path.relative_to(masks)))
+        assert ((filled > 127) == (np.asarray(Image.open(path)) > 127)).all()
 
 
 def test_options_reach_the_task(photos: Path, tmp_path: Path) -> None:
@@ -104,6 +195,48 @@ def test_a_model_alone_has_the_role_of_its_card(photos: Path, tmp_path: Path) ->
     mine = onnx_models.write(tmp_path, "mine", onnx_models.threshold(), role="locator")
     assert run("watermark", photos, "-o", tmp_path / "out", "--model", mine).exit_code == 0
     assert Blot.made[0]["locator"] == str(mine)
+
+
+def test_the_suffix_of_a_models_file_may_be_left_out(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx_models.write(tmp_path, "mine", onnx_models.threshold(), role="locator")
+    monkeypatch.chdir(tmp_path)
+    for model in ("mine", "locator=mine"):
+        assert tasks.by_role("watermark", [model]) == {"locator": "mine.onnx"}
+    (tmp_path / "watermark-locator.onnx").write_bytes(b"")
+    assert tasks.by_role("watermark", ["locator=watermark-locator"]) == {
+        "locator": "watermark-locator"
+    }
+
+
+def test_resume_cleans_anew_with_another_model_of_the_same_name(
+    photos: Path, tmp_path: Path
+) -> None:
+    mine = onnx_models.write(tmp_path, "mine", onnx_models.threshold(), role="locator")
+    arguments = ["watermark", photos, "-o", tmp_path / "out", "--model", mine, "--resume"]
+    assert run(*arguments).stderr == "3 cleaned.\n"
+    assert run(*arguments).stderr == "3 cleaned before.\n"
+    onnx_models.write(tmp_path, "mine", onnx_models.threshold(0.123), role="locator")
+    assert run(*arguments).stderr == "3 cleaned.\n"
+    card = mine.with_suffix(".json")
+    card.write_text(card.read_text() + "\n")
+    assert run(*arguments).stderr == "3 cleaned.\n"
+
+
+def test_what_it_ran_on_is_told(photos: Path, tmp_path: Path) -> None:
+    class Told(Blot):
+        def clean(self, picture: Picture) -> Cleaned:
+            cleaned = super().clean(picture)
+            cleaned.report["device"] = "cuda"
+            return cleaned
+
+    tasks.register("watermark", Told)
+    result = run("watermark", photos, "-o", tmp_path / "out")
+    assert result.stderr == "3 cleaned on cuda.\n"
+    assert result.stdout.count(" s on cuda)") == 3
+    result = run("watermark", photos, "-o", tmp_path / "json", "--json")
+    assert [json.loads(line)["device"] for line in result.stdout.splitlines()] == ["cuda"] * 3
 
 
 def test_metadata_is_kept_or_stripped(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cleanplate.batch.files import write_all
 from cleanplate.batch.manifest import Manifest
-from cleanplate.batch.run import Batch, Outcome, clean_one
+from cleanplate.batch.run import Batch, Outcome, clean_one, fingerprint
 from cleanplate.batch.sources import Job, Plan, format_of, plan
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "clean_one",
+    "fingerprint",
     "format_of",
     "plan",
     "write_all",

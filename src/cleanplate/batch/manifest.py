@@ -80,7 +80,12 @@ class Manifest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if isinstance(error, CleanplateError) and not self.lines:
+            with contextlib.suppress(OSError):
+                self.path.unlink()  # nothing was begun: neither is a record of it
+            self._file.close()
+        else:
+            self.close()
 
     def _read(self) -> dict[str, Line]:
         self._file.seek(0)

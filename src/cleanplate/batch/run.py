@@ -21,6 +21,7 @@ from cleanplate.batch.sources import Job, Plan, format_of
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, encode_png
+from cleanplate.tasks.masks import mask_of
 
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Task
@@ -35,15 +36,17 @@ class Outcome:
 
     `status` is "done", "failed" (tried in vain) or "skipped" (not tried). `settled` says that the
     picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
-    1, that was filled in.
+    1, that was filled in, `device` what the models ran on.
     """
 
     source: Path
     status: str
     result: Path | None = None
     mask: Path | None = None
+    sheet: Path | None = None
     reason: str | None = None
     filled: float | None = None
+    device: str | None = None
     seconds: float | None = None
     settled: bool = False
     trace: str | None = None  # as text: a traceback itself would keep the picture in memory
@@ -54,9 +57,11 @@ class Outcome:
             "source": os.path.abspath(self.source),
             "result": self.result and os.path.abspath(self.result),
             "mask": self.mask and os.path.abspath(self.mask),
+            "sheet": self.sheet and os.path.abspath(self.sheet),
             "status": self.status,
             "reason": self.reason,
             "filled": self.filled,
+            "device": self.device,
             "seconds": self.seconds,
         }
 
@@ -74,6 +79,8 @@ class Batch:
             when there is something to clean.
         settings: what decides how a result looks, as JSON; when one has changed, a resumed run
             cleans anew.
+        mask: what the user gives as masks, a file or a folder; when a picture's own has changed, a
+            resumed run cleans it anew.
         overwrite: replace results that are there.
         resume: keep what an earlier run has done, redo what it failed at or was killed at.
         strip_metadata: leave EXIF and the like out of the results.
@@ -84,6 +91,7 @@ class Batch:
     planned: Plan
     create: Callable[[int], Task]
     settings: dict[str, Any] = field(default_factory=dict)
+    mask: Path | None = None
     overwrite: bool = False
     resume: bool = False
     strip_metadata: bool = False
@@ -134,13 +142,13 @@ class Batch:
 
     def _clean(self, job: Job, task: Task) -> Outcome:
         begin = time.monotonic()
-        outcome = Outcome(job.source, "failed", job.result, job.mask)
+        outcome = _outcome(job, "failed")
         try:
-            before = _fingerprint(job.source)
+            before = {**fingerprint(job.source), "settings": self._settings_of(job)}
             # A file that the user has named gets the format of its name, others that of the source.
             form = None if self.planned.folder is not None else format_of(job.result)
             content, cleaned = cleaned_bytes(
-                job.source, task, form=form, strip_metadata=self.strip_metadata
+                job.source, task, form=form, strip_metadata=self.strip_metadata, name=job.name
             )
             # The result last: where it is, its mask and its sheet are too.
             files = {}
@@ -153,35 +161,36 @@ class Batch:
                 outcome,
                 status="done",
                 filled=cleaned.filled,
+                device=cleaned.device,
                 seconds=round(time.monotonic() - begin, 3),
                 settled=True,
             )
-            self._commit(outcome, files, before)
+            self._commit(outcome, files, {**before, "result_size": len(content)})
             return outcome
         except Exception as error:
             return self._noted(
                 replace(
                     outcome,
                     status="failed",
-                    reason=reason(error),
+                    reason=reason(error, job.name),
                     seconds=round(time.monotonic() - begin, 3),
                     settled=False,
                     trace=traceback.format_exc(),
                 )
             )
 
-    def _commit(self, done: Outcome, files: dict[Path, bytes], before: Line) -> None:
+    def _commit(self, done: Outcome, files: dict[Path, bytes], known: Line) -> None:
         """Put the files in their places and say so in the manifest, with a word before: what a kill
-        between the two leaves behind is then known as ours.
+        between the two leaves behind is then known as ours. `known` goes into the line.
         """
         with self._writing:
             if self._stopped:
                 raise CleanplateError("the run was stopped")
-            line = {**done.line(), **before, "settings": self._settings}
+            line = {**done.line(), **known}
             self._record({**line, "status": "writing"})
             write_all(files)
             in_place = done.source.exists() and os.path.samefile(done.source, done.result or "")
-            self._record(line | _fingerprint(done.source) if in_place else line)
+            self._record(line | fingerprint(done.source) if in_place else line)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Record a failure or a refusal, but never over the record of a result that is there."""
@@ -197,38 +206,40 @@ class Batch:
         """Say why a job is not to be done, or None when it is."""
         known = self._known(job.source)
         if self.resume and self._has_result(job, known):
-            return Outcome(
-                job.source, "skipped", job.result, job.mask, "already done", settled=True
-            )
+            return _outcome(job, "skipped", reason="already done", settled=True)
         if self.overwrite:
             return None
-        tried = self.resume and known.get("status") in ("done", "failed", "writing")
-        for path, role in ((job.result, "result"), (job.mask, "mask"), (job.sheet, None)):
-            # The manifest names no sheets: one beside what was tried counts as ours.
-            ours = tried and (role is None or known.get(role) == os.path.abspath(path or ""))
-            if path is not None and not ours and os.path.lexists(path):
+        for role, path in job.places().items():
+            if os.path.lexists(path) and not (self.resume and _is_ours(role, path, known)):
                 why = f"{path} exists; --overwrite replaces it"
-                return Outcome(job.source, "skipped", job.result, job.mask, why)
+                return _outcome(job, "skipped", reason=why)
         return None
 
     def _has_result(self, job: Job, known: Line) -> bool:
         """Say whether an earlier run made this result, from this source with these settings."""
         try:
-            now = _fingerprint(job.source)
+            now = fingerprint(job.source)
             unchanged = now.items() <= known.items()
             in_place = os.path.samefile(job.source, job.result)
+            if known.get("settings") != self._settings_of(job):
+                return False
+            if known.get("result_size") != job.result.stat().st_size:
+                return False
         except OSError:
             return False
-        if known.get("settings") != self._settings:
-            return False
-        for path, role in ((job.result, "result"), (job.mask, "mask")):
-            if path and not (path.exists() and known.get(role) == os.path.abspath(path)):
+        for role, path in job.places().items():
+            if not (path.exists() and known.get(role) == os.path.abspath(path)):
                 return False
         if in_place and known.get("status") == "writing" and not unchanged:
             # Killed between the rename and its record: cleaning again would clean the result.
             self._record({**known, **now, "status": "done"})
             return True
         return unchanged and known.get("status") == "done"
+
+    def _settings_of(self, job: Job) -> dict[str, Any]:
+        """Give what decides how a picture's result looks: the settings, and its own mask."""
+        own = self.mask and mask_of(self.mask, job.name)
+        return {**self._settings, "own_mask": fingerprint(own)} if own else self._settings
 
     def _known(self, source: Path) -> Line:
         return self._manifest.lines.get(os.path.abspath(source), {}) if self._manifest else {}
@@ -243,7 +254,7 @@ class Batch:
 
     def _places(self) -> Iterator[Path]:
         for job in self.planned.jobs:
-            yield from job.places()
+            yield from job.places().values()
 
 
 def cleaned_bytes(
@@ -296,16 +307,33 @@ def sheet_of(cleaned: Cleaned) -> bytes:
     return encode_png(sheet([[step.transpose(2, 0, 1) for step in steps]], SHEET_SIDE))
 
 
-def reason(error: Exception) -> str:
-    """Say in a line why something failed."""
+def reason(error: Exception, name: str) -> str:
+    """Say in a line why something failed, without the picture's name, which the outcome tells."""
     if isinstance(error, CleanplateError):
-        return str(error)
+        return str(error).removeprefix(f"{name}: ")
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
     return f"{type(error).__name__}: {error}"
 
 
-def _fingerprint(path: Path) -> Line:
+def fingerprint(path: Path) -> Line:
+    """Give size and time of a file, by which a change of it is told. Raises OSError."""
     status = path.stat()
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _outcome(job: Job, status: str, **more: Any) -> Outcome:
+    return Outcome(job.source, status, job.result, job.mask, job.sheet, **more)
+
+
+def _is_ours(role: str, path: Path, known: Line) -> bool:
+    """Say whether a file that lies there is what an earlier run put or was about to put there.
+
+    A result that somebody has worked on since is his; an empty one holds nothing to lose.
+    """
+    if known.get(role) != os.path.abspath(path):
+        return False
+    if role == "result" and known.get("status") == "done":
+        return path.lstat().st_size in (0, known.get("result_size"))
+    return known.get("status") in ("done", "failed", "writing")

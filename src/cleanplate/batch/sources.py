@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +13,28 @@ from typing import NamedTuple
 from cleanplate.errors import UsageError
 from cleanplate.picture import BY_SUFFIX, SUFFIXES
 
+# A name that ends so means a file, but none that can be written.
+_FOREIGN = frozenset({".gif", ".jp2", ".jxl", ".pdf", ".psd", ".svg"})
+
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to clean: where it comes from and where its result (mask, sheet) goes."""
+    """One picture to clean: where it comes from and where its result (mask, sheet) goes.
+
+    `name` is its path below the folder that was named; a mask of the user's own is looked for by
+    it.
+    """
 
     source: Path
+    name: str
     result: Path
     mask: Path | None = None
     sheet: Path | None = None
 
-    def places(self) -> list[Path]:
-        """Give every file that the job writes, the result last: where it is, the others are too."""
-        return [path for path in (self.sheet, self.mask, self.result) if path is not None]
+    def places(self) -> dict[str, Path]:
+        """Give every file that the job writes, by its role."""
+        roles = {"sheet": self.sheet, "mask": self.mask, "result": self.result}
+        return {role: path for role, path in roles.items() if path is not None}
 
 
 class Trouble(NamedTuple):
@@ -60,24 +70,32 @@ def plan(
     out: Path,
     mask_out: Path | None = None,
     explain: Path | None = None,
+    mask: Path | None = None,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
-    In the folder `explain` each gets a sheet of the steps that the task took.
+    In the folder `explain` each gets a sheet of the steps that the task took; `mask` is what the
+    user gives as masks.
 
     A folder is walked and its tree mirrored under `out`; a pattern that the shell left alone is
-    expanded here, and the tree below its part without wildcards mirrored. Hidden files, and `out`,
-    `mask_out` and `explain` where a walk meets them, are passed over. When one file comes in and
-    `out` has a picture's suffix, `out` is the file for its result, and so for a mask with
-    `mask_out`.
+    expanded here, and the tree below its part without wildcards mirrored. Passed over are hidden
+    files, pipes and devices, and `out`, `mask_out`, `explain` and `mask` where a walk or a pattern
+    meets them, or where they are one of several arguments, as the shell's own `*` makes them. When
+    one file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for
+    a mask with `mask_out`.
 
-    Raises UsageError when there is no picture, or when `out` names one file for several.
+    Raises UsageError when there is no picture, or when `out` names one file for several or one of a
+    format that is not written.
     """
-    results = {_entry(folder) for folder in (out, mask_out, explain) if folder is not None}
+    if out.suffix.lower() in _FOREIGN and not out.is_dir():
+        format_of(out)
+    no_sources = {_entry(path) for path in (out, mask_out, explain, mask) if path is not None}
     found: dict[str, _Found] = {}
     troubles: list[Trouble] = []
     for argument in arguments:
-        for item in _find(argument, results):
+        if len(arguments) > 1 and _entry(argument) in no_sources:
+            continue
+        for item in _find(argument, no_sources):
             if isinstance(item, Trouble):
                 troubles.append(item)
             else:
@@ -113,10 +131,13 @@ def _find(argument: Path, leave_out: set[str]) -> Iterator[_Found | Trouble]:
     elif glob.has_magic(str(argument)):
         fixed = _fixed_part(argument)
         for match in sorted(map(Path, glob.glob(str(argument), recursive=True))):
+            below = match.relative_to(fixed)
+            if any(_entry(fixed / part) in leave_out for part in [below, *below.parents[:-1]]):
+                continue
             if match.is_dir():
                 yield from _walk(match, fixed, leave_out)
-            elif match.suffix.lower() in SUFFIXES:
-                yield _Found(match, match.relative_to(fixed))
+            elif _is_picture(match):
+                yield _Found(match, below)
     else:
         yield Trouble(argument, "failed", "there is no such file or folder")
 
@@ -137,14 +158,23 @@ def _walk(folder: Path, root: Path, leave_out: set[str]) -> Iterator[_Found | Tr
             for name in folders
             if not name.startswith(".") and _entry(here / name) not in leave_out
         )
-        for name in sorted(names):
-            path = here / name
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+        for path in (here / name for name in sorted(names) if not name.startswith(".")):
+            if _is_picture(path) and _entry(path) not in leave_out:
                 yield _Found(path, path.relative_to(root))
     for error in unreadable:
         yield Trouble(
             Path(error.filename), "failed", f"the folder cannot be read: {error.strerror}"
         )
+
+
+def _is_picture(path: Path) -> bool:
+    """Say whether a file may be read as a picture, going by its name; a pipe would never end."""
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True  # the attempt to read it will say why not
 
 
 def _assign(
@@ -154,32 +184,54 @@ def _assign(
     mask_out: Path | None,
     explain: Path | None,
 ) -> None:
-    """Give every picture the paths of its result, mask and sheet; none may be another's."""
+    """Give every picture the paths of its result, mask and sheet; none may be another's.
+
+    Results come first: a mask or a sheet can give way to them by a longer name.
+    """
+    to_file = planned.folder is None
     owner = {entry: item.path for entry, item in found.items()}
+    results: list[tuple[_Found, Path]] = []
     for item in found.values():
-        job = Job(
-            item.path,
-            out / item.below if planned.folder is not None else out,
-            mask_out and _mask_path(mask_out, item.below, to_file=planned.folder is None),
-            explain and (explain / item.below).with_suffix(".png"),
-        )
-        result = _entry(job.result)
-        taken = [owner[result]] if owner.get(result, item.path) != item.path else []
-        owner.setdefault(result, item.path)
-        for path in filter(None, (job.mask, job.sheet)):
-            taken += [owner[entry] for entry in [_entry(path)] if entry in owner]
-            owner.setdefault(_entry(path), item.path)
-        if taken:
-            reason = f"its result or mask would lie where {taken[0]} or its result lies"
-            planned.troubles.append(Trouble(item.path, "skipped", reason))
+        result = out if to_file else out / item.below
+        first = owner.setdefault(_entry(result), item.path)
+        if first == item.path:
+            results.append((item, result))
         else:
-            planned.jobs.append(job)
+            planned.troubles.append(_taken(item, "result", first))
+    for item, result in results:
+        mask = _beside(mask_out, item, owner, to_file=to_file)
+        sheet = _beside(explain, item, owner)
+        if isinstance(mask, Trouble):
+            planned.troubles.append(mask)
+        elif isinstance(sheet, Trouble):
+            planned.troubles.append(sheet)
+        else:
+            planned.jobs.append(Job(item.path, str(item.below), result, mask, sheet))
 
 
-def _mask_path(mask_out: Path, below: Path, *, to_file: bool) -> Path:
-    if to_file and _is_file_name(mask_out):
-        return mask_out
-    return (mask_out / below).with_suffix(".png")
+def _beside(
+    folder: Path | None, item: _Found, owner: dict[str, Path], *, to_file: bool = False
+) -> Path | Trouble | None:
+    """Give a picture a PNG in a further folder: a.png for a.jpg, or a.jpg.png where that is taken.
+
+    `folder` itself may be the file where there is one picture.
+    """
+    if folder is None:
+        return None
+    path = folder / item.below
+    choice = [path.with_suffix(".png"), path.with_name(f"{path.name}.png")]
+    if to_file and _is_file_name(folder):
+        choice = [folder]
+    for place in choice:
+        if _entry(place) not in owner:
+            owner[_entry(place)] = item.path
+            return place
+    return _taken(item, "mask or sheet", owner[_entry(choice[0])])
+
+
+def _taken(item: _Found, role: str, first: Path) -> Trouble:
+    reason = f"its {role} would lie where {first} or its result lies"
+    return Trouble(item.path, "skipped", reason)
 
 
 def _is_file_name(path: Path) -> bool:

@@ -69,7 +69,7 @@ def _common(
 
 
 for _task, _summary in TASKS.items():
-    add_task(app, _task, _summary)
+    add_task(app, _task, _summary, searches=_task != "inpaint")
 
 
 @app.command()

@@ -49,12 +49,15 @@ def explained(debug: bool = False) -> Iterator[None]:
 def follow(batch: Batch, *, json: bool, debug: bool) -> int:
     """Run a batch and tell of every outcome; give the exit status."""
     counts: Counter[str] = Counter()
+    devices: set[str] = set()
     total = len(batch.planned)
     try:
         with contextlib.closing(batch.run()) as outcomes, _progress(total) as advance:
             for outcome in outcomes:
                 kept = outcome.settled and outcome.status != "done"
                 counts["kept" if kept else outcome.status] += 1
+                if outcome.device is not None:
+                    devices.add(outcome.device)
                 _tell(outcome, json=json, debug=debug, bar=advance is not None)
                 if advance is not None:
                     advance()
@@ -64,6 +67,8 @@ def follow(batch: Batch, *, json: bool, debug: bool) -> int:
         return 130
     if total > 1:
         parts = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
+        if devices:
+            parts[0] += f" on {' and '.join(sorted(devices))}"
         _say(", ".join(parts) + ".")
     return 1 if counts["skipped"] or counts["failed"] else 0
 
@@ -73,7 +78,8 @@ def _tell(outcome: Outcome, *, json: bool, debug: bool, bar: bool) -> None:
     if json:
         typer.echo(dumps(outcome.line()))
     elif outcome.status == "done" and not bar:
-        filled = f"{outcome.filled or 0:.2%} filled in, {outcome.seconds:.1f} s"
+        device = f" on {outcome.device}" if outcome.device else ""
+        filled = f"{outcome.filled or 0:.2%} filled in, {outcome.seconds:.1f} s{device}"
         typer.echo(_shown(f"{outcome.source} -> {outcome.result} ({filled})"))
     if not outcome.settled:
         reason = outcome.reason or ""

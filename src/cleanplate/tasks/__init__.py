@@ -13,7 +13,7 @@ from cleanplate.errors import UsageError
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Task
 
-__all__ = ["Cleaned", "Task", "by_role", "create", "names", "register"]
+__all__ = ["Cleaned", "Task", "by_role", "check", "create", "names", "register"]
 
 # Module and class, so that listing the tasks imports none of them.
 _TASKS: dict[str, str | Callable[..., Task]] = {
@@ -35,12 +35,20 @@ def create(name: str, **options: Any) -> Task:
         UsageError: there is no such task or model, or the task has no such option.
         ModelError: its models or the device cannot be used.
     """
-    factory = _factory(name)
+    check(name, **options)
+    return _factory(name)(**options)
+
+
+def check(name: str, **options: Any) -> None:
+    """Look whether a task can be set up with these options, without loading its models.
+
+    Raises:
+        UsageError: there is no such task, or the task has no such option.
+    """
     try:
-        inspect.signature(factory).bind(**options)
+        inspect.signature(_factory(name)).bind(**options)
     except TypeError as error:
         raise UsageError(f"The task {name} cannot be set up so: {error}.") from None
-    return factory(**options)
 
 
 def by_role(task: str, given: list[str]) -> dict[str, str]:
@@ -50,7 +58,8 @@ def by_role(task: str, given: list[str]) -> dict[str, str]:
 
     Args:
         task: one of `names()`.
-        given: MODEL is the name of one that ships, or the path of an `.onnx` file.
+        given: MODEL is the name of one that ships, or the path of an `.onnx` file, whose suffix may
+            be left out.
 
     Returns:
         The models by role.
@@ -64,10 +73,11 @@ def by_role(task: str, given: list[str]) -> dict[str, str]:
     for one in given:
         role, equals, model = one.partition("=")
         if not equals:
-            role, model = _role_of(one, task), one
+            model = _with_suffix(one)
+            role = _role_of(model, task)
         if not role or not model:
             raise UsageError(f"--model {one}: give ROLE=MODEL, such as locator=mine.onnx.")
-        chosen[role] = model
+        chosen[role] = _with_suffix(model)
     return chosen
 
 
@@ -84,6 +94,14 @@ def _factory(name: str) -> Callable[..., Task]:
         module, _, member = factory.partition(":")
         factory = getattr(importlib.import_module(module), member)
     return factory
+
+
+def _with_suffix(model: str) -> str:
+    """Return the path of an .onnx file whose suffix was left out; anything else as it is."""
+    from cleanplate.models.catalogue import FOLDER  # brings numpy, as below
+
+    ships = (FOLDER / f"{model}.json").is_file()
+    return f"{model}.onnx" if Path(f"{model}.onnx").is_file() and not ships else model
 
 
 def _role_of(model: str, task: str) -> str:

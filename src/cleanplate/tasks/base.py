@@ -13,6 +13,8 @@ from cleanplate.restoring import composite, feather
 from cleanplate.tasks.maps import cut
 
 EDGE = 1.5  # pixels around a find in which the picture passes into the fill
+REACH = int(EDGE)  # rows that this is at most
+FOUND, NEAR = 255, 127  # a find in a mask, and at most what is noted of its soft edge
 
 Report = dict[str, float | int | str]
 
@@ -44,6 +46,12 @@ class Cleaned:
         """The share of the picture's pixels, 0 to 1, that were found and filled in."""
         return share_filled(self.mask)
 
+    @property
+    def device(self) -> str | None:
+        """What the models ran on; None where the report does not say."""
+        device = self.report.get("device")
+        return None if device is None else str(device)
+
 
 def share_filled(mask: NDArray[np.uint8]) -> float:
     """Return the share of a picture's pixels, 0 to 1, that its mask (H, W) says were filled in."""
@@ -72,8 +80,25 @@ def write_found(
     fill: NDArray[np.float32],
     sure: NDArray[np.bool_],
 ) -> None:
-    """Composite a fill (3, h, w) into a box where `sure` (h, w), and note it in the mask (H, W)."""
-    share = feather(sure, EDGE)
-    composite(picture, box, fill.transpose(1, 2, 0), share)
-    noted = np.where(sure, 255, np.ceil(share * 127)).astype(np.uint8)
-    np.maximum(cut(mask, box), noted, out=cut(mask, box))
+    """Composite a fill (3, h, w) into a box where `sure` (h, w), and note it in the mask (H, W).
+
+    A find may be written in boxes, from top to bottom, and has one soft edge all the same: what the
+    box above found is known from the mask, and where the edge reaches back into its last row, the
+    first row of the fill stands in for one of its own.
+    """
+    above = box._replace(top=max(0, box.top - REACH), bottom=box.top)
+    noted = cut(mask, above)
+    share = feather(np.concatenate([noted == FOUND, sure]), EDGE)
+    inner, outer = share[len(noted) :], share[: len(noted)]
+    if outer.any():
+        had = np.minimum(noted / np.float32(NEAR), 1)
+        lacking = np.clip((outer - had) / np.maximum(1 - had, 1 / NEAR), 0, 1)
+        composite(picture, above, fill[:, : len(noted)].transpose(1, 2, 0), lacking)
+        _note(noted, outer)
+    composite(picture, box, fill.transpose(1, 2, 0), inner)
+    _note(cut(mask, box), inner)
+
+
+def _note(mask: NDArray[np.uint8], share: NDArray[np.float32]) -> None:
+    noted = np.where(share == 1, FOUND, np.ceil(share * NEAR)).astype(np.uint8)
+    np.maximum(mask, noted, out=mask)

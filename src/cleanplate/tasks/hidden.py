@@ -47,6 +47,12 @@ class Hidden(NamedTuple):
 
 
 def strips(box: Box) -> Iterator[Box]:
-    """Cut a box into strips of at most 512 rows, from top to bottom."""
-    for top in range(box.top, box.bottom, STRIP):
-        yield box._replace(top=top, bottom=min(top + STRIP, box.bottom))
+    """Cut a box evenly into strips of at most 512 rows, from top to bottom.
+
+    Evenly, so that none is but the rim below a find, which would be passed over with its soft edge.
+    """
+    height = box.bottom - box.top
+    count = -(-height // STRIP)
+    for index in range(count):
+        top, bottom = (box.top + height * place // count for place in (index, index + 1))
+        yield box._replace(top=top, bottom=bottom)

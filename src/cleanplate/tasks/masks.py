@@ -6,6 +6,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ class Masks:
     """
 
     def __init__(self, given: str | Path | NDArray[Any]) -> None:
-        """Take one mask for all pictures, or a folder with one for each, of the same stem.
+        """Take one mask for all pictures, or a folder with one for each, see `mask_of`.
 
         Args:
             given: a file, a folder, or an array as `Picture.from_array` takes it, or (H, W) bool.
@@ -31,31 +32,67 @@ class Masks:
         self._folder: Path | None = None
         if isinstance(given, np.ndarray):
             array = given.astype(np.uint8) * 255 if given.dtype == bool else given
-            self._common = Picture.from_array(array, name="mask")
+            self._name, self._common = "mask", _grey(Picture.from_array(array, name="mask"))
         elif Path(given).is_dir():
             self._folder = Path(given)
         else:
-            self._common = Picture.read(given)
+            self._name, self._common = str(given), _grey(Picture.read(given))
 
-    def of(self, picture: Picture) -> NDArray[np.float32]:
-        """Return the mask (H, W) of a picture, in [0, 1].
+    def of(self, picture: Picture, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
+        """Return the mask of a picture, (H, W) in [0, 1]; with `size` (h, w), a copy of that size.
 
         Raises:
             PictureError: there is none, it cannot be read, or it has another size.
         """
-        mask = self._common if self._folder is None else Picture.read(self._beside(picture.name))
-        if (mask.height, mask.width) != (picture.height, picture.width):
+        name, mask = self._of(picture.name)
+        if mask.shape != (picture.height, picture.width):
             raise PictureError(
-                f"{picture.name}: its mask {mask.name} has {mask.width}x{mask.height} pixels, the "
+                f"{picture.name}: its mask {name} has {mask.shape[1]}x{mask.shape[0]} pixels, the "
                 f"picture {picture.width}x{picture.height}; give a mask of the picture's size."
             )
-        grey: NDArray[np.float32] = mask.rgb().mean(2)
-        return grey
+        if size is not None:
+            mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        shares: NDArray[np.float32] = np.multiply(mask, np.float32(1 / 255), dtype=np.float32)
+        return shares
 
-    def _beside(self, name: str) -> Path:
-        assert self._folder is not None
-        stem = Path(name).stem
-        for path in sorted(self._folder.glob(f"{escape(stem)}.*")):
-            if path.suffix.lower() in SUFFIXES:
-                return path
-        raise PictureError(f"{name}: there is no mask {stem}.* in {self._folder}.")
+    def _of(self, name: str) -> tuple[str, NDArray[np.uint8]]:
+        if self._folder is None:
+            return self._name, self._common
+        path = mask_of(self._folder, name)
+        if path is None:
+            raise PictureError(f"{name}: there is no mask {Path(name).stem}.* in {self._folder}.")
+        return str(path), _grey(Picture.read(path))
+
+
+def mask_of(given: Path, name: str) -> Path | None:
+    """Return the file of a picture's mask; None where a folder has none.
+
+    Args:
+        given: the mask of all pictures, or a folder. That mirrors the pictures' tree, as masks that
+            were written by `--mask-out` do, or holds a mask of the same stem for each. For a.jpg,
+            a.jpg.png goes before a.png, which may be another picture's.
+        name: of the picture, its path below the folder that was named.
+    """
+    if not given.is_dir():
+        return given
+    picture = Path(name)
+    places = [given]
+    if not picture.is_absolute() and ".." not in picture.parts:
+        places.insert(0, given / picture.parent)
+    for place in places:
+        files = sorted(place.glob(f"{escape(picture.stem)}.*"))
+        for stem in (picture.name, picture.stem):
+            for path in files:
+                is_mask = path.suffix.lower() in SUFFIXES and path.is_file()
+                if path.stem == stem and is_mask and path != picture:  # never the picture itself
+                    return path
+    return None
+
+
+def _grey(mask: Picture) -> NDArray[np.uint8]:
+    """Return the mean of a mask's colours, (H, W): a byte a pixel, as large masks are kept."""
+    grey = mask.pixels
+    if grey.shape[2] > 1:
+        grey = cv2.transform(grey, np.full((1, 3), 1 / 3, np.float32))
+    grey = grey.reshape(mask.height, mask.width)
+    return grey if grey.dtype == np.uint8 else (grey >> 8).astype(np.uint8)
