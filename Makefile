@@ -3,7 +3,7 @@
 PYTHON ?= python3
 SOURCES := $(shell find src/cleanplate -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test clean
+.PHONY: demo test test-slow clean
 
 demo: .venv/installed
 	.venv/bin/cleanplate watermark samples -o demo/clean --mask-out demo/masks --overwrite
@@ -16,6 +16,10 @@ test: .venv-test/installed
 	.venv-test/bin/mypy
 	.venv-test/bin/lint-imports
 	OMP_NUM_THREADS=1 .venv-test/bin/pytest
+
+# The trainings that take minutes each.
+test-slow: .venv-test/installed
+	OMP_NUM_THREADS=1 .venv-test/bin/pytest -m slow
 
 clean:
 	rm -rf .venv .venv-test demo

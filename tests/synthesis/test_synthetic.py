@@ -16,20 +16,40 @@ from cleanplate.errors import UsageError
 from cleanplate.picture import Box
 from cleanplate.training.cli import main
 from cleanplate.training.data.files import read_rgb
+from cleanplate.training.data.loading import generator
 from cleanplate.training.data.synthesis.grounds import Ground
+from cleanplate.training.data.synthesis.sources import Settings, source_of
 from cleanplate.training.data.synthetic import Synthetic
 
-KINDS = ("handwriting", "noise", "raw")
+KINDS = ("watermark", "occlusion", "handwriting", "noise", "raw")
+PHOTOS = {"backgrounds": ["photos"], "validation": ["validation"]}
 OPTIONS: dict[str, dict[str, Any]] = {
+    "watermark": {"fonts": ["fonts"], "logos": ["logos"], **PHOTOS},
+    "occlusion": {"fonts": ["fonts"], "cutouts": ["cutouts"], "pages": 2, **PHOTOS},
     "handwriting": {"fonts": ["fonts"], "pens": ["fonts"], "pages": 2, "validation": []},
-    "noise": {"backgrounds": ["photos"], "validation": ["validation"]},
-    "raw": {"backgrounds": ["photos"], "validation": ["validation"]},
+    "noise": PHOTOS,
+    "raw": PHOTOS,
 }
 TRAINED = {
+    "watermark": ("watermark-erasenet-cpu", "--model.init_args.network_options={width: 0.125}"),
+    "occlusion": (
+        "occlusion-nafnet-cpu",
+        "--model.init_args.network_options={width: 4, encoder: [1], middle: 1, decoder: [1]}",
+    ),
     "handwriting": ("handwriting-erasenet-cpu", "--model.init_args.network_options={width: 0.125}"),
     "noise": ("noise-lean-cpu", "--model.init_args.network_options.width=0.25"),
     "raw": ("raw-unet-cpu", "--model.init_args.network_options.width=0.125"),
 }
+
+
+@pytest.fixture(scope="session")
+def sources(sources: Path) -> Path:
+    """With a cut-out hand in `cutouts`, too."""
+    patch = np.zeros((200, 150, 4), np.uint8)
+    cv2.ellipse(patch, (75, 120), (50, 110), 0, 0, 360, (120, 150, 205, 255), -1)
+    (sources / "cutouts").mkdir()
+    cv2.imwrite(str(sources / "cutouts/hand.png"), patch)
+    return sources
 
 
 def drawn(kind: str, sources: Path, **more: Any) -> Synthetic:
@@ -76,6 +96,29 @@ def test_ink_takes_light_and_is_all_that_changes(sources: Path) -> None:
         assert (dirty <= clean).all()
         assert torch.equal((dirty != clean).any(0), mask[0] > 0)
     assert 12 <= sum(bool(item["mask"].any()) for item in items) < 24  # clean crops, too
+
+
+@pytest.mark.parametrize("kind", ["watermark", "occlusion"])
+def test_marks_are_those_that_are_synthesised(kind: str, sources: Path) -> None:
+    data = drawn(kind, sources, fonts=["fonts"] if kind == "watermark" else [], crop=200, flip=0.0)
+    named = {n: (str(sources / n),) for n in ("logos", "cutouts")}
+    named["fonts"] = (str(sources / "fonts"),) if kind == "watermark" else ()
+    named["backgrounds"] = (str(sources / "photos"),)
+    source = source_of(Settings(kind, size=200, jpeg=0.0, **named))
+    for index in range(6):
+        whole, item = source.draw(generator(0, (0, index))), data.training[0, index]
+        assert whole.mask is not None and whole.mask.any()
+        for name, array in (("input", whole.input), ("target", whole.target)):
+            assert np.array_equal(item[name].permute(1, 2, 0)[:150], array)
+        assert np.array_equal(item["mask"][0, :150] > 0, whole.mask)
+
+
+def test_batches_and_crops_grow_by_phases(sources: Path) -> None:
+    for kind, planes in (("occlusion", 3), ("handwriting", 3), ("raw", 4)):
+        data = drawn(kind, sources, progressive=[(2, 3, 32), (9, 1, 64)])
+        shapes = [tuple(batch["input"].shape) for batch in data.train_dataloader()]
+        assert shapes == [(3, planes, 32, 32)] * 2 + [(1, planes, 64, 64)]
+        assert next(iter(data.val_dataloader()))["input"].shape == (2, planes, 48, 48)
 
 
 def test_noise_lies_about_a_part_of_a_clean_picture(sources: Path) -> None:
@@ -137,7 +180,11 @@ def test_a_part_of_a_page_keeps_its_blanks_and_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param("handwriting", marks=pytest.mark.slow), "noise", "raw"]
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if "erasenet" in TRAINED[kind][0] else [])
+        for kind in KINDS
+    ],
 )
 def test_the_recipes_for_pairs_train_on_them(
     kind: str, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -145,6 +192,8 @@ def test_the_recipes_for_pairs_train_on_them(
     recipe, narrow = TRAINED[kind]
     options = {**OPTIONS[kind], "kind": kind, "size": 200, "crop": 32, "batch_size": 2}
     options |= {"steps": 2, "workers": 0, "validation_pictures": 2}
+    if kind == "occlusion":
+        options["progressive"] = [[3, 2, 32], [9, 1, 48]]
     data = [f"--data.init_args.{name}={value}" for name, value in options.items()]
     short = ["max_steps=-1", "limit_train_batches=2", "enable_progress_bar=false"]
     given = [recipe, "--data", str(sources), narrow]
@@ -168,3 +217,9 @@ def test_what_is_missing_is_named(sources: Path) -> None:
         drawn("handwriting", sources, pens=[])
     with pytest.raises(UsageError, match="are needed"):
         drawn("noise", sources, validation=[])
+    with pytest.raises(UsageError, match="no logos"):
+        drawn("watermark", sources, logos=[])
+    with pytest.raises(UsageError, match="no cut-out hands"):
+        drawn("occlusion", sources, cutouts=[])
+    with pytest.raises(UsageError, match="1 or more"):
+        drawn("noise", sources, progressive=[(9, 0, 32)])

@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx_models
 import pytest
 
+from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.training.data.drawn import load_clean
 from cleanplate.training.data.marked import MarkedPictures, rough_mask
@@ -119,3 +121,17 @@ def test_empty_folders_are_named(tmp_path: Path, sources: Path) -> None:
         Watermarks([sources / "fonts"], [tmp_path])
     with pytest.raises(UsageError, match="no pictures"):
         load_clean([tmp_path], 100)
+
+
+def test_hard_examples_are_those_in_which_a_locator_sees_a_mark(
+    sources: Path, marks: Watermarks, tmp_path: Path
+) -> None:
+    path = onnx_models.write(tmp_path, "bright", onnx_models.threshold(0.8))
+    locator = models.load(path, device="cpu", threads=1)
+    data = crops(sources, marks, clean=1.0)
+    data.mine(locator, 24)
+    assert 0 < len(data.hard) < 24
+    alarms = [bool(locator(data[0, i]["clean"][None].numpy())["mask"].any()) for i in range(40)]
+    data.hard = []
+    chance = [bool(locator(data[0, i]["clean"][None].numpy())["mask"].any()) for i in range(40)]
+    assert sum(alarms) > sum(chance)

@@ -36,7 +36,7 @@ def test_an_overlay_lets_the_picture_through_and_an_object_does_not() -> None:
     overlay = clean + 0.4 * cover[..., None] * (1 - clean)
     painted = np.where(cover[..., None] > 0, np.float32([0.9, 0.2, 0.1]), clean)
     marked = cover > 0.5
-    mark, thing = (features(picture, cover, marked) for picture in (overlay, painted))
+    mark, thing = (features(p, cover, marked, cover) for p in (overlay, painted))
     assert mark["alike"] > 0.5 > thing["alike"] + 0.3
     assert mark["ratio"] < 0.2 < thing["ratio"]
     assert mark["jump"] < thing["jump"]
@@ -44,8 +44,8 @@ def test_an_overlay_lets_the_picture_through_and_an_object_does_not() -> None:
 
 def test_a_find_with_a_wide_rim_is_seen_as_such() -> None:
     cover = bars()
-    sharp = features(texture(), 0.9 * cover, cover > 0.5)
-    vague = features(texture(), np.maximum(0.9 * cover, 0.3), cover > 0.5)
+    sharp = features(texture(), 0.9 * cover, cover > 0.5, cover)
+    vague = features(texture(), np.maximum(0.9 * cover, 0.3), cover > 0.5, cover)
     assert sharp["mean"] == pytest.approx(0.9)
     assert vague["rim"] > sharp["rim"] + 1
 

@@ -12,7 +12,7 @@ from onnx import helper
 
 from cleanplate.picture import Picture
 from cleanplate.tasks.evidence import FEATURES
-from cleanplate.tasks.watermark import Watermark
+from cleanplate.tasks.watermark import Look, Watermark
 
 OPACITY = 0.5
 SURE_FROM_80 = {f"evidence_{name}": 0 for name in FEATURES} | {
@@ -22,20 +22,22 @@ SURE_FROM_80 = {f"evidence_{name}": 0 for name in FEATURES} | {
 
 
 def see_through() -> dict[str, object]:
-    """A filler: `fill` is the guess it is given, `mask` the rough mask."""
+    """A filler: `fill` is the guess it is given, `cover` and `mask` the rough mask."""
     nodes = [
         helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["fill"]),
-        helper.make_node("Slice", ["planes", "six", "seven", "axis"], ["mask"]),
+        helper.make_node("Slice", ["planes", "six", "seven", "axis"], ["cover"]),
+        helper.make_node("Identity", ["cover"], ["mask"]),
     ]
     numbers = {"zero": 0, "three": 3, "six": 6, "seven": 7, "axis": 1}
     weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
-    return {"nodes": nodes, "weights": weights, "planes": 8, "outputs": {"fill": 3, "mask": 1}}
+    outputs = {"fill": 3, "cover": 1, "mask": 1}
+    return {"nodes": nodes, "weights": weights, "planes": 8, "outputs": outputs}
 
 
 @pytest.fixture
 def models(tmp_path: Path) -> dict[str, Path]:
     """A locator that takes all that is bright for a mark, and a filler that changes nothing."""
-    parameters = {"threshold": 0.5, "side": 256, "certainty": 0.5, "zoom": 1.5, **SURE_FROM_80}
+    parameters = {"threshold": 0.5, "side": 256, "certainty": 0.9, "zoom": 1.5, **SURE_FROM_80}
     locator = onnx_models.write(
         tmp_path, "bright", onnx_models.threshold(0.42), parameters=parameters, tile=128
     )
@@ -94,6 +96,20 @@ def test_what_is_found_without_certainty_is_left_alone(
     monkeypatch.setattr(Watermark, "_locate", lambda *_: doubt)
     cleaned = Watermark(**models).clean(Picture.from_array(picture.copy()))
     assert not cleaned.edited.any()
+
+
+@pytest.mark.parametrize(("second", "kept"), [(0.805, 2), (0.79, 1)])
+def test_beside_a_certain_mark_another_need_only_be_probable(
+    models: dict[str, Path], second: float, kept: int
+) -> None:
+    found = np.zeros((400, 300), np.float32)
+    found[20:60, 100:200] = 0.99
+    found[320:360, 100:200] = second  # 0.62 and 0.27 by the logistic, where 0.9 is asked alone
+    small = np.full((400, 300, 3), 0.5, np.float32)
+    task = Watermark(**models)
+    assert len(task._certain(Look(small, found, found > 0.5, found))) == kept
+    found[20:60] = 0
+    assert not task._certain(Look(small, found, found > 0.5, found))
 
 
 def test_the_threshold_of_the_user_wins(models: dict[str, Path]) -> None:

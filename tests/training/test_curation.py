@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_makers import save
 from PIL import Image
 
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training.cli import main
 from cleanplate.training.data.curation import divide, mask_of_pair, thin
-from cleanplate.training.data.files import PairFiles
+from cleanplate.training.data.files import PairFiles, read_pair
 from cleanplate.training.data.layouts import read_list, select, survey
+from cleanplate.training.data.masked import survey_any
 
 
 def test_mask_is_where_a_channel_differs_by_more_than_the_threshold() -> None:
@@ -103,6 +106,97 @@ def test_check_names_every_fault(plain: Path, capsys: pytest.CaptureFixture[str]
     assert faults[0] and not faults[5]
     assert said[-1] == "1 sound pairs, 5 faults."
     assert read_list(plain / "sound.txt") == ["input/p5.png"]
+
+
+def test_version_folders_keep_their_masks_apart(competition: Path) -> None:
+    (competition / "fainter").mkdir()
+    for number, path in enumerate(sorted((competition / "watermarked_images").iterdir())):
+        dirty = np.asarray(Image.open(competition / f"bg_images/{path.stem[:-5]}.png")).copy()
+        dirty[number : number + 5, 30:35] = 255
+        save(competition / "fainter" / path.name, dirty)
+    save(competition / f"masks/{path.name}", np.full((40, 48), 255, np.uint8))  # whose is it?
+    assert all(pair.mask is None for pair in survey(competition).pairs)
+    assert survey(competition, "fainter").pairs[-1].mask == competition / f"masks/{path.name}"
+    assert main("prepare", ["masks", str(competition)]) == 0
+    pairs = survey(competition).pairs
+    assert len({pair.mask for pair in pairs}) == len(pairs) == 36
+    for pair in pairs:
+        dirty, clean, mask = read_pair(pair)
+        assert np.array_equal(mask, mask_of_pair(dirty, clean))
+
+
+def test_pictures_with_masks_alone_are_checked_and_split(
+    plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("prepare", ["masks", str(plain)]) == 0
+    shutil.rmtree(plain / "target")
+    folder = str(plain)
+    assert main("prepare", ["check", folder, "--list", "sound.txt"]) == 0
+    assert "6 sound pairs, 0 faults." in capsys.readouterr().out
+    (plain / "groups.txt").write_text("p0\tpage\np1\tpage\np2\tpage\n")
+    assert main("prepare", ["split", folder, "--validation", "0.3"]) == 0
+    parts = [read_list(plain / f"{part}.txt") for part in ("train", "validation")]
+    together = {f"input/p{number}.png" for number in range(3)}
+    assert len(parts[0] + parts[1]) == 6 and any(together <= set(part) for part in parts)
+    assert main("prepare", ["halve", folder, str(tmp_path / "half")]) == 0
+    assert sorted(p.name for p in (tmp_path / "half").iterdir() if p.is_dir()) == ["input", "mask"]
+    assert {pair.group for pair in survey_any(tmp_path / "half").pairs} >= {"page"}
+    with pytest.raises(UsageError, match="no clean pictures"):
+        main("prepare", ["triples", folder])
+    with Image.open(plain / "mask/p4.png") as mask:
+        Image.new("L", mask.size).save(plain / "mask/p4.png")
+    (plain / "mask/p5.png").unlink()
+    assert main("prepare", ["check", folder]) == 1
+    said = capsys.readouterr().out
+    assert "p5.png has no partner" in said and "p4.png is a blank mask." in said
+    assert "4 sound pairs, 2 faults." in said
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+def test_mosaics_are_compared_at_their_full_depth(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        clean = rng.integers(1024, 16000, (8, 10)).astype(np.uint16)
+        noisy = clean + rng.integers(0, 9, clean.shape).astype(np.uint16)
+        for kind, mosaic in (("input", noisy), ("target", clean if number else noisy)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            if suffix == "png":
+                Image.fromarray(mosaic).save(tmp_path / kind / f"p{number}.png")
+            else:
+                np.save(tmp_path / kind / f"p{number}.npy", mosaic)
+    assert main("prepare", ["check", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert f"p0.{suffix} does not differ" in said and "2 sound pairs, 1 faults." in said
+
+
+def test_check_names_unlike_and_infinite_planes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for kind in ("input", "target"):
+        (tmp_path / kind).mkdir()
+        for number in range(4):
+            np.save(tmp_path / kind / f"p{number}.npy", rng.random((6, 8, 4), np.float32))
+    np.save(tmp_path / "target/p1.npy", rng.random((6, 8, 3), np.float32))
+    for kind, number, value in (("input", 2, np.nan), ("target", 3, np.inf)):
+        planes = rng.random((6, 8, 4), np.float32)
+        planes[2, 3, 1] = value
+        np.save(tmp_path / kind / f"p{number}.npy", planes)
+    assert main("prepare", ["check", str(tmp_path)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "p1.npy is of shape (6, 8, 3)" in said[0] and "(6, 8, 4)" in said[0]
+    assert all("not finite" in line for line in said[1:3])
+    assert "input/p2.npy" in said[1] and "target/p3.npy" in said[2]
+    assert said[-1] == "1 sound pairs, 3 faults."
+
+
+def test_a_grey_scan_has_a_partner_in_colour(plain: Path) -> None:
+    with Image.open(plain / "input/p0.png") as picture:
+        grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey).save(plain / "input/p0.png")
+    assert main("prepare", ["check", str(plain)]) == 0
 
 
 def test_bad_folders_are_named(plain: Path, tmp_path: Path) -> None:

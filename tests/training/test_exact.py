@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from cleanplate.errors import CleanplateError, ModelError
+from cleanplate.training import losses
 from cleanplate.training import train as training
+from cleanplate.training.callbacks import origin
 from cleanplate.training.cli import main
 from cleanplate.training.export import load_checkpoint
+from cleanplate.training.modules.marks import FillerModule
+from cleanplate.training.perceptual import VggPools
 
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
 COMMON = [*QUIET, "--data.init_args.workers=0", "--data.init_args.validation_share=0.34"]
@@ -48,6 +53,16 @@ ADVERSARIAL = [
     "--trainer.limit_train_batches=3",
     "--trainer.max_epochs=2",
 ]
+PUBLISHED = [
+    "watermark-erasenet-published-cpu",
+    *COMMON,
+    "--model.init_args.network_options.width=0.0625",
+    "--model.init_args.discriminator_options.width=0.0625",
+    "--data.init_args.crop=64",
+    "--data.init_args.batch_size=1",
+    "--trainer.limit_train_batches=3",
+    "--trainer.max_epochs=2",
+]
 
 
 COUNTED = [*PROGRESSIVE, "--trainer.max_epochs=-1", "--trainer.max_steps=6"]
@@ -75,8 +90,8 @@ def run(arguments: list[str], data: Path, folder: Path, *more: str) -> dict[str,
 
 @pytest.mark.parametrize(
     ("arguments", "saves"),
-    [(PROGRESSIVE, True), (COUNTED, False), (ADVERSARIAL, True)],
-    ids=["progressive", "steps", "adversarial"],
+    [(PROGRESSIVE, True), (COUNTED, False), (ADVERSARIAL, True), (PUBLISHED, True)],
+    ids=["progressive", "steps", "adversarial", "published"],
 )
 def test_a_cut_run_equals_a_whole_one(
     arguments: list[str],
@@ -109,6 +124,66 @@ def test_the_discriminator_learns_on_every_third_batch(plain: Path, tmp_path: Pa
     network, critic = content["optimizer_states"]
     assert {int(state["step"]) for state in network["state"].values()} == {6}
     assert {int(state["step"]) for state in critic["state"].values()} == {2}
+
+
+def test_accumulated_batches_are_one_of_their_size(plain: Path, tmp_path: Path) -> None:
+    """Two batches of one picture teach the network what one of two does, also at an epoch's end."""
+    alone = [*BOTH, "--model.init_args.adversarial=0", "--trainer.max_epochs=1"]
+    one = run(alone, plain, tmp_path / "one", "--data.init_args.batch_size=2")
+    more = ["--model.init_args.accumulate=2", "--trainer.limit_train_batches=4"]
+    two = run(alone, plain, tmp_path / "two", *more)
+    weights = [
+        {name: w for name, w in made["current_model_state"].items() if name.startswith("network.")}
+        for made in (one, two)
+    ]
+    assert weights[0]
+    torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=1e-6)
+    more = ["--model.init_args.accumulate=2", "--model.init_args.ratio=2"]
+    counted = run([*ADVERSARIAL, *more], plain, tmp_path / "counted")
+    network, critic = counted["optimizer_states"]
+    assert {int(state["step"]) for state in network["state"].values()} == {4}
+    assert {int(state["step"]) for state in critic["state"].values()} == {2}
+    assert [schedule["last_epoch"] for schedule in counted["lr_schedulers"]] == [4, 4]
+
+
+def test_the_gradient_of_either_network_is_clipped(plain: Path, tmp_path: Path) -> None:
+    moved: dict[str, float] = {}
+
+    class Watch(Callback):
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            self.before = {name: p.detach().clone() for name, p in module.named_parameters()}
+
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            for part in ("network", "discriminator"):
+                steps = [
+                    (p.detach() - self.before[name]).square().sum()
+                    for name, p in module.named_parameters()
+                    if name.startswith(f"{part}.")
+                ]
+                moved[part] = float(torch.stack(steps).sum().sqrt())
+
+    kept = training.checkpoints
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "checkpoints", lambda *given: [*kept(*given), Watch()])
+        more = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
+        for optimizer in ("optimizer", "discriminator_optimizer"):
+            more.append(f"--model.init_args.{optimizer}.init_args.lr=100")
+        run([*BOTH, *more], plain, tmp_path / "run", "--model.init_args.clip=1.0e-4")
+    assert moved == pytest.approx({"network": 0.01, "discriminator": 0.01}, rel=0.01)
+
+
+def test_erasenet_learns_by_all_published_terms(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "VggPools", partial(VggPools, pretrained=None))
+    name, *others = PUBLISHED
+    more = ["--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1", "--trainer.max_epochs=1"]
+    content = run([name.removesuffix("-cpu"), *others], plain, tmp_path / "run", *more)
+    assert all(torch.isfinite(value).all() for value in content["state_dict"].values())
+    [events] = (tmp_path / "run").glob("events.out.tfevents*")
+    curves = events.read_bytes()
+    for term in (*losses.COMPOSITES["erasenet"], "discriminator"):
+        assert f"train/{term}".encode() in curves
 
 
 def test_a_stage_starts_from_the_averaged_weights(plain: Path, tmp_path: Path) -> None:
@@ -157,6 +232,14 @@ def test_nan_names_the_layer(plain: Path, tmp_path: Path, monkeypatch: pytest.Mo
     expected = r"step 1 .*input/p\d\.png.*begins in the layer network\.middle\.0\.expand"
     with pytest.raises(CleanplateError, match=expected):
         run(PLAIN, plain, tmp_path / "run", *more)
+
+
+def test_nan_names_the_layer_of_a_module_that_draws_its_batches() -> None:
+    module = FillerModule(options={"widths": [8, 8]})
+    layer = module.network.bottom[0].second
+    layer.register_forward_hook(lambda layer, given, found: found * float("nan"))
+    batch = {"picture": torch.rand(2, 3, 16, 16), "rough": torch.ones(2, 1, 16, 16)}
+    assert origin(module, batch) == "it begins in the layer network.bottom.0.second"
 
 
 def test_waiting_is_told(plain: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -132,6 +132,26 @@ def test_checkpoint_to_onnx(whole: Run, tmp_path: Path, capsys: pytest.CaptureFi
     assert torch.equal(network.state_dict()[name], averaged[f"network.{name}"])
 
 
+def test_two_logits_leave_as_the_foregrounds_softmax(plain: Path, tmp_path: Path) -> None:
+    given = ["cutout-unet-cpu", "--data", str(plain), "--run", str(tmp_path / "run")]
+    given += ["--data.init_args.size=[32,32]", "--data.init_args.batch_size=2"]
+    given += ["--data.init_args.workers=0", "--data.init_args.validation_share=0.34"]
+    given += ["--trainer.max_epochs=1", "--trainer.enable_model_summary=false"]
+    given += ["--model.init_args.network_options={width: 0.0625, classes: 2}"]
+    with pytest.raises(UsageError, match="alone"):
+        main("train", [*given, "--model.init_args.loss={cross_entropy: 1, dice: 3}"])
+    assert main("train", [*given, "--model.init_args.loss=cross_entropy"]) == 0
+    last, out = tmp_path / "run/checkpoints/last.ckpt", tmp_path / "two.onnx"
+    assert main("export", [str(last), "-o", str(out)]) == 0
+    network, info = load_checkpoint(last)
+    x = torch.rand(1, 3, 48, 64)
+    with torch.no_grad():
+        logits = network.eval()[0](x)["mask"]
+    assert logits.shape == (1, 2, 48, 64) and 0 <= info["figures"]["val/miou"] <= 1
+    found = load(out, device="cpu", threads=1)(x.numpy())["mask"]
+    assert np.abs(found - logits.softmax(1)[:, 1:].numpy()).max() < 5e-3
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     for name, content in (("none", None), ("text", b"no checkpoint"), ("other", {"a": 1})):
         path = tmp_path / f"{name}.ckpt"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import CleanplateError, PictureError
 from cleanplate.training.data.augmentation import Augmentation, centre
 from cleanplate.training.data.cache import PictureCache
 from cleanplate.training.data.layouts import survey
@@ -113,6 +113,22 @@ def test_lists_and_validation(competition: Path) -> None:
     assert first["target"].shape == (1, 3, 32, 32)
     assert first["mask"].dtype == torch.uint8
     assert spread(data.validation, None) == data.validation
+
+
+@pytest.mark.parametrize("listed", ["pairs.txt", "train.txt"])
+def test_a_list_that_names_what_is_gone_is_refused_or_skipped(plain: Path, listed: str) -> None:
+    names = [pair.name for pair in survey(plain).pairs]
+    (plain / listed).write_text("".join(f"{name}\n" for name in names[:5]))
+    (plain / "validation.txt").write_text(f"{names[5]}\n")
+    (plain / names[2]).unlink()
+    pairs = None if listed == "train.txt" else listed
+    with pytest.raises(CleanplateError, match=rf"1 pairs that .*{listed} names .*p2\.png"):
+        Pairs(str(plain), pairs=pairs).setup("fit")
+    data = Pairs(str(plain), pairs=pairs, faulty="skip", everything=True)
+    with pytest.warns(UserWarning, match=rf"left out: 1 pairs that .*{listed} names .*p2\.png"):
+        data.setup("fit")
+    kept = {pair.name for pair in data.training}
+    assert kept == {name for name in names[: 5 if pairs else 6] if name != names[2]}
 
 
 def test_a_truncated_picture_is_named(plain: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,12 +15,13 @@ import pytest
 from picture_makers import save
 from PIL import Image
 
-from cleanplate.errors import ModelError, UsageError
+from cleanplate.errors import CleanplateError, ModelError, UsageError
 from cleanplate.models import load
 from cleanplate.picture import Picture
-from cleanplate.training import evaluate, int8, mining
+from cleanplate.training import evaluate, export, int8, mining
 from cleanplate.training.cli import main
-from cleanplate.training.data.layouts import survey
+from cleanplate.training.data.layouts import Pair, survey
+from cleanplate.training.data.raw_files import BAYER
 from cleanplate.training.evaluate import Extremes, Score
 from cleanplate.training.plain import PlainModel
 
@@ -94,17 +98,22 @@ def test_planes_of_a_task_need_it(tmp_path: Path) -> None:
         PlainModel(path, device="cpu")
 
 
-def test_raw_planes_are_scored_as_the_contest_does(tmp_path: Path) -> None:
-    from cleanplate.training.data.raw_files import BAYER
-
+def write_raw(folder: Path, **fields: Any) -> Path:
+    """A model that gives a mosaic's planes back, and a pair of flat ones beside it."""
     graph = onnx_models.identity(4)
     graph["nodes"] = [onnx.helper.make_node("Identity", ["planes"], ["picture"])]
     graph["outputs"], graph["weights"] = {"picture": 4}, {}
-    path = onnx_models.write(tmp_path, "raw", graph, inputs=list(BAYER), outputs=["picture"])
     clean = np.full((32, 32, 4), 8000, np.uint16)
     for kind, planes in (("input", clean + 154), ("target", clean)):
-        (tmp_path / kind).mkdir()
-        np.save(tmp_path / kind / "a.npy", planes)
+        (folder / kind).mkdir()
+        np.save(folder / kind / "a.npy", planes)
+    return onnx_models.write(
+        folder, "raw", graph, inputs=list(BAYER), outputs=["picture"], **fields
+    )
+
+
+def test_raw_planes_are_scored_as_the_contest_does(tmp_path: Path) -> None:
+    path = write_raw(tmp_path)
     [score] = evaluate.evaluate(survey(tmp_path).pairs, PlainModel(path, device="cpu"))
     decibels = -20 * math.log10(154 / (16383 - 1024))
     assert score.figures["psnr"] == score.figures["psnr_input"] == pytest.approx(decibels, abs=1e-3)
@@ -181,17 +190,32 @@ def test_whole_numbers_are_near_the_weights() -> None:
         assert np.abs(whole).max() == 127 and len(scale) == weights.shape[axis]
 
 
-@pytest.mark.parametrize("way", int8.WAYS)
-def test_int8_is_kept_where_it_does_as_well(
-    pairs: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def noisy_pairs(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pairs with noise in the place of the square; weights of any size become integers."""
     monkeypatch.setattr(int8, "SMALL", 1)
-    noisy = np.random.default_rng(0).integers(-9, 9, (64, 80, 3))
+    noise = np.random.default_rng(0).integers(-9, 9, (64, 80, 3))
     for path in (pairs / "input").iterdir():
         clean = np.asarray(Image.open(pairs / "target" / path.name)).astype(int)
-        save(path, (clean + noisy).astype(np.uint8))
+        save(path, (clean + noise).astype(np.uint8))
+    return pairs
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    """Let measuring find these seconds a megapixel, one after the other."""
+    measure, left = int8.measure, list(seconds)
+    monkeypatch.setattr(
+        int8, "measure", lambda *given: measure(*given)._replace(seconds_mp=left.pop(0))
+    )
+
+
+@pytest.mark.parametrize("way", int8.WAYS)
+def test_int8_is_kept_where_it_does_as_well(
+    noisy_pairs: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, 2.0, 1.0)
     model = denoiser(tmp_path, 0.0)
-    said = int8.keep_int8(model, tmp_path / "small.onnx", way, survey(pairs).pairs)
+    said = int8.keep_int8(model, tmp_path / "small.onnx", way, survey(noisy_pairs).pairs)
     assert "dB" in said and "s/MP" in said
     made = onnx.load(tmp_path / "small.onnx").graph
     assert onnx.TensorProto.INT8 in {tensor.data_type for tensor in made.initializer}
@@ -205,8 +229,93 @@ def test_int8_that_loses_is_refused(
 ) -> None:
     monkeypatch.setattr(int8, "ALLOWED", -1.0)
     model = denoiser(tmp_path, 0.0)
-    with pytest.raises(ModelError, match=r"small\.onnx was not written.*dB on 3 pairs"):
+    with pytest.raises(ModelError, match=r"small\.onnx was not written.* 3 pairs.*dB"):
         int8.keep_int8(model, tmp_path / "small.onnx", "weights", survey(pairs).pairs)
     assert not (tmp_path / "small.onnx").exists()
     with pytest.raises(UsageError, match="--pairs"):
         main("export", ["some.ckpt", "-o", str(tmp_path / "x.onnx"), "--int8", "weights"])
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.2])
+def test_static_int8_that_is_no_faster_is_refused(
+    noisy_pairs: Path, tmp_path: Path, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, out = denoiser(tmp_path, 0.0), tmp_path / "small.onnx"
+    timed(monkeypatch, 1.0, seconds, 1.0, seconds)
+    with pytest.raises(ModelError, match=rf"no faster here \(1\.00 to {seconds:.2f} s/MP\)"):
+        int8.keep_int8(model, out, "static", survey(noisy_pairs).pairs)
+    assert not out.exists()
+    int8.keep_int8(model, out, "weights", survey(noisy_pairs).pairs)
+    assert out.exists()
+
+
+def test_int8_measures_some_pairs_evenly_spread(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def measure(task: PlainModel, given: list[Pair]) -> int8.Measured:
+        names.append([pair.name for pair in given])
+        return int8.Measured(30.0, 1.0)
+
+    monkeypatch.setattr(int8, "MEASURED", 2)
+    monkeypatch.setattr(int8, "measure", measure)
+    said = int8.keep_int8(
+        denoiser(tmp_path, 0.0), tmp_path / "small.onnx", "weights", survey(pairs).pairs
+    )
+    assert names == [["input/p0.png", "input/p1.png"]] * 2 and "on 2 pairs" in said
+
+
+def test_measuring_holds_one_picture_at_a_time(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def evaluated(*given: object) -> Iterator[Score]:
+        for number in range(5):
+            assert sum(one() is not None for one in held) <= 1
+            score = scored(f"p{number}", number)
+            held.append(weakref.ref(score))
+            score.figures["seconds_mp"] = float(number)
+            yield score
+            del score
+
+    monkeypatch.setattr(evaluate, "evaluate", evaluated)
+    task = PlainModel(denoiser(tmp_path, 0.0), device="cpu")
+    assert int8.measure(task, []) == int8.Measured(32.0, 2.0)
+
+
+def test_scales_are_found_between_the_cards_levels(tmp_path: Path) -> None:
+    path = write_raw(tmp_path, parameters={"black": 100, "white": 300})
+    [pair] = survey(tmp_path).pairs
+    shown = int8.seen(PlainModel(path, device="cpu"), pair)
+    assert np.allclose(shown, (8154 - 100) / 200)
+
+
+def test_int8_is_measured_on_listed_pairs(
+    pairs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def keep(model: Path, out: Path, way: str, given: list[Pair]) -> str:
+        out.touch()
+        return f"measured on {[pair.name for pair in given]}"
+
+    def exported(place: Path) -> int:
+        given = ["some.ckpt", "-o", str(tmp_path / "x.onnx"), "--int8", "weights"]
+        return main("export", [*given, "--pairs", str(place)])
+
+    monkeypatch.setattr(int8, "keep_int8", keep)
+    monkeypatch.setattr(export, "export_checkpoint", lambda *given, **fields: None)
+    save(pairs / "input/orphan.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(CleanplateError, match=r"orphan\.png"):
+        exported(pairs)
+    for listing, name in (("sound.txt", "p2"), ("validation.txt", "p1")):
+        (pairs / listing).write_text(f"input/{name}.png\n")
+    assert exported(pairs / "sound.txt") == exported(pairs) == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if line.startswith("measured")] == [
+        "measured on ['input/p2.png']",
+        "measured on ['input/p1.png']",
+    ]

@@ -71,7 +71,7 @@ def test_triples_are_pairs_with_masks(triples: Path) -> None:
     training, validation = divide(pairs, 0.3)
     assert len(training) == 6 and len(validation) == 2
     assert not {p.target for p in training} & {p.target for p in validation}
-    dirty, clean, mask = PairFiles(pairs).read(pairs[1])
+    dirty, clean, mask = read_pair(pairs[1])
     assert dirty.shape == clean.shape == (200, 300, 3) and mask.shape == (200, 300, 1)
     assert not mask.any() and read_pair(pairs[1], 40)[2].sum() == 255 * 64
 
@@ -310,6 +310,44 @@ def test_cutouts_are_cut_and_mirrored(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "0 cut-outs made, 1 were there" in capsys.readouterr().out
     with pytest.raises(UsageError, match="has no mask"):
         main("prepare", [*command[:2], str(tmp_path / "x"), "--masks", str(tmp_path / "hands/one")])
+
+
+@pytest.mark.parametrize("step", ["raw", "cutouts"])
+def test_an_output_within_the_input_is_not_searched(
+    step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = np.full((400, 480, 3), 250, np.uint8)
+    cv2.ellipse(photo, (240, 120), (70, 160), 0, 0, 360, (200, 140, 110), -1)
+    photo = photo[..., 0] if step == "raw" else photo
+    save(tmp_path / "one/a.png", photo)
+    command = [step, str(tmp_path), str(tmp_path / "out")]
+    for made, there in ((1, 0), (0, 1)):
+        assert main("prepare", command) == 0
+        said = capsys.readouterr().out
+        assert f": {made} " in said and f" made, {there} were there." in said
+    with pytest.raises(UsageError, match="another folder"):
+        main("prepare", [step, str(tmp_path), str(tmp_path)])
+    save(tmp_path / "one/a.tif", photo)
+    with pytest.raises(UsageError, match=r"a\.png and .*a\.tif have one name"):
+        main("prepare", command)
+
+
+def test_a_person_is_cut_out_by_the_mask_of_the_same_folder(tmp_path: Path) -> None:
+    shapes = {"one": (slice(40, 560), slice(120, 280)), "two": (slice(200, 560), slice(60, 340))}
+    for name, where in shapes.items():
+        mask = np.zeros((600, 400), np.uint8)
+        mask[where] = 255
+        save(tmp_path / f"people/{name}/a.jpg", np.full((600, 400, 3), 90, np.uint8))
+        save(tmp_path / f"masks/{name}/a.png", mask)
+    command = ["cutouts", str(tmp_path / "people"), str(tmp_path / "out")]
+    command += ["--masks", str(tmp_path / "masks")]
+    assert main("prepare", command) == 0
+    for name, size in (("one", (160, 520)), ("two", (280, 360))):
+        with Image.open(tmp_path / f"out/{name}/a.png") as patch:
+            assert patch.size == pytest.approx(size, abs=4)
+    (tmp_path / "masks/two/a.png").unlink()
+    with pytest.raises(UsageError, match=r"two.a\.jpg has no mask"):
+        main("prepare", command)
 
 
 def test_processes_keep_the_order() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cleanplate.batch import Batch, plan
 from cleanplate.cli import app
-from cleanplate.models import load
+from cleanplate.models import cards, load
 from cleanplate.training.cli import main
 from cleanplate.training.data.files import read_rgb
 from cleanplate.training.layers import layered
@@ -142,6 +142,6 @@ def test_from_files_to_a_model(name: str, pages: Path, mosaics: Path, tmp_path: 
 
 
 def test_every_recipe_has_a_small_variant() -> None:
-    shipped = {"watermark-locator", "watermark-filler", "occlusion-locator", "occlusion-filler"}
+    shipped = {card.recipe for card in cards()} | {"watermark-locator", "watermark-filler"}
     large = {name for name in recipes() if not name.endswith("-cpu")} - shipped
     assert {f"{name}-cpu" for name in large} == set(SMALL)

@@ -14,8 +14,9 @@ from cleanplate.errors import UsageError
 from cleanplate.training.data.loading import Phase, Progressive, ResumableLoader
 from cleanplate.training.data.pairs import Pairs
 from cleanplate.training.layers import layered
+from cleanplate.training.losses import COMPOSITES
 from cleanplate.training.schedules import CosinePeriods, Cyclic, StepDecay, WarmRestarts
-from cleanplate.training.train import find_recipe
+from cleanplate.training.train import find_recipe, recipes
 
 
 def init_args(recipe: str, part: str) -> dict[str, Any]:
@@ -155,6 +156,16 @@ def test_warm_restarts_as_in_the_watermark_recipes() -> None:
     assert found == pytest.approx([2e-3, 2e-3, 2e-4, 2e-4, 2e-5, 2e-5])
 
 
+def test_optimisers_as_published_for_erasenet() -> None:
+    given = init_args("watermark-erasenet-published", "model")
+    assert given["loss"] == "erasenet"
+    assert given["optimizer"]["init_args"] == {"lr": 1e-4, "betas": [0.5, 0.9]}
+    assert given["discriminator_optimizer"]["init_args"] == {"lr": 1e-5, "betas": [0.0, 0.9]}
+    small = init_args("watermark-erasenet-published-cpu", "model")["loss"]
+    terms = COMPOSITES["erasenet"].items()
+    assert small == {name: weight for name, weight in terms if name not in ("perceptual", "style")}
+
+
 def test_resolution_stages_start_from_the_last() -> None:
     for name, side, before in (
         ("cutout-u2net-640", 640, "cutout-u2net"),
@@ -164,3 +175,16 @@ def test_resolution_stages_start_from_the_last() -> None:
         assert init_args(name, "model")["init_from"] == f"runs/{before}/checkpoints/best.ckpt"
     assert init_args("cutout-u2net", "data")["size"] == [320, 320]
     assert init_args("occlusion-fill-2", "model")["ratio"] == 3
+
+
+def test_masks_are_sought_at_the_size_of_the_training() -> None:
+    """A locator sees a picture whose longer side is its card's tile, or the side it names."""
+    found = 0
+    for name, path in recipes().items():
+        settings = layered(path, find_recipe)
+        if settings["data"]["class_path"].endswith(".Cutouts"):
+            card, longer = settings["card"], max(settings["data"]["init_args"]["size"])
+            side = card.get("parameters", {}).get("side", card["tile"])
+            assert card["tile"] == side == longer, name
+            found += 1
+    assert found >= 22

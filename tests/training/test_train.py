@@ -38,6 +38,14 @@ def start(run: Run, folder: Path, *more: str) -> int:
     return main("train", given)
 
 
+def last_of(folder: Path) -> Path:
+    return folder / "checkpoints/last.ckpt"
+
+
+def settings_of(folder: Path) -> Any:
+    return yaml.safe_load((folder / "config.yaml").read_text())
+
+
 def test_run_leaves_what_it_should(whole: Run) -> None:
     kept = {path.name for path in (whole.folder / "checkpoints").iterdir()}
     assert kept == {"best.ckpt", "last.ckpt"}
@@ -80,6 +88,26 @@ def test_a_cut_run_equals_a_whole_one(
     assert one["place"]["served"] == two["place"]["served"] == 6
     optimizers = [content["optimizer_states"][0] for content in (one, two)]
     assert optimizers[0]["param_groups"] == optimizers[1]["param_groups"]
+
+
+def test_a_resumed_run_keeps_its_settings(whole: Run, plain: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    loss = "--model.init_args.loss={mask_l1: 1.0, l1: 2.5}"
+    elsewhere = ["--trainer.logger=CSVLogger", f"--trainer.logger.save_dir={tmp_path / 'curves'}"]
+    first = ["--data.init_args.batch_size=1", "--trainer.max_epochs=1", loss, *elsewhere]
+    start(whole, folder, *first, "--from", str(whole.best))
+    assert settings_of(folder)["model"]["init_args"]["init_from"] == str(whole.best)
+    again = [str(whole.recipe), "--run", str(folder), "--resume", "--trainer.max_epochs=2"]
+    assert main("train", again) == 0
+    kept = settings_of(folder)
+    model, data = kept["model"]["init_args"], kept["data"]["init_args"]
+    assert model["loss"] == {"mask_l1": 1.0, "l1": 2.5} and model["init_from"] is None
+    assert (data["batch_size"], data["folder"]) == (1, str(whole.data))
+    assert (kept["trainer"]["max_epochs"], kept["ckpt_path"]) == (2, str(last_of(folder)))
+    content = torch.load(last_of(folder), weights_only=True)
+    assert content["global_step"] == 2 * 4
+    assert main("train", [*again, "--trainer.max_epochs=3", "--data", str(plain)]) == 0
+    assert settings_of(folder)["data"]["init_args"]["folder"] == str(plain)
 
 
 def test_average_is_not_the_weights(whole: Run) -> None:
@@ -125,7 +153,7 @@ def test_nan_names_the_batch(whole: Run, tmp_path: Path) -> None:
         start(whole, tmp_path / "run", rate)
 
 
-OURS = [name for name in recipes() if "erasenet" in name]
+OURS = [name for name in recipes() if name.endswith(("erasenet", "erasenet-cpu"))]
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from picture_makers import save
 from PIL import Image
 
 from cleanplate.errors import CleanplateError, PictureError, UsageError
+from cleanplate.training.cli import main
 from cleanplate.training.data.cutouts import Cutouts, Framing
 from cleanplate.training.data.holes import Holes, about
 from cleanplate.training.data.layouts import survey
@@ -25,7 +27,7 @@ def photos(tmp_path: Path) -> Path:
         mask = np.zeros((60, 80), np.uint8)
         mask[20:40, 30:50] = 255
         photo = np.zeros((60, 80, 3), np.uint8)
-        photo[..., 2] = 200
+        photo[..., 2] = 200 - number
         photo[mask > 0] = (200, 0, 0)
         photo[:, :40, 1] = 90
         save(tmp_path / f"input/p{number}.png", photo)
@@ -50,8 +52,8 @@ def test_framing_keeps_picture_and_mask_together() -> None:
 
 def test_crops_have_the_areas_and_ratios_asked_for() -> None:
     mask = np.full((200, 300, 1), 255, np.uint8)
-    frame = Framing((8, 8), area=(0.3, 1.2))
-    places = [frame._place(mask, np.random.default_rng(seed)) for seed in range(300)]
+    frame = Framing((8, 8))
+    places = [frame._place(mask, (0.3, 1.2), np.random.default_rng(seed)) for seed in range(300)]
     areas = [height * width / mask.size for _, _, height, width in places]
     ratios = [width / height for _, _, height, width in places]
     assert 0.29 < min(areas) < 0.35 and 0.85 < max(areas) <= 1
@@ -62,10 +64,10 @@ def test_crops_have_the_areas_and_ratios_asked_for() -> None:
 def test_a_crop_holds_foreground_or_the_whole_is_taken() -> None:
     mask = np.zeros((100, 100, 1), np.uint8)
     mask[0, 0] = 255
-    frame = Framing((8, 8), area=(0.3, 0.31))
+    frame = Framing((8, 8))
     whole = 0
     for seed in range(30):
-        top, left, height, width = frame._place(mask, np.random.default_rng(seed))
+        top, left, height, width = frame._place(mask, (0.3, 0.31), np.random.default_rng(seed))
         assert mask[top : top + height, left : left + width].any()
         whole += (height, width) == (100, 100)
     assert whole > 0
@@ -83,6 +85,30 @@ def test_rotation_turns_both() -> None:
         assert np.mean((picture[4:-4, 8:-8, :1] > 127) != (found[4:-4, 8:-8] > 0)) < 0.01
     assert min(leanings) < -8 and max(leanings) > 8
     assert max(map(abs, leanings)) <= 59 * np.tan(np.radians(15)) + 1
+
+
+def test_corners_are_filled_alike() -> None:
+    mask = np.zeros((64, 64, 1), np.uint8)
+    mask[:, :12] = mask[56:] = 255
+    frame = Framing((64, 64), area=None, flip=0, rotation=15, blur=0)
+    for seed in range(10):
+        picture, found = frame(np.repeat(mask, 3, 2), mask, np.random.default_rng(seed))
+        assert np.array_equal(picture[..., 0] > 127, found.reshape(64, 64) > 0)
+
+
+@pytest.mark.parametrize("sides", [(90, 60), (60, 90), (64, 48)])
+def test_a_whole_page_keeps_its_ratio(sides: tuple[int, int]) -> None:
+    page = np.zeros((*sides, 1), np.uint8)
+    page[sides[0] // 4 : -sides[0] // 4, sides[1] // 4 : -sides[1] // 4] = 255
+    frame = Framing((64, 48), area=None, flip=0, rotation=0, blur=0)
+    picture, found = frame(np.repeat(page, 3, 2), page, np.random.default_rng(0))
+    assert picture.shape == (64, 48, 3) and found.shape == (64, 48, 1)
+    assert np.array_equal(picture[..., :1] > 127, found > 0)
+    seen = found[32 - 16 : 32 + 16, 24 - 12 : 24 + 12, 0] > 0  # the middle, without reflections
+    height, width = seen.any(1).sum(), seen.any(0).sum()
+    scale = min(64 / sides[0], 48 / sides[1])
+    assert height == pytest.approx(scale * sides[0] / 2, abs=2)
+    assert width == pytest.approx(scale * sides[1] / 2, abs=2)
 
 
 def test_cutouts_need_no_targets(photos: Path) -> None:
@@ -120,12 +146,31 @@ def test_a_mask_of_another_size_is_named(photos: Path) -> None:
         data.read(survey_any(photos).pairs[0])
 
 
+def test_a_black_mask_is_refused_or_skipped_as_asked(plain: Path) -> None:
+    assert main("prepare", ["masks", str(plain)]) == 0
+    for number in (1, 4):
+        path = plain / f"mask/p{number}.png"
+        save(path, np.zeros_like(np.asarray(Image.open(path))))
+    (plain / "mask/p5.png").unlink()  # nothing to be taken off, and no mask that says otherwise
+    shutil.copy(plain / "target/p5.png", plain / "input/p5.png")
+    refusing = Pairs(str(plain), workers=0, batch_size=1, crop=16, everything=True)
+    refusing.setup("fit")
+    with pytest.raises(PictureError, match=r"mask.p[14]\.png: the mask is blank"):
+        list(refusing.train_dataloader())
+    skipping = Pairs(str(plain), workers=0, faulty="skip", everything=True)
+    with pytest.warns(UserWarning, match=r"2 of 6 pairs cannot be used.*p[14]\.png"):
+        skipping.setup("fit")
+    assert {p.name for p in skipping.training} == {f"input/p{n}.png" for n in (0, 2, 3, 5)}
+    assert len(list(skipping.train_dataloader())) == 1
+
+
 def test_a_missing_partner_is_refused_or_skipped_as_asked(plain: Path) -> None:
     (plain / "target/p1.png").unlink()
     with pytest.raises(CleanplateError, match=r"p1\.png"):
         Pairs(str(plain)).setup("fit")
     data = Pairs(str(plain), faulty="skip", everything=True)
-    data.setup("fit")
+    with pytest.warns(UserWarning, match=r"left out: 1 files .*no partner.*p1\.png"):
+        data.setup("fit")
     assert len(data.training) == 5
     assert {pair.name for pair in data.validation} < {pair.name for pair in data.training}
 
@@ -139,7 +184,13 @@ def test_empty_folders_are_refused(tmp_path: Path) -> None:
 
 def test_pictures_with_masks_are_their_own_targets(photos: Path) -> None:
     found = survey_any(photos)
-    assert [pair.target for pair in found.pairs] == [pair.input for pair in found.pairs]
+    assert all(pair.own_target for pair in found.pairs)
+    with pytest.raises(UsageError, match="no training pairs"):
+        Pairs(str(photos)).setup("fit")  # there is nothing to learn cleaning from
+    shutil.copy(photos / "input/p0.png", photos / "input/p0.jpg")
+    with pytest.raises(UsageError, match=r"p0\.jpg and .*p0\.png have one name"):
+        survey_any(photos)
+    (photos / "input/p0.jpg").unlink()
     (photos / "target").mkdir()
     with pytest.raises(UsageError):
         survey_any(photos)
@@ -167,6 +218,33 @@ def test_a_hole_larger_than_the_square_is_reduced() -> None:
     cut, hole = about(np.repeat(mask, 3, 2), mask, 64)
     assert cut.shape == (64, 64, 3)
     assert 0.03 < (hole > 0).mean() < 0.2 and not hole[0].any() and not hole[-1].any()
+
+
+@pytest.mark.parametrize("crop", [4, 16, 64])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_thin_hole_stays(crop: int, turned: bool) -> None:
+    mask = np.zeros((300, 200, 1), np.uint8)
+    mask[20:280, 90] = 255
+    mask[150, 20:180] = 255
+    mask = np.ascontiguousarray(np.swapaxes(mask, 0, 1)) if turned else mask
+    for rng in (None, np.random.default_rng(0)):
+        cut, hole = about(np.repeat(mask, 3, 2), mask, crop, rng)
+        assert cut.shape == (crop, crop, 3)
+        assert max((hole > 0).any(axis).sum() for axis in (0, 1)) > 0.6 * crop
+        assert not (cut[..., :1].any(2, keepdims=True) & (hole == 0)).any()
+
+
+def test_a_thin_hole_is_not_blank_when_the_page_is_reduced(plain: Path) -> None:
+    assert main("prepare", ["masks", str(plain)]) == 0
+    for path in (plain / "mask").iterdir():
+        mask = np.asarray(Image.open(path)).copy()
+        mask[:, 1:] = 0
+        mask[5:12, 0] = 255
+        save(path, mask)
+    data = Holes(str(plain), factor=6, crop=8, workers=0, validation_share=0.3)
+    data.setup("fit")
+    for pair in data.training:
+        assert (data.read(pair)[1][..., 0] > 0).any(0).tolist()[:2] == [True, False]
 
 
 def test_holes_are_of_the_clean_page(plain: Path) -> None:

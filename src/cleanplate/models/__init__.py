@@ -7,7 +7,7 @@ room reads weights, starts an ONNX Runtime session or chooses a device.
 from __future__ import annotations
 
 from cleanplate.models.catalogue import Card, Source, card, cards, read_card
-from cleanplate.models.sessions import DEVICES, Model, load, usable_cores
+from cleanplate.models.sessions import DEVICES, Model, load, read, usable_cores
 
 __all__ = [
     "DEVICES",
@@ -17,6 +17,7 @@ __all__ = [
     "card",
     "cards",
     "load",
+    "read",
     "read_card",
     "usable_cores",
 ]

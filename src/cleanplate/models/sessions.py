@@ -104,8 +104,7 @@ def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
     """
     if device not in DEVICES:
         raise ModelError(f"There is no device {device!r}; there are: {', '.join(DEVICES)}.")
-    found, path = _find(model)
-    weights = _checked_weights(found, path)
+    found, weights = read(model)
     failures: list[str] = []
     for name in _candidates(device):
         try:
@@ -117,7 +116,21 @@ def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
             return Model(found, name, session)
         # ONNX Runtime falls back to the CPU in silence where a driver or a library is missing.
         failures.append(f"{name}: its driver or libraries did not load")
-    raise ModelError(f"{path} did not start ({'; '.join(failures)}).")
+    raise ModelError(f"{found.name} did not start ({'; '.join(failures)}).")
+
+
+def read(model: str | Path) -> tuple[Card, bytes]:
+    """Return a model's card and the bytes of its ONNX file, which are those that the card names.
+
+    Args:
+        model: see `load`.
+
+    Raises:
+        ModelError: no such file, or a card or weights that are wrong.
+        UsageError: no model of this name ships.
+    """
+    found, path = _find(model)
+    return found, _checked_weights(found, path)
 
 
 def _find(model: str | Path) -> tuple[Card, Path]:

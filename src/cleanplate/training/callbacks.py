@@ -175,26 +175,34 @@ class StopOnNan(Callback):
             return
         names = self._batch.get("name") if isinstance(self._batch, dict) else None
         which = f" on {', '.join(names)}" if names else ""
+        advice = ", or look at these pictures" if names else ""
         raise CleanplateError(
             f"The loss became {loss.item()} at step {trainer.global_step} "
             f"of epoch {trainer.current_epoch}{which}: {origin(pl_module, self._batch)}. "
-            "Lower the learning rate, or look at these pictures."
+            f"Lower the learning rate{advice}."
         )
+
+
+class NotANumberError(Exception):
+    """A layer, which the text names, gave what is no number."""
 
 
 @torch.no_grad()
 def origin(module: pl.LightningModule, batch: Any) -> str:
-    """Where numbers that are none begin: in which weights, or in which layer on this batch."""
+    """Where numbers that are none begin: in which weights, or in which layer on this batch.
+
+    The module computes anew what it would `predict`, or without that its `losses`, as far as that
+    layer: what comes after it may not bear such numbers.
+    """
     for name, parameter in module.named_parameters():
         if not torch.isfinite(parameter).all():
             return f"the weights {name} are no longer numbers since an earlier step"
-    found: list[str] = []
 
     def watch(name: str) -> Any:
         def look(layer: Any, given: Any, result: Any) -> None:
             planes = result.values() if isinstance(result, dict) else [result]
             if any(isinstance(x, Tensor) and not torch.isfinite(x).all() for x in planes):
-                found.append(name)
+                raise NotANumberError(name)
 
         return look
 
@@ -203,10 +211,14 @@ def origin(module: pl.LightningModule, batch: Any) -> str:
     try:
         if hasattr(module, "predict"):
             module.predict(batch)
+        elif hasattr(module, "losses"):
+            module.losses(batch, 0)
+    except NotANumberError as found:
+        return f"it begins in the layer {found}"
     finally:
         for hook in hooks:
             hook.remove()
-    return f"it begins in the layer {found[0]}" if found else "no layer, but the loss itself"
+    return "no layer, but the loss itself"
 
 
 class ValidationSheet(Callback):

@@ -37,7 +37,6 @@ from cleanplate.picture import Picture
 from cleanplate.tasks.base import Task
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
 from cleanplate.training.data.layouts import Pair
-from cleanplate.training.data.raw import LEVELS, Levels
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
 from cleanplate.training.plain import PlainModel
 
@@ -129,9 +128,8 @@ def score(pair: Pair, task: Task) -> Score:
 
 def score_raw(pair: Pair, task: PlainModel) -> Score:
     """Denoise the planes of one pair and compare, clipped to black and white."""
-    parameters = task.model.card.parameters
-    levels = Levels(*(float(parameters.get(n, getattr(LEVELS, n))) for n in ("black", "white")))
-    noisy, clean = (to_unit(planes, levels) for planes in read_raw_pair(pair, levels))
+    both = read_raw_pair(pair, task.levels)
+    noisy, clean = (to_unit(planes, task.levels) for planes in both)
     with Watch() as watch:
         after = task.denoise(noisy)
     before, after, truth = (np.clip(planes, 0, 1) for planes in (noisy, after, clean))

@@ -22,10 +22,11 @@ from cleanplate.errors import ModelError, UsageError
 from cleanplate.models import Card
 from cleanplate.training import networks
 from cleanplate.training.graphs import disagreement, fix_same_padding, store_halves, to_onnx
+from cleanplate.training.modules.segmentation import Foreground
 from cleanplate.training.networks.backbones import Normalised
 from cleanplate.training.networks.deploy import Deployable
 from cleanplate.training.networks.registry import NetworkCard
-from cleanplate.training.weights import load_weights, read_checkpoint
+from cleanplate.training.weights import average_with, load_weights, read_checkpoint
 
 TOLERANCE = 1e-4
 RGB = ("red", "green", "blue")
@@ -89,14 +90,23 @@ def export_network(
 
 
 def export_checkpoint(
-    checkpoint: str | Path, path: str | Path, *, float16: bool = True, **card: Any
+    checkpoint: str | Path,
+    path: str | Path,
+    *,
+    float16: bool = True,
+    average: str | Path | None = None,
+    **card: Any,
 ) -> None:
     """Export the network in a checkpoint of `cleanplate train`, with its averaged weights.
 
-    `card` overrides the fields of the card that the checkpoint gives, and `tile`.
-    Raises ModelError for a file that is no such checkpoint, and what `export_network` raises.
+    `average` names what it was trained on from, half way to which the weights are moved (see
+    `weights.average_with`). `card` overrides the fields of the card that the checkpoint gives, and
+    `tile`. Raises ModelError for a file that is no such checkpoint, and what `export_network`
+    raises.
     """
     network, info = load_checkpoint(checkpoint)
+    if average is not None:
+        average_with(network[-1] if isinstance(network, nn.Sequential) else network, average)
     found = networks.card(info["network"])
     fields: dict[str, Any] = {
         "task": "watermark",
@@ -129,7 +139,7 @@ def export_checkpoint(
 def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a checkpoint, as it was in validation, and what is said of it: `network`,
     `options`, `recipe`, `figures`, and where they apply `planes`, `logits`, `parameters`, `card`,
-    `tlc` and `normalise`.
+    `tlc`, `normalise` and `softmax`.
 
     Only tensors and plain values are read from the file, never code. Raises ModelError.
     """
@@ -141,7 +151,9 @@ def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             network.use_tlc((info["tlc"], info["tlc"]))
     except (UsageError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{checkpoint} is not a checkpoint of `cleanplate train`.") from error
-    return nn.Sequential(Normalised(), network) if info.get("normalise") else network, info
+    if info.get("normalise"):
+        network = nn.Sequential(Normalised(), network)
+    return nn.Sequential(network, Foreground()) if info.get("softmax") else network, info
 
 
 @torch.no_grad()

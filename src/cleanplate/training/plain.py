@@ -23,6 +23,7 @@ from cleanplate.tasks import squares
 from cleanplate.tasks.base import Cleaned
 from cleanplate.tasks.hidden import Hidden
 from cleanplate.tasks.maps import Floats, as_planes, cut, planes_of
+from cleanplate.training.data.raw import LEVELS, Levels
 from cleanplate.training.data.raw_files import BAYER
 
 RGB = ("red", "green", "blue")
@@ -33,6 +34,7 @@ class PlainModel:
 
     Attributes:
         raw: whether it takes the planes of a Bayer mosaic, for which there is `denoise`.
+        levels: black and white of the sensor that such a mosaic is of.
         finds: whether it gives a mask.
     """
 
@@ -48,6 +50,8 @@ class PlainModel:
         self.model = models.load(model, device=device, threads=threads)
         card = self.model.card
         self.raw = card.inputs == BAYER
+        known = LEVELS._asdict() | dict(card.parameters)
+        self.levels = Levels(float(known["black"]), float(known["white"]))
         self.given_mask = card.inputs == squares.INPUTS
         self.finds = "mask" in card.outputs
         self.picture = next((name for name in ("picture", "fill") if name in card.outputs), None)

@@ -11,14 +11,15 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.training.callbacks import Place, Provenance, checkpoints
-from cleanplate.training.layers import layered, over
+from cleanplate.training.layers import Settings, layered, over
 
 MINUTES = 5.0  # between two checkpoints within an epoch
+CONFIG = "config.yaml"  # all settings of a run, in its folder
 
 
 def recipes() -> dict[str, Path]:
@@ -60,9 +61,10 @@ def train(
             `--trainer.max_epochs=3`.
         data: the folder of the data module.
         run: where checkpoints, curves and sheets go; `runs/NAME` without it.
-        start: a checkpoint whose averaged weights training starts from, in the place of the
+        start: what the weights start from (see `weights.start_from`), in the place of the
             recipe's own `init_from`.
-        resume: go on from the run's last checkpoint.
+        resume: go on from the run's last checkpoint, by the run's own settings; of the recipe only
+            the card's fields are read again.
 
     Raises:
         UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not.
@@ -71,7 +73,7 @@ def train(
     recipe = find_recipe(name)
     folder = Path(run) if run else Path("runs") / recipe.stem
     last = folder / "checkpoints" / "last.ckpt"
-    if resume and not last.is_file():
+    if resume and not (last.is_file() and (folder / CONFIG).is_file()):
         raise UsageError(f"{folder} holds no checkpoint to resume from; leave out --resume.")
     asked = any(argument.startswith("--print_config") for argument in overrides)
     if not resume and not asked and last.is_file():
@@ -80,8 +82,8 @@ def train(
         )
     settings = layered(recipe, find_recipe)
     card = settings.pop("card", {})
-    if resume and "init_from" in settings["model"].get("init_args", {}):
-        settings = over(settings, {"model": {"init_args": {"init_from": None}}})
+    if resume:
+        settings = _of_run(folder)
     arguments = ["fit", f"--config={yaml.safe_dump(settings)}"]
     if start is not None:
         arguments.append(f"--model.init_args.init_from={start}")
@@ -103,6 +105,23 @@ def train(
     return folder
 
 
+def _of_run(folder: Path) -> Settings:
+    """The settings of the run in `folder`, without what its weights once started from."""
+    settings = layered(folder / CONFIG, find_recipe)
+    if "init_from" in settings["model"].get("init_args", {}):
+        settings = over(settings, {"model": {"init_args": {"init_from": None}}})
+    return settings
+
+
+class KeepConfig(SaveConfigCallback):
+    """Saves a run's settings in its folder, whichever logger it has and wherever that writes."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Replace those of the call before."""
+        path = Path(trainer.default_root_dir) / CONFIG
+        self.parser.save(self.config, path, skip_none=False, overwrite=True, multifile=False)
+
+
 class RecipeCLI(LightningCLI):
     """Lightning's command line with a run's folder and what belongs into it."""
 
@@ -116,7 +135,8 @@ class RecipeCLI(LightningCLI):
             load_from_checkpoint_support=False,
             seed_everything_default=0,
             parser_kwargs={"fit": {"allow_abbrev": False}},
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=KeepConfig,
+            save_config_kwargs={"save_to_log_dir": False},
         )
 
     @staticmethod

@@ -1,14 +1,18 @@
-"""Reading the weights in a checkpoint of `cleanplate train`, and nothing but weights."""
+"""Reading the weights in a checkpoint of `cleanplate train`, or in an exported model: no code."""
 
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from cleanplate import models
 from cleanplate.errors import ModelError
 
 PREFIX = "network."
@@ -48,6 +52,69 @@ def read_checkpoint(
     return weights, info
 
 
+def start_from(network: nn.Module, source: str | Path, prefix: str = PREFIX) -> None:
+    """Put the weights of a checkpoint, of an exported model or of one that ships into `network`.
+
+    Args:
+        network: as large as the one that the weights are of.
+        source: a checkpoint, an ONNX file beside its card, or the name of a model that ships.
+        prefix: see `read_checkpoint`.
+
+    Raises:
+        ModelError: the file cannot be used, or the weights are those of another network.
+    """
+    if Path(source).suffix == ".onnx" or str(source) in {card.name for card in models.cards()}:
+        _fit(network, exported_weights(source, network), source)
+    else:
+        load_weights(network, source, prefix)
+
+
+def average_with(network: nn.Module, source: str | Path) -> None:
+    """Move a network's weights half way to those that it was trained on from.
+
+    What was learnt first is forgotten less than what was learnt then is lost (Wortsman et al.,
+    Robust Fine-Tuning of Zero-Shot Models, CVPR 2022).
+
+    Args:
+        network: trained on.
+        source: what it started from; see `start_from`.
+
+    Raises:
+        ModelError: see `start_from`.
+    """
+    first = deepcopy(network)
+    start_from(first, source)
+    given = first.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(given[name], 0.5)
+
+
+def exported_weights(model: str | Path, network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of an exported model by the names that `network` gives them.
+
+    What an export does not hold, such as the counters of batch normalisation, stays as it is; so
+    does what it holds in another form, such as spectral norms, and that is then missing.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    graph = onnx.load_from_string(models.read(model)[1]).graph
+    held = {
+        tensor.name.removeprefix(PREFIX).removesuffix(".half"): numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+    }
+    weights = {}
+    for name, value in network.state_dict().items():
+        stem, _, leaf = name.rpartition(".")
+        found = held.get(name, held.get(f"{stem}.1.{leaf}"))  # behind padding of its own
+        if found is not None:
+            weights[name] = torch.from_numpy(found.astype("float32"))
+        elif leaf == "num_batches_tracked":
+            weights[name] = value
+    return weights
+
+
 def load_weights(
     network: nn.Module, checkpoint: str | Path, prefix: str = PREFIX
 ) -> dict[str, Any]:
@@ -57,9 +124,13 @@ def load_weights(
         ModelError: as `read_checkpoint`, or the weights are those of another network.
     """
     weights, info = read_checkpoint(checkpoint, prefix)
+    _fit(network, weights, checkpoint)
+    return info
+
+
+def _fit(network: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ModelError(f"{checkpoint} holds another network's weights ({reason}).") from error
-    return info
+        raise ModelError(f"{source} holds another network's weights ({reason}).") from error

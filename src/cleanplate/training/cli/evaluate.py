@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.training.cli.shared import add_pairs, masked_pairs_of, new_parser, track
+from cleanplate.training.cli.shared import add_pairs, new_parser, pairs_of, track
 
 if TYPE_CHECKING:
     from cleanplate.training.evaluate import Score
@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
     options = {"device": given.device, "threads": given.threads}
     if given.threshold is not None:
         options["threshold"] = given.threshold
-    pairs = masked_pairs_of(given)
+    pairs = pairs_of(given)
     task = evaluate.open_task(given.task, given.model, **options)
     scores: list[Score] = []
     extremes = evaluate.Extremes(SHEET_ROWS)

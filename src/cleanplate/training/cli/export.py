@@ -6,10 +6,13 @@ import argparse
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
 from cleanplate.training.cli.shared import new_parser
+
+if TYPE_CHECKING:
+    from cleanplate.training.data.layouts import Pair
 
 
 def run(arguments: list[str]) -> int:
@@ -19,10 +22,19 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.onnx")
     parser.add_argument("--float32", action="store_true", help="do not halve the weights' size")
     parser.add_argument(
+        "--average-with",
+        metavar="MODEL",
+        help="what it was trained on from: the weights go half way back to that",
+    )
+    parser.add_argument(
         "--int8", choices=("weights", "static"), help="8-bit integers (see --pairs)"
     )
     parser.add_argument(
-        "--pairs", type=Path, metavar="DIR", help="pairs that --int8 must do well on"
+        "--pairs",
+        type=Path,
+        metavar="PAIRS",
+        help="pairs that --int8 must do well on: a list in their folder, or the folder, of whose "
+        "pairs those of validation.txt count where that is there",
     )
     parser.add_argument("--task", help="what the model is for (watermark)")
     parser.add_argument("--tile", type=int, help="longest side to run at once (512)")
@@ -45,6 +57,7 @@ def run(arguments: list[str]) -> int:
         fields["data"] = [{"source": given.source, "terms": given.terms}]
     from cleanplate.training.export import export_checkpoint
 
+    fields["average"] = given.average_with
     if given.int8 is None:
         export_checkpoint(given.checkpoint, given.out, float16=not given.float32, **fields)
     else:
@@ -55,16 +68,23 @@ def run(arguments: list[str]) -> int:
 
 def _export_int8(given: argparse.Namespace, fields: dict[str, Any]) -> str:
     """Export to a folder of its own, then keep the 8-bit form; returns what was measured."""
-    from cleanplate.training.data.layouts import select
-    from cleanplate.training.data.masked import survey_any
     from cleanplate.training.export import export_checkpoint
     from cleanplate.training.int8 import keep_int8
 
-    pairs = select(survey_any(given.pairs), None)
+    pairs = _pairs(given.pairs)
     with TemporaryDirectory() as folder:
         exact = Path(folder) / given.out.name
         export_checkpoint(given.checkpoint, exact, float16=False, **fields)
         return keep_int8(exact, given.out, given.int8, pairs)
+
+
+def _pairs(path: Path) -> list[Pair]:
+    """The pairs of a list that lies in their folder; of a folder, those kept for validation."""
+    from cleanplate.training.data.layouts import select
+    from cleanplate.training.data.masked import survey_any
+
+    listing = path if path.is_file() else path / "validation.txt"
+    return select(survey_any(listing.parent), listing.name if listing.is_file() else None)
 
 
 def _read_fields(path: Path) -> dict[str, Any]:

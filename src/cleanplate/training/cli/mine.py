@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cleanplate.training.cli.shared import add_pairs, masked_pairs_of, new_parser, track
+from cleanplate.training.cli.shared import add_pairs, new_parser, pairs_of, track
 
 FIGURE = {"miou": "mask_miou", "psnr": "psnr"}
 
@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
     from cleanplate.batch import write_all
     from cleanplate.training import evaluate, mining
 
-    pairs = masked_pairs_of(given)
+    pairs = pairs_of(given)
     task = evaluate.open_task(given.task, given.model, device=given.device, threads=given.threads)
     scored = track(evaluate.evaluate(pairs, task), len(pairs), "pictures")
     scores = [evaluate.without_pictures(score) for score in scored]

@@ -135,6 +135,8 @@ def _triples(given: argparse.Namespace) -> int:
     from cleanplate.training.data.triples import ANNOTATION, Triple, write_triples
 
     pairs = _masked_pairs_of(given)
+    if any(pair.own_target for pair in pairs):
+        raise UsageError(f"{given.folder} holds no clean pictures, which triples begin with.")
     named = ((pair.target, pair.input, pair.mask) for pair in pairs)
     triples = [Triple(*(below(given.folder, path) for path in paths if path)) for paths in named]
     write_triples(given.folder, triples)

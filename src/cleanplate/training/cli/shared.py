@@ -64,10 +64,11 @@ def share(text: str) -> float:
 
 
 def survey_of(given: argparse.Namespace) -> Survey:
-    """Look through the folder that the arguments name."""
-    from cleanplate.training.data.layouts import Survey, select, survey
+    """Look through the folder that the arguments name; it may hold pictures with masks alone."""
+    from cleanplate.training.data.layouts import Survey, select
+    from cleanplate.training.data.masked import survey_any
 
-    found = survey(given.folder, given.versions_folder)
+    found = survey_any(given.folder, given.versions_folder)
     if given.pairs:
         return Survey(found.folder, select(found, given.pairs), [])
     return found
@@ -78,14 +79,6 @@ def pairs_of(given: argparse.Namespace) -> list[Pair]:
     from cleanplate.training.data.layouts import select
 
     return select(survey_of(given), None)
-
-
-def masked_pairs_of(given: argparse.Namespace) -> list[Pair]:
-    """Return the pairs that the arguments name; pictures with masks alone count, too."""
-    from cleanplate.training.data.layouts import select
-    from cleanplate.training.data.masked import survey_any
-
-    return select(survey_any(given.folder, given.versions_folder), given.pairs)
 
 
 def tally(outcomes: Iterable[str | Fault]) -> Counter[str]:

@@ -12,8 +12,15 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("recipe", help="name of a recipe, or a YAML file")
     parser.add_argument("--data", metavar="DIR", help="folder of the training data")
     parser.add_argument("--run", metavar="DIR", help="checkpoints and curves (runs/RECIPE)")
-    parser.add_argument("--from", dest="start", metavar="CHECKPOINT", help="start from its weights")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="MODEL",
+        help="start from the weights of a checkpoint or a model",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint by the run's settings"
+    )
     given, overrides = parser.parse_known_args(arguments)
     from cleanplate.training.train import train
 

@@ -23,7 +23,7 @@ from cleanplate.training.data.loading import Key, generator
 from cleanplate.training.data.masked import survey_any
 from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.views import ToLongest, Views, resized
+from cleanplate.training.data.views import ToLongest, Views, fitted, resized
 
 TRIES = 10
 
@@ -42,8 +42,9 @@ class Framing:
 
     The crop's area is a share of the picture's in `area`, its ratio of width to height in `ratio`
     (log-uniform); what is larger than the picture is not taken. It must hold some of the mask;
-    after ten tries the middle is taken, or the whole picture where that holds none. Colours stay
-    as they are: jitter did harm.
+    after ten tries the middle is taken, or the whole picture where that holds none. With no `area`
+    it is the whole picture, its ratio kept: what `size` has besides is reflected. Colours stay as
+    they are: jitter did harm.
     """
 
     size: tuple[int, int]  # height, width of what comes out
@@ -57,26 +58,29 @@ class Framing:
         self, picture: Pixels, mask: Pixels, rng: np.random.Generator
     ) -> tuple[Pixels, Pixels]:
         """Cut (H, W, 3) and (H, W, 1), H and W alike, to `size`."""
-        top, left, height, width = self._place(mask, rng)
-        window = slice(top, top + height), slice(left, left + width)
-        picture, mask = (resized(array[window], *self.size) for array in (picture, mask))
+        if self.area is None:
+            picture, mask = (fitted(array, *self.size) for array in (picture, mask))
+        else:
+            top, left, height, width = self._place(mask, self.area, rng)
+            window = slice(top, top + height), slice(left, left + width)
+            picture, mask = (resized(array[window], *self.size) for array in (picture, mask))
         if rng.random() < self.flip:
             picture, mask = picture[:, ::-1], mask[:, ::-1]
         if self.rotation:
             angle = float(rng.uniform(-self.rotation, self.rotation))
-            picture, mask = _turned(picture, angle, True), _turned(mask, angle, False)
+            picture, mask = _turned(picture, angle), _turned(mask, angle)
         if rng.random() < self.blur:
             sigma = float(rng.uniform(0.1, 2.0))
             picture = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(picture), (0, 0), sigma))
         return picture, np.where(mask > 127, np.uint8(255), np.uint8(0))
 
-    def _place(self, mask: Pixels, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    def _place(
+        self, mask: Pixels, shares: tuple[float, float], rng: np.random.Generator
+    ) -> tuple[int, int, int, int]:
         """Top, left, height and width of a crop that holds some of the mask."""
         high, wide = mask.shape[:2]
-        if self.area is None:
-            return 0, 0, high, wide
         for _ in range(TRIES):
-            area = high * wide * rng.uniform(*self.area)
+            area = high * wide * rng.uniform(*shares)
             ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
             height, width = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
             place = rng.random(2)
@@ -96,12 +100,13 @@ class Framing:
         return 0, 0, high, wide
 
 
-def _turned(array: Pixels, angle: float, mirrored: bool) -> Pixels:
-    """Turned about the middle; the corners are filled by reflection, or with 0."""
+def _turned(array: Pixels, angle: float) -> Pixels:
+    """Turned about the middle; the corners are filled by reflection, a mask's as its picture's."""
     height, width = array.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
-    border = cv2.BORDER_REFLECT if mirrored else cv2.BORDER_CONSTANT
-    turned = cv2.warpAffine(np.ascontiguousarray(array), matrix, (width, height), borderMode=border)
+    turned = cv2.warpAffine(
+        np.ascontiguousarray(array), matrix, (width, height), borderMode=cv2.BORDER_REFLECT
+    )
     return np.asarray(turned, np.uint8).reshape(array.shape)
 
 
@@ -148,7 +153,7 @@ class Cutouts(PairedData):
             folder: the folder of pictures and masks.
             size: height and width that the network is trained at, in pixels; validation is on
                 whole pictures with that longer side.
-            area: a crop's share of the picture's area; None for whole pictures.
+            area: a crop's share of the picture's area; None for whole pictures, padded to `size`.
             flip: chance of a left-right flip.
             rotation: degrees, at most, either way.
             blur: chance of a Gaussian blur.

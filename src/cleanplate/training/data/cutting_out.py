@@ -8,34 +8,34 @@ from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import SUFFIXES, encode_png
 from cleanplate.training.data.faults import Fault
-from cleanplate.training.data.files import read_mask, read_rgb
+from cleanplate.training.data.files import places_below, read_mask, read_rgb
 from cleanplate.training.data.synthesis.cutouts import cut_hand, cut_person
 
 Job = tuple[Path, Path | None, Path]  # a photograph, its mask, the place of the cut-out
 
 
 def find_photos(folder: Path, masks: Path | None, out: Path) -> list[Job]:
-    """Every photograph below a folder, its mask of the same stem, and the place of its cut-out.
+    """Every photograph below a folder, its mask, and the place of its cut-out.
 
     Args:
         folder: of hands on a near-white ground, or of people.
-        masks: folder of the people's masks; None for hands.
+        masks: folder of the people's masks, with the folders and names that `folder` has, but
+            whatever suffixes; None for hands.
         out: folder of the cut-outs (PNG), with the folders that `folder` has.
 
     Raises:
-        UsageError: there is no photograph, or one has no mask.
+        UsageError: there is no photograph, one has no mask, or two files have one name.
     """
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    if not found:
+    cutouts = places_below(folder, SUFFIXES, out, ".png")
+    if not cutouts:
         raise UsageError(f"{folder} holds no photographs.")
-    by_stem = {path.stem: path for path in sorted(masks.rglob("*"))} if masks else {}
-    bare = [path for path in found if masks and path.stem not in by_stem]
-    if bare:
-        raise UsageError(f"{bare[0]} has no mask of its name in {masks}.")
-    return [
-        (path, by_stem.get(path.stem), out / path.relative_to(folder).with_suffix(".png"))
-        for path in found
-    ]
+    by_place: dict[Path, Path] = {}
+    if masks:
+        by_place = {at: path for path, at in places_below(masks, SUFFIXES, out, ".png").items()}
+        bare = [path for path, place in cutouts.items() if place not in by_place]
+        if bare:
+            raise UsageError(f"{bare[0]} has no mask of its name in {masks}.")
+    return [(path, by_place.get(place), place) for path, place in cutouts.items()]
 
 
 def cut_out_file(job: Job) -> str | Fault:

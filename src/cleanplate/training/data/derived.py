@@ -21,6 +21,7 @@ from cleanplate.training.data.files import read_pair
 from cleanplate.training.data.layouts import GROUPS, Pair, read_groups
 
 SETTINGS = "settings.json"
+PARTS = ("input", "target", "mask")  # of a pair, and folders of the plain layout
 NOTES = {SETTINGS, GROUPS}  # what a run that made nothing may have left
 Make = Callable[[list[Pixels]], list[Pixels] | None]
 
@@ -86,7 +87,7 @@ def write_groups(folder: Path, groups: Mapping[str, str]) -> None:
 
 def places(folder: Path, stem: str, suffix: str = ".png") -> dict[str, Path]:
     """Where the plain layout has a pair's input, target and mask."""
-    return {part: folder / part / f"{stem}{suffix}" for part in ("input", "target", "mask")}
+    return {part: folder / part / f"{stem}{suffix}" for part in PARTS}
 
 
 def derive(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str | Fault:
@@ -102,8 +103,12 @@ def derive(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str |
         "made", "there", "blank" where `make` had nothing, or why the pair cannot be read.
     """
     pair, stem = job
-    targets = list(places(folder, stem).values())[: 2 if pair.mask is None else 3]
-    if all(path.is_file() for path in targets):
+    targets = places(folder, stem)
+    if pair.mask is None:
+        del targets["mask"]
+    if pair.own_target:
+        del targets["target"]
+    if all(path.is_file() for path in targets.values()):
         return "there"
     try:
         made = make(read_pair(pair, above))
@@ -111,7 +116,8 @@ def derive(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str |
         return Fault(str(error))
     if made is None:
         return "blank"
-    write_all({path: encoded(array) for path, array in zip(targets, made, strict=True)})
+    arrays = dict(zip(PARTS, made, strict=False))
+    write_all({path: encoded(arrays[part]) for part, path in targets.items()})
     return "made"
 
 

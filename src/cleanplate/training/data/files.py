@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
 from cleanplate.training.data.augmentation import Pixels
 from cleanplate.training.data.cache import PictureCache
@@ -18,6 +18,36 @@ from cleanplate.training.data.layouts import PLANES, Pair
 
 Reader = Callable[[Path], NDArray[Any]]
 MASKED = 127  # of 255; a mask's sample above it counts as masked
+
+
+def places_below(
+    folder: Path, suffixes: Container[str], out: Path, suffix: str
+) -> dict[Path, Path]:
+    """Every file below a folder, and where below `out` belongs what is made of it.
+
+    What lies below `out` is passed over: an earlier run made it.
+
+    Args:
+        folder: searched at any depth.
+        suffixes: of the files, in small letters.
+        out: gets the folders that `folder` has.
+        suffix: of what is made.
+
+    Raises:
+        UsageError: what is made would lie among the files, or two have one place.
+    """
+    own = out.resolve()
+    jobs: dict[Path, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in suffixes or own in path.resolve().parents:
+            continue
+        place = out / path.relative_to(folder).with_suffix(suffix)
+        if place in jobs:
+            raise UsageError(f"{jobs[place]} and {path} have one name; rename one of them.")
+        jobs[place] = path
+    if own == folder.resolve() or set(jobs) & set(jobs.values()):
+        raise UsageError(f"{out} holds what is to be read; give another folder for what is made.")
+    return {path: place for place, path in jobs.items()}
 
 
 def read_rgb(path: Path) -> Pixels:
@@ -29,6 +59,26 @@ def read_mask(path: Path, above: int = MASKED) -> Pixels:
     """A mask file as (H, W, 1), 0 or 255. Raises PictureError where it cannot be read."""
     grey = _eight_bits(Picture.read(path), 1)
     return np.where(grey > above, np.uint8(255), np.uint8(0))
+
+
+def read_deep(path: Path) -> NDArray[Any]:
+    """A picture file of 16-bit grey, as mosaics are, as it is (H, W); another as `read_rgb` does.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    picture = Picture.read(path)
+    if picture.max_value > 255 and picture.pixels.shape[2] == 1:
+        return picture.pixels[..., 0]
+    return _eight_bits(picture, 3)
+
+
+def refuse_blank(mask: Pixels, path: Path) -> None:
+    """Raise PictureError for a mask that marks nothing; `path` is the file that it is of."""
+    if not mask.any():
+        raise PictureError(
+            f"{path}: the mask is blank; `cleanplate prepare check` names all such pairs."
+        )
 
 
 def read_planes(path: Path) -> NDArray[Any]:
@@ -55,17 +105,19 @@ def _eight_bits(picture: Picture, channels: int) -> Pixels:
     return np.broadcast_to(pixels, (*pixels.shape[:2], channels)).astype(np.uint8)
 
 
-def read_pair(pair: Pair, above: int = MASKED) -> list[NDArray[Any]]:
+def read_pair(pair: Pair, above: int = MASKED, deep: bool = False) -> list[NDArray[Any]]:
     """Input, target and, where there is a file for it, mask; see `PairFiles`, which has a cache.
 
-    `above`: a mask's sample above it, of 255, counts as masked.
+    `above`: a mask's sample above it, of 255, counts as masked. `deep`: mosaics are read as they
+    are, see `read_deep`.
     """
-    return _matching([(path, read(path)) for path, read in _readers(pair, above)])
+    return _matching([(path, read(path)) for path, read in _readers(pair, above, deep)])
 
 
-def _readers(pair: Pair, above: int = MASKED) -> list[tuple[Path, Reader]]:
+def _readers(pair: Pair, above: int = MASKED, deep: bool = False) -> list[tuple[Path, Reader]]:
+    flat = read_deep if deep else read_rgb
     readers: list[tuple[Path, Reader]] = [
-        (path, read_planes if path.suffix.lower() == PLANES else read_rgb)
+        (path, read_planes if path.suffix.lower() == PLANES else flat)
         for path in (pair.input, pair.target)
     ]
     if pair.mask is not None:
@@ -102,9 +154,13 @@ class PairFiles:
     def read(self, pair: Pair) -> list[NDArray[Any]]:
         """Input, target and, where there is a file for it, mask.
 
-        Raises PictureError that names a file which cannot be read or differs in size.
+        Raises PictureError that names a file which cannot be read, differs in size, or is a blank
+        mask.
         """
-        return _matching([(path, self._get(path, read)) for path, read in _readers(pair)])
+        arrays = _matching([(path, self._get(path, read)) for path, read in _readers(pair)])
+        if pair.mask is not None:
+            refuse_blank(arrays[2], pair.mask)
+        return arrays
 
     def _get(self, path: Path, read: Reader) -> NDArray[Any]:
         if read is read_planes:

@@ -21,7 +21,7 @@ from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.loading import Key, generator
 from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.views import ByFactor, Views, resized
+from cleanplate.training.data.views import ByFactor, Views, any_marked, resized
 
 
 class Sample(TypedDict):
@@ -38,16 +38,17 @@ def about(
     """A square of side `crop` about one part of the mask, (crop, crop, C) each.
 
     The part is one at random and lies anywhere in the square, or with no `rng` it is the largest
-    and lies in the middle. Where it is larger than the square, the picture is reduced first. The
-    square never leaves the picture; a picture smaller than it is padded by reflection.
+    and lies in the middle. Where it fills more than four fifths of the square's side, the picture
+    is reduced first. The square never leaves the picture; a picture smaller than it is padded by
+    reflection.
     """
     _, _, parts, _ = cv2.connectedComponentsWithStats(mask)
     chosen = parts[1 + int(rng.integers(len(parts) - 1)) if rng else 1 + parts[1:, 4].argmax()]
     left, top, width, height = (int(value) for value in chosen[:4])
-    if (excess := 1.25 * max(width, height) / crop) > 1:
-        size = [max(1, round(length / excess)) for length in mask.shape[:2]]
-        small = np.where(resized(mask, *size) > 127, np.uint8(255), np.uint8(0))
-        return about(resized(picture, *size), small, crop, rng)
+    longer, wanted = max(width, height), crop / 1.25
+    if longer > min(crop, wanted + 2):  # reduced parts are up to two pixels longer than asked for
+        size = [max(1, round(length * wanted / longer)) for length in mask.shape[:2]]
+        return about(resized(picture, *size), any_marked(mask, *size), crop, rng)
     place = []
     for start, length, side in ((top, height, mask.shape[0]), (left, width, mask.shape[1])):
         slack = crop - length

@@ -5,7 +5,8 @@ Three layouts are known:
 - triples: `annotation.txt` names a clean page, an occluded one and a mask a line (see `triples`);
   it comes before the others;
 - the competition's: `bg_images/NAME.jpg` are clean, every other folder with files `NAME_VERSION.*`
-  holds watermarked versions of them, `masks/NAME_VERSION.*` are optional;
+  holds watermarked versions of them, `masks/FOLDER/NAME_VERSION.*` are optional, or directly in
+  `masks/` where no other folder has a version of that name;
 - the plain one: `input/`, `target/` and optionally `mask/` with files of the same stems, pictures
   or planes (.npy).
 
@@ -15,8 +16,8 @@ Three layouts are known:
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ class Pair:
     target: Path
     mask: Path | None  # None: made from the difference of the two pictures
     group: str  # the same for all versions of one clean picture
+
+    @property
+    def own_target(self) -> bool:
+        """Whether nothing is to be taken off the picture: its mask alone is learnt from."""
+        return self.target == self.input
 
 
 @dataclass(frozen=True)
@@ -82,25 +88,34 @@ def select(found: Survey, listing: str | Path | None) -> list[Pair]:
     `listing` is looked for below the surveyed folder, then as a path of its own. Raises
     CleanplateError for a name without a pair, and for orphans when there is no list.
     """
+    pairs, absent = available(found, listing)
+    if absent:
+        raise CleanplateError(
+            f"{absent} `cleanplate prepare check {found.folder} --list sound.txt` names all faults "
+            "and lists the sound pairs."
+        )
+    return pairs
+
+
+def available(found: Survey, listing: str | Path | None) -> tuple[list[Pair], str]:
+    """What there is of the pairs that `select` is to give, and a sentence on what is absent, or "".
+
+    Raises UsageError where there is no such list, or nothing in it.
+    """
     if listing is None:
-        if found.orphans:
-            raise CleanplateError(
-                f"{len(found.orphans)} files in {found.folder} have no partner or are missing, "
-                f"the first is {found.orphans[0]}; `cleanplate prepare check {found.folder} "
-                "--list sound.txt` names them all and lists the sound pairs."
-            )
-        return found.pairs
+        alone = f"files in {found.folder} have no partner or are missing"
+        return found.pairs, _counted(found.orphans, alone)
     by_name = {pair.name: pair for pair in found.pairs}
     wanted = read_list(_locate(found.folder, listing))
-    missing = [name for name in wanted if name not in by_name]
-    if missing:
-        raise CleanplateError(
-            f"{listing} names {len(missing)} pairs that {found.folder} does not hold, "
-            f"the first is {missing[0]}."
-        )
     if not wanted:
         raise UsageError(f"{listing} names no pair.")
-    return [by_name[name] for name in wanted]
+    missing = [name for name in wanted if name not in by_name]
+    pairs = [by_name[name] for name in wanted if name in by_name]
+    return pairs, _counted(missing, f"pairs that {listing} names are not in {found.folder}")
+
+
+def _counted(absent: Sequence[object], what: str) -> str:
+    return f"{len(absent)} {what}, the first is {absent[0]}." if absent else ""
 
 
 def read_list(path: Path) -> list[str]:
@@ -112,8 +127,9 @@ def read_list(path: Path) -> list[str]:
 def mask_path(pair: Pair) -> Path:
     """Where a mask made for `pair` belongs: where `survey` will find it."""
     top = pair.target.parent.parent
-    folder = MASKS if pair.target.parent.name == CLEAN else "mask"
-    return top / folder / f"{pair.input.stem}.png"
+    plain = pair.target.parent.name != CLEAN
+    folder = top / "mask" if plain else top / MASKS / pair.input.parent.name
+    return folder / f"{pair.input.stem}.png"
 
 
 def _locate(folder: Path, listing: str | Path) -> Path:
@@ -123,8 +139,11 @@ def _locate(folder: Path, listing: str | Path) -> Path:
     raise UsageError(f"{listing} is not a list file, neither below {folder} nor as a path.")
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    """The pictures directly in `folder` by stem, in the order of their names."""
+def pictures(folder: Path) -> dict[str, Path]:
+    """The pictures directly in `folder` by stem, in the order of their names.
+
+    Raises UsageError where two have one stem.
+    """
     if not folder.is_dir():
         return {}
     suffixes = SUFFIXES | {PLANES}
@@ -138,12 +157,15 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 
 def _competition(folder: Path, versions: str | None) -> Survey:
-    clean = _pictures(folder / CLEAN)
-    masks = _pictures(folder / MASKS)
+    clean = pictures(folder / CLEAN)
+    found = {place: pictures(place) for place in _version_folders(folder, versions, clean)}
+    shared = Counter(stem for versioned in found.values() for stem in versioned)
+    common = {s: path for s, path in pictures(folder / MASKS).items() if shared[s] == 1}
     pairs, orphans = [], []
     used = set()
-    for place in _version_folders(folder, versions, clean):
-        for stem, path in _pictures(place).items():
+    for place, versioned in found.items():
+        masks = {**common, **pictures(folder / MASKS / place.name)}
+        for stem, path in versioned.items():
             group = stem.rpartition("_")[0]
             if group not in clean:
                 orphans.append(path)
@@ -162,7 +184,7 @@ def _version_folders(folder: Path, versions: str | None, clean: dict[str, Path])
             raise UsageError(f"{folder / versions} is not a folder of watermarked versions.")
         return [folder / versions]
     others = sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in (CLEAN, MASKS))
-    return [p for p in others if any(s.rpartition("_")[0] in clean for s in _pictures(p))]
+    return [p for p in others if any(s.rpartition("_")[0] in clean for s in pictures(p))]
 
 
 def _triples(folder: Path) -> Survey:
@@ -190,25 +212,24 @@ def below(folder: Path, path: Path) -> str:
 
 
 def _plain(folder: Path) -> Survey:
-    inputs, targets = _pictures(folder / "input"), _pictures(folder / "target")
-    masks = _pictures(folder / "mask")
-    shared = [stem for stem in inputs if stem in targets]
-    noted = read_groups(folder)
-    groups = _groups((targets[stem] for stem in shared if stem not in noted), lambda p: p.stem)
+    inputs, targets = pictures(folder / "input"), pictures(folder / "target")
+    masks = pictures(folder / "mask")
+    groups = groups_of(folder, {stem: targets[stem] for stem in inputs if stem in targets})
     pairs = [
-        Pair(
-            f"input/{inputs[stem].name}",
-            inputs[stem],
-            targets[stem],
-            masks.get(stem),
-            noted[stem] if stem in noted else groups[targets[stem]],
-        )
-        for stem in shared
+        Pair(f"input/{inputs[stem].name}", inputs[stem], targets[stem], masks.get(stem), group)
+        for stem, group in groups.items()
     ]
     orphans = [path for stem, path in inputs.items() if stem not in targets]
     orphans += [path for stem, path in targets.items() if stem not in inputs]
     orphans += [path for stem, path in masks.items() if stem not in inputs]
     return Survey(folder, pairs, orphans)
+
+
+def groups_of(folder: Path, targets: dict[str, Path]) -> dict[str, str]:
+    """The group of each target by stem: as `groups.txt` notes it, or by its bytes."""
+    noted = read_groups(folder)
+    alike = _groups((path for s, path in targets.items() if s not in noted), lambda p: p.stem)
+    return {stem: noted[stem] if stem in noted else alike[path] for stem, path in targets.items()}
 
 
 def read_groups(folder: Path) -> dict[str, str]:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cleanplate.errors import UsageError
+
 Key = tuple[int, int]  # round through the data, index of the sample
 SizedKey = tuple[int, int, int]  # the same, and the side of its crop in pixels
 
@@ -25,6 +27,18 @@ class Phase(NamedTuple):
     steps: int
     batch_size: int
     crop: int  # side in pixels
+
+
+def phases_of(progressive: Sequence[tuple[int, int, int]] | None) -> list[Phase]:
+    """The phases of a progressive training: [steps, batch size, crop] each; none without any.
+
+    Raises:
+        UsageError: a number is below 1.
+    """
+    phases = [Phase(*phase) for phase in progressive or []]
+    if any(min(phase) < 1 for phase in phases):
+        raise UsageError("progressive: steps, batch size and crop of a phase are 1 or more.")
+    return phases
 
 
 class Stream(Sampler[list[Key]]):
@@ -165,6 +179,12 @@ class ResumableLoader(DataLoader[Any]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after so many batches."""
         self.served = state["served"]
+
+
+def loader_of(dataset: Dataset[Any], trainer: Any, **options: Any) -> ResumableLoader:
+    """The loader of this process's part of every batch; `trainer`: None outside of a run."""
+    rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+    return ResumableLoader(dataset, rank=rank, world=world, **options)
 
 
 def worker_options(workers: int) -> dict[str, Any]:

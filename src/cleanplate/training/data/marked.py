@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import Dataset
 
+from cleanplate import models
 from cleanplate.training.data.drawn import LONGEST, DrawnData, Sample, load_clean
 from cleanplate.training.data.loading import Key, generator
 from cleanplate.training.data.pairs import to_tensor
@@ -18,13 +20,16 @@ from cleanplate.training.data.synthesis.pages import Pages, laid
 from cleanplate.training.data.synthesis.scenes import varied
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
 
+ALARM = 0.005  # share of a crop from which finding a mark where there is none makes it hard
+
 
 class MarkedPictures(Dataset[Sample]):
     """Crops of clean pictures with marks on them; an item is the same whenever it is asked for.
 
     Each item holds `picture` and `clean` (3, S, S) in [0, 1], `alpha` (1, S, S), a `rough` mask
     (1, S, S) as a locator might give it, the mark's `colour` (3,) and `opacity` (1,); all float32.
-    `clean_share` of the items bear no mark.
+    `clean_share` of the items bear no mark; where hard examples were mined, every other one of
+    these is one of them.
     """
 
     def __init__(
@@ -43,7 +48,8 @@ class MarkedPictures(Dataset[Sample]):
     ) -> None:
         """Draw `size` items a round from `pictures` by `weights`; shorter sides are in `sides`.
 
-        A crop is seen enlarged by one of `zooms`, as a locator sees a small picture.
+        A crop is seen enlarged by one of `zooms`, as a locator sees a small picture; `crop` and
+        `sides` are as it is seen then.
         """
         self.pictures, self.marks = pictures, marks
         self.chances = np.asarray(weights, np.float64) / np.sum(weights)
@@ -51,6 +57,17 @@ class MarkedPictures(Dataset[Sample]):
         self.sides, self.seed = sides, seed
         self.clean_share, self.jpeg_share = clean_share, jpeg_share
         self.size = size
+        self.hard: list[int] = []
+
+    def mine(self, locator: models.Model, candidates: int) -> None:
+        """Keep those of so many clean crops in which a locator finds what is not there."""
+        self.hard = []
+        for number in range(candidates):
+            view, top, left, crop = self._clean(generator(self.seed, (number,)))
+            seen = self._enlarged(view[top : top + crop, left : left + crop] / np.float32(255))
+            found = locator(seen.transpose(2, 0, 1)[None])["mask"]
+            if (found > 0.5).mean() > ALARM:
+                self.hard.append(number)
 
     def __len__(self) -> int:
         """Return the number of items a round."""
@@ -59,15 +76,14 @@ class MarkedPictures(Dataset[Sample]):
     def __getitem__(self, key: Key) -> Sample:
         """Return the item of a round and an index."""
         rng = generator(self.seed, key)
-        crop = round(self.seen / rng.choice(self.zooms))
-        clean = self._view(rng, crop)
-        height, width = clean.shape[:2]
         if rng.random() < self.clean_share:
-            top, left = (int(rng.integers(size - crop + 1)) for size in (height, width))
+            clean, top, left, crop = self._clean(rng)
             nothing = np.zeros((crop, crop), np.float32)
             mark = Mark(nothing, np.zeros((1, 1, 3), np.float32), np.zeros(3, np.float32), 0.0)
         else:
-            whole = self.marks.draw(rng, height, width)
+            crop, zoom = self._crop(rng)
+            clean = self._view(rng, crop, zoom)
+            whole = self.marks.draw(rng, *clean.shape[:2])
             top, left = window(rng, whole.alpha, crop)
             mark = whole.cropped(top, left, crop, crop)
         clean = clean[top : top + crop, left : left + crop].astype(np.float32) / 255
@@ -84,11 +100,25 @@ class MarkedPictures(Dataset[Sample]):
             "opacity": torch.tensor([mark.opacity], dtype=torch.float32),
         }
 
+    def _clean(self, rng: np.random.Generator) -> tuple[Map, int, int, int]:
+        """Return a view without a mark and the corner and side of a crop of it."""
+        if self.hard and rng.random() < 0.5:
+            rng = generator(self.seed, (self.hard[rng.integers(len(self.hard))],))
+        crop, zoom = self._crop(rng)
+        view = self._view(rng, crop, zoom)
+        top, left = (int(rng.integers(size - crop + 1)) for size in view.shape[:2])
+        return view, top, left, crop
+
+    def _crop(self, rng: np.random.Generator) -> tuple[int, float]:
+        """Return the side of a crop in the picture's own pixels, and how it is enlarged."""
+        zoom = float(rng.choice(self.zooms))
+        return round(self.seen / zoom), zoom
+
     def _enlarged(self, crop: Map) -> Map:
         size = (self.seen, self.seen)
         return crop if crop.shape[:2] == size else cv2.resize(crop, size)
 
-    def _view(self, rng: np.random.Generator, crop: int) -> Map:
+    def _view(self, rng: np.random.Generator, crop: int, zoom: float) -> Map:
         """Return a picture or a part of one, `crop` pixels or more, scaled, turned and mirrored."""
         picture = self.pictures[rng.choice(len(self.pictures), p=self.chances)]
         if rng.random() < 0.5:
@@ -97,7 +127,7 @@ class MarkedPictures(Dataset[Sample]):
             y, x = (int(rng.integers(w - s + 1)) for s, w in zip(size, picture.shape, strict=False))
             picture = picture[y : y + size[0], x : x + size[1]]
         shorter = min(picture.shape[:2])
-        low, high = max(self.sides[0], crop), max(self.sides[1], crop)
+        low, high = (max(side / zoom, crop) for side in self.sides)
         side = np.exp(rng.uniform(np.log(low), np.log(high)))
         side = max(min(side, shorter * 1.25), crop)
         size = [max(crop, round(s * side / shorter)) for s in picture.shape[1::-1]]
@@ -162,13 +192,16 @@ class MarkedData(DrawnData):
         clean_share: float = 0.15,
         jpeg_share: float = 0.35,
         zooms: tuple[float, ...] = (1.0,),
+        critic: str | None = None,
+        candidates: int = 3000,
         seed: int = 1,
         workers: int = 1,
     ) -> None:
         """Take clean pictures from folders, each with its share of the crops.
 
         `rendered` pages are drawn besides. Folders are relative to `folder`; an epoch has `steps`
-        batches of `batch` crops.
+        batches of `batch` crops. Of `candidates` clean crops, those in which the locator `critic`
+        finds a mark are hard examples.
         """
         super().__init__()
         self.save_hyperparameters()
@@ -204,6 +237,9 @@ class MarkedData(DrawnData):
             size=own["steps"] * own["batch"],
             **common,
         )
+        if own["critic"]:
+            self.training.mine(models.load(own["critic"], device="cpu"), own["candidates"])
+            rank_zero_info(f"{len(self.training.hard)} of {own['candidates']} crops are hard.")
         self.validation = MarkedPictures(
             unseen,
             [1.0] * len(unseen),

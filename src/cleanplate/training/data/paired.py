@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.training.data.curation import divide
-from cleanplate.training.data.layouts import Pair, Survey, select, survey
-from cleanplate.training.data.loading import Phase, ResumableLoader, worker_options
+from cleanplate.training.data.layouts import Pair, Survey, available, select, survey
+from cleanplate.training.data.loading import ResumableLoader, loader_of, phases_of, worker_options
 
 
 class PairedData(pl.LightningDataModule):
@@ -53,9 +53,9 @@ class PairedData(pl.LightningDataModule):
             validation_share: share of the clean pictures kept for validation.
             validation_pictures: validate on at most so many.
             everything: train on the validation pairs, too.
-            faulty: what is done about pairs that cannot be read or used: refuse to go on at the
-                first that is met, or read all of them before training, leave the faulty out and
-                say how many.
+            faulty: what is done about pairs that cannot be read or used, and files without a
+                partner: refuse to go on at the first that is met, or read all pairs before
+                training, leave the faulty out and say how many.
             workers: processes that decode and cut.
             cache_gigabytes: memory for decoded pictures.
             seed: of the order, the crops and the split.
@@ -66,9 +66,7 @@ class PairedData(pl.LightningDataModule):
         super().__init__()
         if not 0 < validation_share < 1:
             raise UsageError("validation_share must lie between 0 and 1.")
-        self.phases = [Phase(*phase) for phase in progressive or []]
-        if any(min(phase) < 1 for phase in self.phases):
-            raise UsageError("progressive: steps, batch size and crop of a phase are 1 or more.")
+        self.phases = phases_of(progressive)
         self.folder, self.pairs, self.versions = Path(folder), pairs, versions
         self.batch_size, self.steps = batch_size, steps
         self.validation_share, self.validation_pictures = validation_share, validation_pictures
@@ -101,10 +99,10 @@ class PairedData(pl.LightningDataModule):
         """Find the pairs, part them, leave the faulty out where these are to be skipped."""
         if self.training:
             return
-        training, validation = self._parts(self.find())
+        (training, validation), absent = self._parts(self.find())
         self.open(training + validation)
         if self.faulty == "skip":
-            training, validation = self._sound(training), self._sound(validation)
+            training, validation = self._sound([training, validation], absent)
         if not training or not validation:
             raise UsageError(
                 f"{self.folder} gives {len(training)} training and {len(validation)} validation "
@@ -113,46 +111,54 @@ class PairedData(pl.LightningDataModule):
         self.training = training + validation if self.everything else training
         self.validation = spread(validation, self.validation_pictures)
 
-    def _parts(self, found: Survey) -> Sequence[list[Pair]]:
-        if self.faulty == "skip":
-            found = Survey(found.folder, found.pairs, [])
-        lists = [self.folder / f"{part}.txt" for part in ("train", "validation")]
-        chosen = select(found, self.pairs) if self.pairs else None
-        if all(path.is_file() for path in lists):
-            parts: Sequence[list[Pair]] = [select(found, path) for path in lists]
-        else:
-            chosen = chosen or select(found, None)
-            parts = divide(chosen, self.validation_share, self.seed)
-        if chosen is not None:
-            wanted = {pair.name for pair in chosen}
-            parts = [[pair for pair in part if pair.name in wanted] for part in parts]
-        return parts
+    def _parts(self, found: Survey) -> tuple[Sequence[list[Pair]], list[str]]:
+        """The pairs to train and to validate on, and what is said of those that are absent."""
+        said: list[str] = []
 
-    def _sound(self, pairs: list[Pair]) -> list[Pair]:
-        kept, first = [], ""
+        def chosen_by(listing: str | Path | None) -> list[Pair]:
+            if self.faulty == "refuse":
+                return select(found, listing)
+            pairs, absent = available(found, listing)
+            said.append(absent)
+            return pairs
+
+        lists = [self.folder / f"{part}.txt" for part in ("train", "validation")]
+        divided = all(path.is_file() for path in lists)
+        chosen = chosen_by(self.pairs) if self.pairs or not divided else found.pairs
+        parts: Sequence[list[Pair]] = (
+            [chosen_by(path) for path in lists]
+            if divided
+            else divide(chosen, self.validation_share, self.seed)
+        )
+        wanted = {pair.name for pair in chosen}
+        parts = [[pair for pair in part if pair.name in wanted] for part in parts]
+        return parts, [absent for absent in said if absent]
+
+    def _sound(self, parts: Sequence[list[Pair]], absent: list[str]) -> Sequence[list[Pair]]:
+        """The pairs that can be used; how many are not, and what is absent, is said."""
+        pairs = [pair for part in parts for pair in part]
+        faults: dict[str, str] = {}
         for pair in pairs:
             try:
                 self.read(pair)
             except PictureError as error:
-                first = first or str(error)
-            else:
-                kept.append(pair)
-        if first:
-            rank_zero_warn(
-                f"{len(pairs) - len(kept)} of {len(pairs)} pairs are left out, the first: {first}"
-            )
-        return kept
+                faults[pair.name] = str(error)
+        if faults:
+            first = next(iter(faults.values()))
+            unfit = f"{len(faults)} of {len(pairs)} pairs cannot be used, the first: {first}"
+            absent = [unfit, *absent]
+        if absent:
+            rank_zero_warn(f"Pairs are left out: {' '.join(absent)}")
+        return [[pair for pair in part if pair.name not in faults] for part in parts]
 
     def train_dataloader(self) -> ResumableLoader:
         """What `crops` gives, shuffled."""
-        trainer = self.trainer
-        return ResumableLoader(
+        return loader_of(
             self.crops(),
+            self.trainer,
             batch_size=self.batch_size,
             seed=self.seed,
             workers=self.workers,
-            rank=trainer.global_rank if trainer else 0,
-            world=trainer.world_size if trainer else 1,
             progressive=self.phases,
             steps=self.steps,
         )

@@ -14,7 +14,7 @@ from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
 from cleanplate.training.data.faults import Fault
-from cleanplate.training.data.files import read_planes
+from cleanplate.training.data.files import places_below, read_planes
 
 SUFFIXES = {".npy", ".png", ".tif", ".tiff"}
 Planes = NDArray[np.float32]
@@ -100,13 +100,10 @@ def find_mosaics(folder: Path, out: Path) -> list[tuple[Path, Path]]:
     Raises:
         UsageError: there is none, or two would have the same planes.
     """
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    if not found:
+    jobs = places_below(folder, SUFFIXES, out, ".npy")
+    if not jobs:
         raise UsageError(f"{folder} holds no mosaics (.npy, .png, .tif).")
-    jobs = {out / path.relative_to(folder).with_suffix(".npy"): path for path in found}
-    if len(jobs) < len(found) or set(jobs) & set(found):
-        raise UsageError(f"Files of {folder} have one name or would be replaced; rename them.")
-    return [(path, target) for target, path in jobs.items()]
+    return list(jobs.items())
 
 
 def pack_file(job: tuple[Path, Path], levels: Levels) -> str | Fault:

@@ -1,4 +1,4 @@
-"""Handwriting and noise drawn on the fly: pairs that no disk holds, as a Lightning data module.
+"""Pairs drawn on the fly, which no disk holds, as a Lightning data module.
 
 A batch is what `pairs.py` gives of pictures and `raw_pairs.py` of RAW planes, so that the recipes
 for pairs on disk train on these, too.
@@ -7,6 +7,7 @@ for pairs on disk train on these, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,44 +17,68 @@ from cleanplate.training.data import raw_pairs
 from cleanplate.training.data.augmentation import Augmentation
 from cleanplate.training.data.curation import THRESHOLD
 from cleanplate.training.data.drawn import DrawnData
-from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.loading import (
+    Key,
+    ResumableLoader,
+    SizedKey,
+    generator,
+    loader_of,
+    phases_of,
+)
 from cleanplate.training.data.pairs import Sample, to_sample
 from cleanplate.training.data.raw import LEVELS
-from cleanplate.training.data.synthesis.sources import Settings, Source, source_of
+from cleanplate.training.data.synthesis.sources import Item, Settings, Source, source_of
 
 AROUND = 1.5  # crops wide is what is drawn on: marks run over a crop's edge, or lie beside it
-FOLDERS = ("fonts", "pens", "strokes")  # that are named alike in `Settings`
-Kind = Literal["handwriting", "noise", "raw"]
+WHOLE = {"watermark", "occlusion"}  # drawn on whole pictures, in proportion to these
+FOLDERS = ("fonts", "logos", "cutouts", "pens", "strokes")  # that are named alike in `Settings`
+Kind = Literal["watermark", "occlusion", "handwriting", "noise", "raw"]
 
 
 class SyntheticCrops(Dataset[Sample | raw_pairs.Sample]):
     """Crops of clean pictures and what was made of them; an item is always the same."""
 
     def __init__(
-        self, source: Source, side: int, augmentation: Augmentation, seed: int, size: int
+        self,
+        source: Source,
+        around: float | None,
+        augmentation: Augmentation,
+        seed: int,
+        size: int,
     ) -> None:
-        """Draw `size` items a round, on squares of `side` pixels that are cropped after."""
-        self.source, self.side, self.augmentation = source, side, augmentation
+        """Draw `size` items a round, on squares `around` crops wide that are cropped after.
+
+        With None they are drawn on whole pictures.
+        """
+        self.source, self.around, self.augmentation = source, around, augmentation
         self.seed, self.size = seed, size
 
     def __len__(self) -> int:
         """Return the number of items a round."""
         return self.size
 
-    def __getitem__(self, key: Key) -> Sample | raw_pairs.Sample:
+    def __getitem__(self, key: Key | SizedKey) -> Sample | raw_pairs.Sample:
         """Return the item of a round and an index."""
-        rng, name = generator(self.seed, key), "item {1} of round {0}".format(*key)
-        grounds = self.source.grounds
-        ground = grounds.draw(rng, grounds.choose(rng)).part(rng, self.side)
-        item = self.source.sent(rng, self.source.spoil(rng, ground))
+        rng, name = generator(self.seed, key[:2]), "item {1} of round {0}".format(*key)
+        augment = self.augmentation if len(key) == 2 else replace(self.augmentation, crop=key[2])
+        item = self._draw(rng, augment.crop)
         assert item.input is not None  # all kinds have one
         pair = [item.input, item.target]
         if item.target.dtype == np.float32:
-            tiles = raw_pairs.some_tile(pair, self.augmentation.crop, rng)
+            tiles = raw_pairs.some_tile(pair, augment.crop, rng)
             return raw_pairs.to_sample(name, tiles, LEVELS)
         if item.mask is not None:
             pair.append(np.where(item.mask[..., None], np.uint8(255), np.uint8(0)))
-        return to_sample(name, self.augmentation(pair, rng), THRESHOLD)
+        return to_sample(name, augment(pair, rng), THRESHOLD)
+
+    def _draw(self, rng: np.random.Generator, crop: int) -> Item:
+        """Return a pair from which a crop is to be cut."""
+        source = self.source
+        if self.around is None:
+            return source.draw(rng)
+        ground = source.grounds.draw(rng, source.grounds.choose(rng))
+        side = 2 * round(self.around * crop / 2)  # even, as mosaics are
+        return source.sent(rng, source.spoil(rng, ground.part(rng, side)))
 
 
 class Synthetic(DrawnData):
@@ -66,6 +91,8 @@ class Synthetic(DrawnData):
         folder: str = ".",
         backgrounds: tuple[str, ...] = (),
         fonts: tuple[str, ...] = (),
+        logos: tuple[str, ...] = (),
+        cutouts: tuple[str, ...] = (),
         pens: tuple[str, ...] = (),
         strokes: tuple[str, ...] = (),
         size: int = 1024,
@@ -76,6 +103,7 @@ class Synthetic(DrawnData):
         flop: float = 0.0,
         turn: float = 0.0,
         batch_size: int = 8,
+        progressive: list[tuple[int, int, int]] | None = None,
         steps: int = 500,
         validation_pictures: int = 100,
         seed: int = 0,
@@ -88,7 +116,9 @@ class Synthetic(DrawnData):
             validation: folders of clean pictures to validate on; none where pages are rendered.
             folder: that all folders are relative to.
             backgrounds: folders of clean pictures to train on.
-            fonts: folders of fonts to render pages with, for handwriting.
+            fonts: folders of fonts: of watermarks, or to render pages with.
+            logos: folders of logos, for watermarks.
+            cutouts: folders of hands and heads, for occlusion.
             pens: folders of handwriting fonts.
             strokes: folders of recorded pen strokes.
             size: longer side of pictures and height of pages in pixels, at most.
@@ -99,14 +129,19 @@ class Synthetic(DrawnData):
             flop: chance of an upside-down flip.
             turn: chance of a quarter turn.
             batch_size: crops a step and process.
+            progressive: phases of [steps, batch size, crop]; `crop` is of validation alone then.
             steps: batches an epoch.
             validation_pictures: crops to validate on.
             seed: of all that is drawn.
             workers: processes that draw.
+
+        Raises:
+            UsageError: a phase is out of its range.
         """
         super().__init__()
         self.save_hyperparameters()
         self.hparams["batch"] = batch_size
+        self.phases = phases_of(progressive)
 
     def setup(self, stage: str) -> None:
         """Load what pairs are made of, and render the pages.
@@ -119,6 +154,19 @@ class Synthetic(DrawnData):
         self.training = self._crops(own["backgrounds"], seed, count)
         self.validation = self._crops(own["validation"], seed + 1, own["validation_pictures"])
 
+    def train_dataloader(self) -> ResumableLoader:
+        """Return crops without end, a round of `training` or `steps` of a phase an epoch."""
+        own = self.hparams
+        return loader_of(
+            self.training,
+            self.trainer,
+            batch_size=own["batch"],
+            seed=own["seed"],
+            workers=own["workers"],
+            progressive=self.phases,
+            steps=own["steps"],
+        )
+
     def _crops(self, backgrounds: Sequence[str], seed: int, count: int) -> SyntheticCrops:
         own = self.hparams
         named = {"backgrounds": backgrounds, **{name: own[name] for name in FOLDERS}}
@@ -127,6 +175,6 @@ class Synthetic(DrawnData):
         }
         source = source_of(Settings(own["kind"], size=own["size"], jpeg=own["jpeg"], **folders))
         source.grounds.keep(seed, min(own["pages"], count))
-        side = round(AROUND * own["crop"]) * (2 if own["kind"] == "raw" else 1)
+        around = None if own["kind"] in WHOLE else AROUND * (2 if own["kind"] == "raw" else 1)
         augmentation = Augmentation(*(own[name] for name in ("crop", "flip", "flop", "turn")))
-        return SyntheticCrops(source, side, augmentation, seed, count)
+        return SyntheticCrops(source, around, augmentation, seed, count)

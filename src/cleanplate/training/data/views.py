@@ -17,7 +17,7 @@ from cleanplate.errors import PictureError
 from cleanplate.training.data.augmentation import Pixels
 from cleanplate.training.data.cache import PictureCache
 from cleanplate.training.data.curation import mask_of_pair
-from cleanplate.training.data.files import read_mask, read_pair, read_rgb
+from cleanplate.training.data.files import read_mask, read_pair, read_rgb, refuse_blank
 from cleanplate.training.data.layouts import Pair
 
 Shrink = Callable[[Pixels], Pixels]
@@ -34,7 +34,16 @@ class Views:
         threshold: int = 5,
         cache: int = 0,
     ) -> None:
-        """`clean`: the picture is the target, not the input; `cache`: bytes."""
+        """Read `pairs` through `shrink`.
+
+        Args:
+            pairs: all that will be read.
+            shrink: makes a picture smaller.
+            clean: the picture is the target, not the input, and the mask a hole in it, of which
+                nothing may show: as in use, a pixel is marked where any part of it was.
+            threshold: where masks are made: a sample differing by more than this (of 255).
+            cache: bytes.
+        """
         self.numbers = {pair.name: number for number, pair in enumerate(pairs)}
         self.shrink, self.clean, self.threshold = shrink, clean, threshold
         self.cache = PictureCache(len(pairs), cache)
@@ -50,14 +59,10 @@ class Views:
 
     def _load(self, pair: Pair) -> Pixels:
         picture, mask = self._whole(pair)
-        picture, mask = self.shrink(picture), self.shrink(mask)
-        mask = np.where(mask > 127, np.uint8(255), np.uint8(0))
-        if not mask.any():
-            raise PictureError(
-                f"{pair.mask or pair.input}: the mask is blank; `cleanplate prepare check` names "
-                "all such pairs."
-            )
-        return np.concatenate([picture, mask.reshape(*picture.shape[:2], 1)], 2)
+        picture = self.shrink(picture)
+        mask = (any_marked if self.clean else mostly_marked)(mask, *picture.shape[:2])
+        refuse_blank(mask, pair.mask or pair.input)
+        return np.concatenate([picture, mask], 2)
 
     def _whole(self, pair: Pair) -> tuple[Pixels, Pixels]:
         """Picture and mask at full size; no file is decoded that is not needed."""
@@ -102,3 +107,25 @@ def resized(array: Pixels, height: int, width: int) -> Pixels:
     way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     made = cv2.resize(array, (width, height), interpolation=way)
     return np.asarray(made, np.uint8).reshape(height, width, -1)
+
+
+def fitted(array: Pixels, height: int, width: int) -> Pixels:
+    """(H, W, C) as large as fits in another size, its ratio kept; what is missing is reflected."""
+    scale = min(height / array.shape[0], width / array.shape[1])
+    small = resized(array, *(max(1, round(length * scale)) for length in array.shape[:2]))
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    bottom, right = height - small.shape[0] - top, width - small.shape[1] - left
+    padded = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_REFLECT)
+    return np.asarray(padded, np.uint8).reshape(height, width, -1)
+
+
+def mostly_marked(mask: Pixels, height: int, width: int) -> Pixels:
+    """A mask (H, W, 1) at another size: 255 where most of a pixel was marked, else 0."""
+    return np.where(resized(mask, height, width) > 127, np.uint8(255), np.uint8(0))
+
+
+def any_marked(mask: Pixels, height: int, width: int) -> Pixels:
+    """A mask (H, W, 1) at a smaller size: 255 where any part of a pixel was marked, else 0."""
+    # In floats: of a thin line the mean of many pixels is rounded to 0.
+    share = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return np.where(share > 0, np.uint8(255), np.uint8(0))[..., None]

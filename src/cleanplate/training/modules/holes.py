@@ -38,12 +38,12 @@ class HoleModule(MarkModule):
         warm_up: int = 300,
         square: float = 10.0,
         absolute: float = 0.5,
+        init_from: str | None = None,
     ) -> None:
         """Train `network`, of the planes HIDDEN and the outputs `fill` and `seen`, at `rate`."""
-        super().__init__(
-            network, {"planes": len(HIDDEN), "heads": {"seen": 1}} | (options or {}), rate, warm_up
-        )
-        self.built_from["planes"] = list(HIDDEN)
+        own = {"planes": len(HIDDEN), "heads": {"seen": 1}}
+        super().__init__(network, own | (options or {}), rate, warm_up, init_from)
+        self.built_from |= {"planes": list(HIDDEN), "logits": ["seen"]}
         self.square, self.absolute = square, absolute
 
     def losses(self, batch: Batch, index: int) -> dict[str, Tensor]:

@@ -10,24 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from cleanplate.errors import UsageError
-from cleanplate.training import networks
-from cleanplate.training.losses import hinge_discriminator, hinge_generator
-from cleanplate.training.modules.learner import (
-    Batch,
-    Learner,
-    Planes,
-    adam,
-    as_float,
-    in_float32,
-    psnr,
-    with_schedule,
-)
-from cleanplate.training.weights import load_weights
+from cleanplate.training.losses import hinge_generator
+from cleanplate.training.modules.adversarial import Adversarial
+from cleanplate.training.modules.learner import Batch, Planes, adam, as_float, psnr
 
 PLANES = ("red", "green", "blue", "mask")
 
 
-class Inpainting(Learner):
+class Inpainting(Adversarial):
     """Learns what a picture shows in a hole, against a discriminator that learns to tell.
 
     A batch holds `target` (N, 3, H, W) and `mask` (N, 1, H, W), the hole. Validation logs
@@ -48,6 +38,8 @@ class Inpainting(Learner):
         discriminator_optimizer: OptimizerCallable = adam,
         schedule: LRSchedulerCallable | None = None,
         init_from: str | None = None,
+        clip: float | None = None,
+        accumulate: int = 1,
     ) -> None:
         """Put a network to its training.
 
@@ -65,6 +57,8 @@ class Inpainting(Learner):
             discriminator_optimizer: makes the discriminator's.
             schedule: makes the learning-rate schedule of both.
             init_from: a checkpoint whose averaged weights both networks start from.
+            clip: largest norm of the gradient of either network, None for any.
+            accumulate: batches to an update.
 
         Raises:
             UsageError: an unknown network, or one that this module does not train.
@@ -73,17 +67,17 @@ class Inpainting(Learner):
         super().__init__(network, network_options, "l1", optimizer, schedule, init_from)
         if self.card.planes != len(PLANES) or "coarse" not in self.card.outputs:
             raise UsageError(f"{network} does not fill a hole in two steps.")
-        if networks.card(discriminator).role != "discriminator":
-            raise UsageError(f"{discriminator} is not a discriminator.")
-        if ratio < 1:
-            raise UsageError(f"ratio is 1 or more, not {ratio}.")
-        self.automatic_optimization = False
         self.built_from["planes"] = list(PLANES)
-        self.discriminator = networks.create(discriminator, **(discriminator_options or {}))
-        if init_from is not None:
-            load_weights(self.discriminator, init_from, "discriminator.")
-        self.l1, self.adversarial, self.ratio = l1, adversarial, ratio
-        self.make_discriminator_optimizer = discriminator_optimizer
+        self.l1, self.adversarial = l1, adversarial
+        self.oppose(
+            discriminator,
+            discriminator_options,
+            optimizer=discriminator_optimizer,
+            init_from=init_from,
+            ratio=ratio,
+            clip=clip,
+            accumulate=accumulate,
+        )
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
         """The picture without what lies in the hole, and the hole; the truth."""
@@ -91,63 +85,16 @@ class Inpainting(Learner):
         planes = torch.cat([picture * (1 - mask), mask], 1)
         return planes, {"picture": picture, "mask": mask}
 
-    def configure_optimizers(self) -> Any:
-        """One for each of the two."""
-        return (
-            with_schedule(self.make_optimizer(self.network.parameters()), self.make_schedule),
-            with_schedule(
-                self.make_discriminator_optimizer(self.discriminator.parameters()),
-                self.make_schedule,
-            ),
-        )
+    def shown(self, outputs: Planes, truth: Planes) -> Tensor:
+        """The fill pasted into the picture."""
+        return outputs["picture"] * truth["mask"] + truth["picture"] * (1 - truth["mask"])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Update the discriminator every `ratio`-th batch of an epoch, the network on each."""
-        planes, truth = self.unpack(batch)
-        picture, mask = truth["picture"], truth["mask"]
-        optimizer, judges = self.optimizers()
-        outputs = in_float32(self(planes))
-        filled = outputs["picture"] * mask + planes[:, :3]
-        if batch_idx % self.ratio == 0:
-            both = torch.cat([picture, filled.detach()])
-            real, fake = self.score(both, mask.repeat(2, 1, 1, 1)).chunk(2)
-            self.update(judges, hinge_discriminator(real, fake), "discriminator")
-        parts = {
-            "l1": functional.l1_loss(outputs["picture"], picture)
-            + functional.l1_loss(outputs["coarse"], picture),
-        }
-        self.toggle_optimizer(optimizer)
-        parts["adversarial"] = hinge_generator(self.score(filled, mask))
+    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+        """The loss and its terms: of both steps, and what the discriminator says."""
+        steps = [functional.l1_loss(outputs[n], truth["picture"]) for n in ("picture", "coarse")]
+        parts = {"l1": steps[0] + steps[1], "adversarial": hinge_generator(outputs["score"])}
         total = self.l1 * parts["l1"] + self.adversarial * parts["adversarial"]
-        self.update(optimizer, total, "loss")
-        self.untoggle_optimizer(optimizer)
-        self.log_dict({f"train/{name}": part.detach() for name, part in parts.items()})
-        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
-        for schedule in self.schedules():
-            schedule.step()
-        return total.detach()
-
-    def on_train_epoch_end(self) -> None:
-        """Step the schedules that count epochs."""
-        for schedule in self.schedules("epoch"):
-            schedule.step()
-
-    def schedules(self, interval: str = "step") -> list[Any]:
-        """The schedules that step so; Lightning leaves that to a module with two optimisers."""
-        made = self.lr_schedulers() or []
-        return [one for one in made if getattr(one, "interval", "epoch") == interval]
-
-    def score(self, picture: Tensor, mask: Tensor) -> Tensor:
-        """What the discriminator says of pictures and their holes."""
-        scores: Tensor = self.discriminator(torch.cat([picture, mask], 1))["score"]
-        return scores.float()
-
-    def update(self, optimizer: Any, loss: Tensor, name: str) -> None:
-        """One step of an optimiser down a loss, which is logged."""
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        self.log(f"train/{name}", loss.detach(), prog_bar=True)
+        return total, {name: part.detach() for name, part in parts.items()}
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
         """PSNR of the pasted fill, over all and in the hole."""

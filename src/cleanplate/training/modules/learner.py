@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cleanplate.training import networks
 from cleanplate.training.losses import TERMS, Composed
-from cleanplate.training.weights import load_weights
+from cleanplate.training.weights import start_from
 
 Batch = dict[str, Any]
 Planes = dict[str, Tensor]
@@ -51,7 +51,7 @@ class Learner(pl.LightningModule):
             loss: name of a composite in `losses.COMPOSITES` or of a term, or weights by term.
             optimizer: makes the optimiser from the parameters.
             schedule: makes the learning-rate schedule (see `schedules`).
-            init_from: a checkpoint whose averaged weights the network starts from.
+            init_from: what the network's weights start from; see `weights.start_from`.
 
         Raises:
             UsageError: unknown network or loss.
@@ -63,7 +63,7 @@ class Learner(pl.LightningModule):
         self.built_from: dict[str, Any] = {"network": network, "options": options}
         self.network = networks.create(network, **options)
         if init_from is not None:
-            load_weights(self.network, init_from)
+            start_from(self.network, init_from)
         self.loss = composed(loss)
         self.make_optimizer, self.make_schedule = optimizer, schedule
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cleanplate.errors import UsageError
 from cleanplate.training.losses import COMPOSITES
+from cleanplate.training.modules.adversarial import Adversarial
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
@@ -56,10 +57,11 @@ class Restoration(Learner):
             UsageError: unknown network or loss, or one that this module does not train.
             ModelError: `init_from` cannot be used.
         """
-        if "hinge" in (COMPOSITES.get(loss, {}) if isinstance(loss, str) else loss):
+        terms = COMPOSITES.get(loss, {}) if isinstance(loss, str) else loss
+        if "hinge" in terms and not isinstance(self, Adversarial):
             raise UsageError(
-                "The term 'hinge' needs a discriminator, which this module does not train; give "
-                "the other terms of the loss with their weights."
+                "The term 'hinge' needs a discriminator, which this module does not train: see the "
+                "recipe watermark-erasenet-published, or give the other terms with their weights."
             )
         super().__init__(network, network_options, loss, optimizer, schedule, init_from)
         if not {"picture", "fill"} & set(self.card.outputs):

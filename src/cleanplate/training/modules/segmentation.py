@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 
 from cleanplate.errors import UsageError
 from cleanplate.training.modules.learner import Batch, Learner, Planes, adam, as_float, mask_iou
 from cleanplate.training.networks.backbones import Normalised
+
+
+class Foreground(nn.Module):
+    """Logits of background and foreground as one, whose sigmoid is the foreground's softmax."""
+
+    def forward(self, outputs: Planes) -> Planes:
+        """Replace the output `mask`."""
+        background, foreground = outputs["mask"].split(1, 1)
+        return {**outputs, "mask": foreground - background}
 
 
 class Segmentation(Learner):
@@ -38,7 +47,9 @@ class Segmentation(Learner):
         Args:
             network: name of a registered network with the output `mask`, as logits.
             network_options: see `Learner`.
-            loss: see `Learner`; terms called `deep_...` count side outputs, too.
+            loss: see `Learner`; terms called `deep_...` count side outputs, too. `cross_entropy`,
+                the softmax's, is for networks with two logits, of background and foreground
+                (`network_options.classes=2`).
             optimizer: see `Learner`.
             schedule: see `Learner`.
             init_from: see `Learner`.
@@ -48,7 +59,8 @@ class Segmentation(Learner):
                 exported model does so itself. Networks on pretrained backbones do it anyway.
 
         Raises:
-            UsageError: unknown network or loss, or one that gives no mask.
+            UsageError: unknown network or loss, one that gives no mask, or a loss that does not go
+                with others.
             ModelError: `init_from` cannot be used.
         """
         super().__init__(network, network_options, loss, optimizer, schedule, init_from)
@@ -56,11 +68,18 @@ class Segmentation(Learner):
             raise UsageError(f"{network} does not give a mask as logits.")
         self.auxiliary = auxiliary
         self.normalised = Normalised() if normalise else None
-        self.built_from["normalise"] = normalise
+        softmax = "cross_entropy" in self.loss.weights
+        if softmax and len(self.loss.weights) > 1:
+            raise UsageError(
+                "cross_entropy is of two logits, the other terms of one: name it alone."
+            )
+        self.foreground = Foreground() if softmax else None
+        self.built_from |= {"normalise": normalise, "softmax": softmax}
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The picture and its mask; floats in [0, 1]."""
-        return as_float(batch["input"]), {"mask": as_float(batch["mask"])}
+        """The picture and its mask, as floats in [0, 1] and as labels."""
+        mask = as_float(batch["mask"])
+        return as_float(batch["input"]), {"mask": mask, "labels": (mask[:, 0] > 0.5).long()}
 
     def forward(self, planes: Tensor) -> Planes:
         """The network's outputs by name."""
@@ -79,7 +98,7 @@ class Segmentation(Learner):
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
         """The two IoUs."""
         picture, truth = self.unpack(batch)
-        mask = outputs["mask"].sigmoid()
+        mask = (self.foreground(outputs) if self.foreground else outputs)["mask"].sigmoid()
         inside = mask_iou(mask, truth["mask"])
         outside = mask_iou(1 - mask, 1 - truth["mask"])
         figures = {"miou": (inside + outside) / 2, "mask_iou": inside}

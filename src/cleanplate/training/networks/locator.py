@@ -43,6 +43,7 @@ class Locator(nn.Module):
         detail: channels of the fine branch, at stride 2.
         pretrained: "imagenet" loads the encoder from the package named by WEIGHTS_PACKAGE.
         frozen: the stem and so many first stages of the encoder keep their weights and statistics.
+        settled: all batch normalisation keeps its statistics; for training on in small batches.
 
     Raises:
         UsageError: the package with the pretrained weights is not installed.
@@ -55,8 +56,10 @@ class Locator(nn.Module):
         detail: int = 24,
         pretrained: str | None = None,
         frozen: int = 0,
+        settled: bool = False,
     ) -> None:
         super().__init__()
+        self.settled = settled
         self.encoder = timm.create_model(ENCODER, features_only=True, pretrained=False)
         if pretrained == "imagenet":
             load_imagenet(self.encoder)
@@ -81,6 +84,9 @@ class Locator(nn.Module):
         super().train(mode)
         for module in self.frozen:
             module.eval()
+        for module in self.modules():
+            if self.settled and isinstance(module, nn.BatchNorm2d):
+                module.eval()
         return self
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:

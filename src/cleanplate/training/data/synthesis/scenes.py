@@ -56,20 +56,23 @@ def signed(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
     margin = int(rng.uniform(0.1, 0.5) * stamp.shape[0])
     stamp = np.pad(stamp, margin)
     board = np.ones_like(stamp) if rng.random() < 0.6 else np.zeros_like(stamp)
-    matrix = standing(rng, stamp.shape, (height, width))
-    ink, ground = (cv2.warpPerspective(part, matrix, (width, height)) for part in (stamp, board))
     soft = rng.uniform(0.4, 1.6)
-    ink, ground = (cv2.GaussianBlur(part, (0, 0), soft) for part in (ink, ground))
-    here = picture.astype(np.float32) / 255
+    matrix, part = standing(rng, stamp.shape, (height, width), spare=6)
+    size = (part[1].stop - part[1].start, part[0].stop - part[0].start)
+    ink, ground = (cv2.warpPerspective(cover, matrix, size) for cover in (stamp, board))
+    ink, ground = (cv2.GaussianBlur(cover, (0, 0), soft) for cover in (ink, ground))
+    here = picture[part].astype(np.float32) / 255
     light = cv2.GaussianBlur(here.mean(-1), (0, 0), max(1.0, side * rng.uniform(0.05, 0.3)))
     if ground.max() > 0:  # a board hides the surface but not the light on it
         light = light / max(float(light[ground > 0.5].mean()) if (ground > 0.5).any() else 1, 0.05)
         here = over(here, ground, lit(rng.random(3), light))
     paint = lit(rng.random(3), light)
     here = over(here, ink * rng.uniform(0.85, 1.0), paint)
-    grain = rng.normal(0, rng.uniform(0, 0.03), (height, width)).astype(np.float32)
+    grain = rng.normal(0, rng.uniform(0, 0.03), light.shape).astype(np.float32)
     here += (grain * np.maximum(ink, ground))[..., None]
-    return np.rint(here * 255).clip(0, 255).astype(np.uint8)
+    picture = picture.copy()
+    picture[part] = np.rint(here * 255).clip(0, 255).astype(np.uint8)
+    return picture
 
 
 def lit(colour: Map, light: Map) -> Map:
@@ -77,8 +80,14 @@ def lit(colour: Map, light: Map) -> Map:
     return (colour * light[..., None].clip(0.3, 1.5)).astype(np.float32)
 
 
-def standing(rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int, int]) -> Map:
-    """Return a homography that stands a patch somewhere on a canvas, seen askew."""
+def standing(
+    rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int, int], spare: int
+) -> tuple[Map, tuple[slice, slice]]:
+    """Return the part of a canvas in which a patch stands somewhere, seen askew, and how.
+
+    Returns:
+        The homography from the patch to the part, and the part, `spare` pixels larger each way.
+    """
     height, width = patch[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     shear = rng.uniform(-0.5, 0.5, 2)
@@ -87,7 +96,10 @@ def standing(rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int
     seen *= [rng.uniform(0.5, 1.0), rng.uniform(0.7, 1.0)]
     seen += rng.uniform(-0.12, 0.12, (4, 2)) * [width, height]
     seen += [rng.uniform(0, canvas[1]), rng.uniform(0, canvas[0])]
-    return cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
+    low = np.clip(np.floor(seen.min(0)).astype(int) - spare, 0, [canvas[1] - 1, canvas[0] - 1])
+    high = np.clip(np.ceil(seen.max(0)).astype(int) + spare, low + 1, [canvas[1], canvas[0]])
+    part = (slice(low[1], high[1]), slice(low[0], high[0]))
+    return cv2.getPerspectiveTransform(corners, (seen - low).astype(np.float32)), part
 
 
 def shadowed(rng: np.random.Generator, picture: Map) -> Map:

@@ -1,0 +1,127 @@
+"""Training against a discriminator: what the modules that do so have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+
+from cleanplate.errors import UsageError
+from cleanplate.training import networks
+from cleanplate.training.losses import hinge_discriminator
+from cleanplate.training.modules.learner import Batch, Learner, Planes, in_float32, with_schedule
+from cleanplate.training.weights import load_weights
+
+
+class Adversarial(Learner):
+    """A learner with a discriminator, which learns to tell what the network makes from the truth.
+
+    A kind of training says what the discriminator is shown (`shown`); its loss finds the score of
+    that as the output `score`. `oppose` is called at the end of its constructor.
+    """
+
+    def oppose(
+        self,
+        discriminator: str,
+        options: dict[str, Any] | None = None,
+        *,
+        optimizer: OptimizerCallable,
+        init_from: str | None = None,
+        ratio: int = 1,
+        clip: float | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        """Put a discriminator to its training beside the network's.
+
+        Args:
+            discriminator: name of a registered network of picture and mask with the output
+                `score`.
+            options: for its constructor.
+            optimizer: makes its optimiser from its parameters.
+            init_from: a checkpoint whose averaged weights it starts from.
+            ratio: updates of the network to one of the discriminator.
+            clip: largest norm of the gradient of either, None for any.
+            accumulate: batches to an update of either.
+
+        Raises:
+            UsageError: it is no discriminator, or a number is out of its range.
+            ModelError: `init_from` cannot be used.
+        """
+        if networks.card(discriminator).role != "discriminator":
+            raise UsageError(f"{discriminator} is not a discriminator.")
+        if min(ratio, accumulate) < 1:
+            raise UsageError(f"ratio and accumulate are 1 or more, not {ratio} and {accumulate}.")
+        if clip is not None and clip <= 0:
+            raise UsageError(f"clip is above 0, not {clip:g}.")
+        self.automatic_optimization = False  # Lightning's own is for one optimiser
+        self.discriminator = networks.create(discriminator, **(options or {}))
+        if init_from is not None:
+            load_weights(self.discriminator, init_from, "discriminator.")
+        self.make_discriminator_optimizer = optimizer
+        self.ratio, self.clip, self.accumulate = ratio, clip, accumulate
+
+    def shown(self, outputs: Planes, truth: Planes) -> Tensor:
+        """The pictures that the discriminator is to tell from true ones."""
+        raise NotImplementedError
+
+    def configure_optimizers(self) -> Any:
+        """One for each of the two."""
+        return (
+            with_schedule(self.make_optimizer(self.network.parameters()), self.make_schedule),
+            with_schedule(
+                self.make_discriminator_optimizer(self.discriminator.parameters()),
+                self.make_schedule,
+            ),
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Update the discriminator at every `ratio`-th update of an epoch, the network at each."""
+        planes, truth = self.unpack(batch)
+        optimizer, judges = self.optimizers()
+        update, place = divmod(batch_idx, self.accumulate)
+        due = place == self.accumulate - 1 or self.trainer.is_last_batch
+        outputs = in_float32(self(planes))
+        fake, mask = self.shown(outputs, truth), truth["mask"]
+        if update % self.ratio == 0:
+            both = torch.cat([truth["picture"], fake.detach()])
+            real, unreal = self.score(both, mask.repeat(2, 1, 1, 1)).chunk(2)
+            self.update(judges, hinge_discriminator(real, unreal), "discriminator", due)
+        self.toggle_optimizer(optimizer)
+        total, parts = self.total({**outputs, "score": self.score(fake, mask)}, truth)
+        self.update(optimizer, total, "loss", due)
+        self.untoggle_optimizer(optimizer)
+        self.log_dict({f"train/{name}": part for name, part in parts.items()})
+        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+        for schedule in self.schedules() if due else []:
+            schedule.step()
+        return total.detach()
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Clip the gradient: here mixed precision has taken its scale off."""
+        if self.clip is not None:
+            self.clip_gradients(optimizer, self.clip, "norm")
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedules that count epochs."""
+        for schedule in self.schedules("epoch"):
+            schedule.step()
+
+    def schedules(self, interval: str = "step") -> list[Any]:
+        """The schedules that step so; Lightning leaves that to a module with two optimisers."""
+        made = self.lr_schedulers() or []
+        return [one for one in made if getattr(one, "interval", "epoch") == interval]
+
+    def score(self, picture: Tensor, mask: Tensor) -> Tensor:
+        """What the discriminator says of pictures and their masks."""
+        scores: Tensor = self.discriminator(torch.cat([picture, mask], 1))["score"]
+        return scores.float()
+
+    def update(self, optimizer: Any, loss: Tensor, name: str, due: bool) -> None:
+        """Add the gradient of a loss, which is logged; where it is due, a step of an optimiser."""
+        self.manual_backward(loss / self.accumulate)
+        if due:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.log(f"train/{name}", loss.detach(), prog_bar=True)
