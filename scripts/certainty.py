@@ -1,6 +1,7 @@
-"""Fit what a watermark locator's card says of certainty: print its `evidence_*` and `certainty`.
+r"""Fit what a watermark locator's card says of certainty: print its `evidence_*` and `certainty`.
 
-    python scripts/certainty.py PAIRS... --clean PICTURES... [--locator MODEL] [--alarms 0.02]
+    python scripts/certainty.py PAIRS... --clean PICTURES... \
+        [--locator MODEL] [--filler MODEL] [--alarms 0.02]
 
 PAIRS hold input/ and mask/ of the same stems; the clean folders hold pictures without marks.
 None of them may have been trained on. A find of the locator is a mark where three tenths of it lie
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from cleanplate.picture import SUFFIXES, Picture
 from cleanplate.tasks.evidence import FEATURES, features
 from cleanplate.tasks.maps import cut, resized
-from cleanplate.tasks.watermark import Watermark, finds
+from cleanplate.tasks.watermark import Watermark
 
 HIT = 0.3  # share of a find under the true mask from which it is a mark
 ALARM = 0.005  # share of a picture that must not change
@@ -44,9 +45,10 @@ def main() -> None:
     parser.add_argument("pairs", nargs="+", type=Path)
     parser.add_argument("--clean", nargs="+", type=Path, required=True)
     parser.add_argument("--locator", default="watermark-locator")
+    parser.add_argument("--filler", default="watermark-filler")
     parser.add_argument("--alarms", type=float, default=0.02)
     given = parser.parse_args()
-    task = Watermark(locator=given.locator)
+    task = Watermark(locator=given.locator, filler=given.filler)
     marked, clean = [], []
     for folder in given.pairs:
         for path in pictures(folder / "input"):
@@ -75,7 +77,7 @@ def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
     if mask is not None:
         truth = resized(Picture.read(mask).rgb()[..., 0].copy(), look.found.shape)
     found = []
-    for box in finds(look.marked):
+    for box in look.boxes():
         measured, part = features(*look.within(box)), cut(look.marked, box)
         hit = float((cut(truth, box)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]

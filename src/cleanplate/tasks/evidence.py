@@ -22,13 +22,16 @@ TYPICAL = 0.6  # ratio of spreads under a mark of the commonest opacity
 FEATURES = ("mean", "rim", "alike", "ratio", "jump")
 
 
-def features(picture: Floats, found: Floats, marked: NDArray[np.bool_]) -> dict[str, float]:
+def features(
+    picture: Floats, found: Floats, marked: NDArray[np.bool_], cover: Floats
+) -> dict[str, float]:
     """Measure a find.
 
     Args:
         picture: (h, w, 3) in [0, 1], about the find.
         found: (h, w), the locator's probabilities.
         marked: (h, w) bool, not empty: where these are above the threshold.
+        cover: (h, w) in [0, 1], how far the filler says that a mark covers each pixel.
 
     Returns:
         By name of FEATURES: the mean probability; the logarithms of the half-found rim's share, of
@@ -37,7 +40,7 @@ def features(picture: Floats, found: Floats, marked: NDArray[np.bool_]) -> dict[
     """
     sure = found[marked]
     rim = float(((found > 0.1) & ~marked).sum() / sure.size)
-    sides = compare(picture, found)
+    sides = compare(picture, cover)
     ratio, alike, jump = 0.0, 0.0, 0.0
     if sides is not None:
         ratio, alike = sides.ratio, sides.alike

@@ -21,28 +21,28 @@ from cleanplate.tasks.overlay import Overlay, estimate, seen_through
 
 
 class Look(NamedTuple):
-    """What the locator sees on a small copy.
+    """What both models see on a small copy; finds are not judged yet.
 
     Attributes:
         small: the copy, (h, w, 3) in [0, 1].
-        found: (h, w), how probably each of its pixels is marked.
+        found: (h, w), how probably each of its pixels is marked, as the locator sees it.
         marked: (h, w) bool, where that is above the threshold.
+        cover: (h, w) in [0, 1], how far the mark covers each pixel, as the filler sees it.
     """
 
     small: Floats
     found: Floats
     marked: NDArray[np.bool_]
-
-    def within(self, box: Box) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Return the parts of all three that lie in a box."""
-        return cut(self.small, box), cut(self.found, box), cut(self.marked, box)
-
-
-class Mark(NamedTuple):
-    """A watermark as seen on a copy of the picture: where it is, (h, w) in [0, 1], and its make."""
-
     cover: Floats
-    overlay: Overlay
+
+    def within(self, box: Box) -> Look:
+        """Return what is seen in a box."""
+        small, found, marked = cut(self.small, box), cut(self.found, box), cut(self.marked, box)
+        return Look(small, found, marked, cut(self.cover, box))
+
+    def boxes(self) -> list[Box]:
+        """Return boxes about the finds; letters of a line share one."""
+        return regions(cv2.dilate(self.marked.astype(np.uint8), np.ones((5, 5))) > 0)
 
 
 class Watermark:
@@ -65,7 +65,8 @@ class Watermark:
 
         Args:
             locator: says where a mark is (`mask`).
-            filler: outlines the mark (`mask`) and corrects what is seen through it (`fill`).
+            filler: outlines the mark (`cover`, `mask`) and corrects what is seen through it
+                (`fill`).
             eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet; it takes
                 the place of both.
             mask: where the mark is, instead of what the locator finds; see `masks.Masks`.
@@ -101,13 +102,28 @@ class Watermark:
         return Cleaned(picture, mask, report, steps)
 
     def look(self, picture: Picture) -> Look:
-        """Look for marks on a small copy; what is found is not judged yet."""
+        """Look for marks on a small copy, and at the outlines of what is found."""
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
         if self._masks:
-            found = resized(self._masks.of(picture), small.shape)
+            found = self._masks.of(picture, small.shape[:2])
         else:
             found = self._locate(picture, small.shape[:2])
-        return Look(small, found, found > self._threshold)
+        marked = found > self._threshold
+        if not marked.any():
+            return Look(small, found, marked, np.zeros_like(found))
+
+        def planes(box: Box) -> Floats:
+            rgb, rough = as_planes(cut(small, box)), cut(found, box)[None]
+            return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
+
+        cover = run_tiled(
+            self._restorer,
+            planes,
+            found.shape,
+            outputs=("cover",),
+            wanted=lambda box: bool(cut(marked, box).any()),
+        )["cover"][0]
+        return Look(small, found, marked, cover)
 
     def _take_off(
         self, picture: Picture, mask: NDArray[np.uint8], steps: dict[str, Floats]
@@ -115,29 +131,34 @@ class Watermark:
         """Fill at full size where a mark was found with certainty."""
         look = self.look(picture)
         steps |= {"before": look.small, "found": grey(look.found)}
-        certain = [box for box in finds(look.marked) if self._is_certain(look, box)]
-        if not certain:
+        boxes = self._certain(look)
+        if not boxes:
             return {}
-        mark = self._understand(look)
-        alpha = mark.cover * np.float32(mark.overlay.opacity)
-        steps |= {"cover": grey(mark.cover)}
-        steps |= {"seen through": seen_through(look.small, alpha, mark.overlay.colour)}
-        for box in certain:
-            self._fill(picture, mask, mark, scaled(box, look.marked.shape, mask.shape))
-        return {"opacity": round(mark.overlay.opacity, 3)}
+        look = look._replace(cover=kept(look.cover, boxes))
+        overlay = estimate(look.small, look.cover)
+        steps |= {"cover": grey(look.cover)}
+        alpha = look.cover * np.float32(overlay.opacity)
+        steps |= {"seen through": seen_through(look.small, alpha, overlay.colour)}
+        for box in boxes:
+            region = scaled(box, look.cover.shape, mask.shape)
+            self._fill(picture, mask, look, overlay, region)
+        return {"opacity": round(overlay.opacity, 3)}
 
-    def _is_certain(self, look: Look, box: Box) -> bool:
-        """Tell a mark from what only looks like one; what is not certain is struck from the finds.
+    def _certain(self, look: Look) -> list[Box]:
+        """Return boxes about the finds that are marks and not only look like one.
 
-        A mask of the user's own is not questioned.
+        Where one of them certainly is, the others need only be more probably marks than not. A mask
+        of the user's own is not questioned.
         """
+        boxes = look.boxes()
         if self._masks:
-            return True
+            return boxes
         card = self._finder.card
-        if certainty(card, features(*look.within(box))) >= card.parameter("certainty"):
-            return True
-        cut(look.marked, box)[:] = False
-        return False
+        certain = [certainty(card, features(*look.within(box))) for box in boxes]
+        asked = card.parameter("certainty")
+        if max(certain, default=0) >= asked:
+            asked = min(asked, 0.5)
+        return [box for box, sure in zip(boxes, certain, strict=True) if sure >= asked]
 
     def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
         """Return how probably each pixel of a copy of the given size is marked.
@@ -153,30 +174,24 @@ class Watermark:
         found = run_tiled(self._finder, planes_of(view), view.shape[:2])["mask"][0]
         return resized(found, size)
 
-    def _understand(self, look: Look) -> Mark:
-        """Outline the mark on the small copy, and tell from its outline what it is made of."""
+    def _fill(
+        self,
+        picture: Picture,
+        mask: NDArray[np.uint8],
+        look: Look,
+        overlay: Overlay,
+        region: Box,
+    ) -> None:
+        """See through the mark in a region, have the filler correct that, write it back.
+
+        It is written where both models together think it marked: they err in different places.
+        """
 
         def planes(box: Box) -> Floats:
-            rgb, rough = as_planes(cut(look.small, box)), cut(look.found, box)[None]
-            return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
-
-        cover = run_tiled(
-            self._restorer,
-            planes,
-            look.found.shape,
-            outputs=("mask",),
-            wanted=lambda box: bool(cut(look.marked, box).any()),
-        )["mask"][0]
-        return Mark(cover, estimate(look.small, cover))
-
-    def _fill(self, picture: Picture, mask: NDArray[np.uint8], mark: Mark, region: Box) -> None:
-        """See through the mark in a region, have the filler correct that, write it back."""
-
-        def planes(box: Box) -> Floats:
-            rgb, cover = picture.rgb(box), enlarged(mark.cover, box, mask.shape)
-            alpha = cover * np.float32(mark.overlay.opacity)
-            guess = seen_through(rgb, alpha, mark.overlay.colour)
-            return as_planes(np.concatenate([guess, rgb, cover[..., None], alpha[..., None]], 2))
+            rgb, covered = picture.rgb(box), enlarged(look.cover, box, mask.shape)
+            alpha = covered * np.float32(overlay.opacity)
+            guess = seen_through(rgb, alpha, overlay.colour)
+            return as_planes(np.concatenate([guess, rgb, grey(covered), grey(alpha)], 2))
 
         for box, maps in run_in_bands(
             self._restorer,
@@ -184,9 +199,10 @@ class Watermark:
             mask.shape,
             region=region,
             outputs=("fill", "mask"),
-            wanted=lambda box: bool(enlarged(mark.cover, box, mask.shape).max() > 0.1),
+            wanted=lambda box: bool(enlarged(look.cover, box, mask.shape).max() > 0.1),
         ):
-            sure = maps["mask"][0] > self._restorer.card.parameter("threshold")
+            both = (maps["mask"][0] + enlarged(look.found, box, mask.shape)) / 2
+            sure = both > self._restorer.card.parameter("threshold")
             write_found(picture, mask, box, maps["fill"], sure)
 
     def _erase(self, picture: Picture, mask: NDArray[np.uint8]) -> None:
@@ -199,6 +215,9 @@ class Watermark:
             write_found(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
 
 
-def finds(marked: NDArray[np.bool_]) -> list[Box]:
-    """Return boxes about the parts of a mark (h, w) bool; letters of a line share one."""
-    return regions(cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0)
+def kept(values: Floats, boxes: list[Box]) -> Floats:
+    """Return a map (h, w) with nothing outside of some boxes."""
+    within = np.zeros_like(values)
+    for box in boxes:
+        cut(within, box)[:] = cut(values, box)
+    return within
