@@ -116,7 +116,7 @@ def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
             return Model(found, name, session)
         # ONNX Runtime falls back to the CPU in silence where a driver or a library is missing.
         failures.append(f"{name}: its driver or libraries did not load")
-    raise ModelError(f"{found.name} did not start ({'; '.join(failures)}).")
+    raise ModelError(f"{model} did not start ({'; '.join(failures)}).")
 
 
 def read(model: str | Path) -> tuple[Card, bytes]:
