@@ -68,6 +68,6 @@ def test_the_verb_prints_a_line_each(capsys: pytest.CaptureFixture[str]) -> None
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == ["network", "million", "kMAC/px", "s/MP", "outputs"]
     assert lines[0].split()[:2] == ["sn-patchgan", "5.95"]
-    assert lines[1].split()[3:] == ["-", "fill,", "mask"]
+    assert lines[1].split()[3:] == ["-", "fill,", "mask,", "cover"]
     with pytest.raises(SystemExit):
         run(["--side", "0"])

@@ -16,7 +16,7 @@ from cleanplate.training.networks.registry import card, create, names
 
 SHIPPED: dict[str, tuple[str, dict[str, Any]]] = {  # the models that ship: network and options
     "watermark-locator": ("locator", {}),
-    "watermark-filler": ("filler", {"planes": 8}),
+    "watermark-filler": ("filler", {"planes": 8, "heads": {"mask": 1, "cover": 1}}),
     "occlusion-locator": ("locator", {}),
     "occlusion-filler": (
         "filler",
