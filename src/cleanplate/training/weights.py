@@ -52,13 +52,12 @@ def read_checkpoint(
     return weights, info
 
 
-def start_from(network: nn.Module, source: str | Path, prefix: str = PREFIX) -> None:
+def start_from(network: nn.Module, source: str | Path) -> None:
     """Put the weights of a checkpoint, of an exported model or of one that ships into `network`.
 
     Args:
         network: as large as the one that the weights are of.
         source: a checkpoint, an ONNX file beside its card, or the name of a model that ships.
-        prefix: see `read_checkpoint`.
 
     Raises:
         ModelError: the file cannot be used, or the weights are those of another network.
@@ -66,7 +65,7 @@ def start_from(network: nn.Module, source: str | Path, prefix: str = PREFIX) -> 
     if Path(source).suffix == ".onnx" or str(source) in {card.name for card in models.cards()}:
         _fit(network, exported_weights(source, network), source)
     else:
-        load_weights(network, source, prefix)
+        load_weights(network, source)
 
 
 def average_with(network: nn.Module, source: str | Path) -> None:

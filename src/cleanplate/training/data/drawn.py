@@ -11,7 +11,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.loading import ResumableLoader
+from cleanplate.training.data.loading import ResumableLoader, loader_of
 from cleanplate.training.data.synthesis.lettering import Map
 
 LONGEST = 1600  # longer side in pixels that pictures are kept at
@@ -56,14 +56,13 @@ class DrawnData(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """Return crops without end, a round of `training` an epoch."""
-        own, trainer = self.hparams, self.trainer
-        return ResumableLoader(
+        own = self.hparams
+        return loader_of(
             self.training,
+            self.trainer,
             batch_size=own["batch"],
             seed=own["seed"],
             workers=own["workers"],
-            rank=trainer.global_rank if trainer else 0,
-            world=trainer.world_size if trainer else 1,
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:
