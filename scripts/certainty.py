@@ -78,7 +78,8 @@ def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
         truth = resized(Picture.read(mask).rgb()[..., 0].copy(), look.found.shape)
     found = []
     for box in look.boxes():
-        measured, part = features(*look.within(box)), cut(look.marked, box)
+        find, part = look.within(box), cut(look.marked, box)
+        measured = features(find.small, find.found, find.marked, find.cover)
         hit = float((cut(truth, box)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]
         found.append(Find(row, hit > HIT, float(part.sum() / look.marked.size), str(path)))

@@ -107,9 +107,9 @@ def test_beside_a_certain_mark_another_need_only_be_probable(
     found[320:360, 100:200] = second  # 0.62 and 0.27 by the logistic, where 0.9 is asked alone
     small = np.full((400, 300, 3), 0.5, np.float32)
     task = Watermark(**models)
-    assert len(task._certain(Look(small, found, found > 0.5, found))) == kept
+    assert len(task._certain(Look(small, found, found > 0.5, found, 0 * found))) == kept
     found[20:60] = 0
-    assert not task._certain(Look(small, found, found > 0.5, found))
+    assert not task._certain(Look(small, found, found > 0.5, found, 0 * found))
 
 
 def test_the_threshold_of_the_user_wins(models: dict[str, Path]) -> None:

@@ -18,6 +18,10 @@ from cleanplate.tasks.evidence import certainty, features
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
+from cleanplate.tasks.repeats import repeated
+
+SCATTERED = 0.25  # share of the picture that the copies of a mark spread over at least
+CLEAR = 0.8  # opacity of a mark through which enough can be seen
 
 
 class Look(NamedTuple):
@@ -28,17 +32,21 @@ class Look(NamedTuple):
         found: (h, w), how probably each of its pixels is marked, as the locator sees it.
         marked: (h, w) bool, where that is above the threshold.
         cover: (h, w) in [0, 1], how far the mark covers each pixel, as the filler sees it.
+        there: (h, w), 1 on and about the copies of a mark that is repeated, else 0.
+        overlay: what the copies show that such a mark is made of.
     """
 
     small: Floats
     found: Floats
     marked: NDArray[np.bool_]
     cover: Floats
+    there: Floats
+    overlay: Overlay | None = None
 
     def within(self, box: Box) -> Look:
         """Return what is seen in a box."""
         small, found, marked = cut(self.small, box), cut(self.found, box), cut(self.marked, box)
-        return Look(small, found, marked, cut(self.cover, box))
+        return Look(small, found, marked, cut(self.cover, box), cut(self.there, box))
 
     def boxes(self) -> list[Box]:
         """Return boxes about the finds; letters of a line share one."""
@@ -109,21 +117,35 @@ class Watermark:
         else:
             found = self._locate(picture, small.shape[:2])
         marked = found > self._threshold
+        nothing = np.zeros_like(found)
         if not marked.any():
-            return Look(small, found, marked, np.zeros_like(found))
+            return Look(small, found, marked, nothing, nothing)
+
+        def outline(found: Floats) -> Floats:
+            return self._outline(small, found)
+
+        copies = None if self._masks or not scattered(marked) else repeated(small, found, outline)
+        if copies is None:
+            return Look(small, found, marked, outline(found), nothing)
+        marked = copies.found > self._threshold
+        return Look(small, copies.found, marked, copies.cover, copies.there, copies.overlay)
+
+    def _outline(self, small: Floats, found: Floats) -> Floats:
+        """Return how far a mark covers each pixel, as the filler sees it at its first look."""
+        marked = found > self._threshold
 
         def planes(box: Box) -> Floats:
             rgb, rough = as_planes(cut(small, box)), cut(found, box)[None]
             return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
 
-        cover = run_tiled(
+        cover: Floats = run_tiled(
             self._restorer,
             planes,
             found.shape,
             outputs=("cover",),
             wanted=lambda box: bool(cut(marked, box).any()),
         )["cover"][0]
-        return Look(small, found, marked, cover)
+        return cover
 
     def _take_off(
         self, picture: Picture, mask: NDArray[np.uint8], steps: dict[str, Floats]
@@ -134,12 +156,12 @@ class Watermark:
         boxes = self._certain(look)
         if not boxes:
             return {}
-        look = look._replace(cover=kept(look.cover, boxes))
-        overlay = estimate(look.small, look.cover)
+        look = look._replace(found=kept(look.found, boxes), cover=kept(look.cover, boxes))
+        overlay = look.overlay or estimate(look.small, look.cover)
         steps |= {"cover": grey(look.cover)}
         alpha = look.cover * np.float32(overlay.opacity)
         steps |= {"seen through": seen_through(look.small, alpha, overlay.colour)}
-        for box in boxes:
+        for box in [about(boxes)] if look.overlay else boxes:  # copies share tiles
             region = scaled(box, look.cover.shape, mask.shape)
             self._fill(picture, mask, look, overlay, region)
         return {"opacity": round(overlay.opacity, 3)}
@@ -147,14 +169,14 @@ class Watermark:
     def _certain(self, look: Look) -> list[Box]:
         """Return boxes about the finds that are marks and not only look like one.
 
-        Where one of them certainly is, the others need only be more probably marks than not. A mask
-        of the user's own is not questioned.
+        What is repeated is a mark. Where one of them certainly is, the others need only be more
+        probably marks than not. A mask of the user's own is not questioned.
         """
         boxes = look.boxes()
         if self._masks:
             return boxes
         card = self._finder.card
-        certain = [certainty(card, features(*look.within(box))) for box in boxes]
+        certain = [judged(card, look.within(box)) for box in boxes]
         asked = card.parameter("certainty")
         if max(certain, default=0) >= asked:
             asked = min(asked, 0.5)
@@ -184,8 +206,11 @@ class Watermark:
     ) -> None:
         """See through the mark in a region, have the filler correct that, write it back.
 
-        It is written where both models together think it marked: they err in different places.
+        It is written where both models together think it marked: they err in different places. Of a
+        repeated mark its copies tell that more truly than the filler, and the solution, too, where
+        enough of the picture shows through.
         """
+        threshold = self._restorer.card.parameter("threshold")
 
         def planes(box: Box) -> Floats:
             rgb, covered = picture.rgb(box), enlarged(look.cover, box, mask.shape)
@@ -201,9 +226,14 @@ class Watermark:
             outputs=("fill", "mask"),
             wanted=lambda box: bool(enlarged(look.cover, box, mask.shape).max() > 0.1),
         ):
-            both = (maps["mask"][0] + enlarged(look.found, box, mask.shape)) / 2
-            sure = both > self._restorer.card.parameter("threshold")
-            write_found(picture, mask, box, maps["fill"], sure)
+            found, fill = enlarged(look.found, box, mask.shape), maps["fill"]
+            sure = (maps["mask"][0] + found) / 2 > threshold
+            if look.overlay:
+                copied = enlarged(look.there, box, mask.shape) > 0.5
+                *guess, _, _, _, _, alpha = planes(box)
+                fill = np.where(copied & (alpha < CLEAR), guess, fill)
+                sure = np.where(copied, found > 0.5, sure)
+            write_found(picture, mask, box, fill, sure)
 
     def _erase(self, picture: Picture, mask: NDArray[np.uint8]) -> None:
         """Run a model that locates and fills in one pass over the whole picture."""
@@ -213,6 +243,25 @@ class Watermark:
 
         for box, maps in run_in_bands(self._restorer, planes, mask.shape):
             write_found(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
+
+
+def judged(card: models.Card, look: Look) -> float:
+    """Return how certainly a find, seen alone, is a mark."""
+    if look.there[look.marked].mean() > 0.5:
+        return 1.0
+    return certainty(card, features(look.small, look.found, look.marked, look.cover))
+
+
+def scattered(marked: NDArray[np.bool_]) -> bool:
+    """Whether what is marked (h, w) lies so far apart that it may be the copies of one mark."""
+    *_, width, height = cv2.boundingRect(marked.astype(np.uint8))
+    return width * height > SCATTERED * marked.size
+
+
+def about(boxes: list[Box]) -> Box:
+    """Return the least box that holds all of some boxes."""
+    tops, lefts, bottoms, rights = zip(*boxes, strict=True)
+    return Box(min(tops), min(lefts), max(bottoms), max(rights))
 
 
 def kept(values: Floats, boxes: list[Box]) -> Floats:

@@ -64,6 +64,7 @@ class Learner(pl.LightningModule):
         self.network = networks.create(network, **options)
         if init_from is not None:
             start_from(self.network, init_from)
+        self.network.to(memory_format=torch.channels_last)  # faster on CPUs; inputs need not be
         self.loss = composed(loss)
         self.make_optimizer, self.make_schedule = optimizer, schedule
 

@@ -153,7 +153,8 @@ class FillerModule(MarkModule):
     pixel. From that follows what the mark is made of, and with that what lies under it (see
     `tasks.overlay`); at the second look the network corrects this solution. What it knows by then
     may come from elsewhere, and from a smaller copy of the picture: half of the covers are softened
-    and of the marks' makes are the true ones, give or take a little. At both looks it also says
+    and of the marks' makes are the true ones, give or take a little; a quarter of the covers are
+    the true ones, so that it learns when to leave a solution alone. At both looks it also says
     where the mark can be seen.
     """
 
@@ -192,7 +193,9 @@ class FillerModule(MarkModule):
         """Train both looks, of which the first learns nothing from the second."""
         picture = channels_last(batch["picture"])
         first = self.network(first_look(picture, self.rough(batch)))
-        cover = softened(first["cover"].detach().float().sigmoid())
+        seen, known = first["cover"].detach().float().sigmoid(), true_cover(batch)
+        told = torch.rand(len(picture), 1, 1, 1, device=seen.device) < 0.25
+        cover = softened(torch.where(told, known, seen))
         second = self.network(second_look(picture, cover, batch))
         parts = [mark_losses(outputs, batch) for outputs in (first, second)]
         return {f"{name} {look}": parts[look - 1][name] for look in (1, 2) for name in parts[0]}
@@ -281,8 +284,7 @@ def about(opacity: float, colour: Tensor) -> Overlay:
 
 def mark_losses(outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
     """Weigh the fill, under the mark and over all, the cover, and where the mark can be seen."""
-    truth = (batch["alpha"] > VISIBLE).float()
-    cover = (batch["alpha"] / batch["opacity"][..., None, None].clamp(min=0.05)).clamp(0, 1)
+    truth, cover = (batch["alpha"] > VISIBLE).float(), true_cover(batch)
     miss = (outputs["fill"].float() - batch["clean"]).abs()
     covered, found = outputs["cover"].float(), outputs["mask"].float()
     return {
@@ -293,6 +295,11 @@ def mark_losses(outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         "mask": F.binary_cross_entropy_with_logits(found, truth)
         + 0.5 * iou(found, truth, smooth=SPECK),
     }
+
+
+def true_cover(batch: Batch) -> Tensor:
+    """Return how far the mark covers each pixel (N, 1, H, W), in [0, 1]."""
+    return (batch["alpha"] / batch["opacity"][..., None, None].clamp(min=0.05)).clamp(0, 1)
 
 
 def as_one(maps: Tensor) -> Tensor:

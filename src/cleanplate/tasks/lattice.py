@@ -1,0 +1,149 @@
+"""The pattern in which a mark is repeated over a picture."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Steps = NDArray[np.float64]
+
+LEAST_OVERLAP = 0.2  # share of the map that must lie over itself for the two to be compared
+LEAST_STEP = 10.0  # pixels; what is nearer is the same stroke
+LEAST_PEAK = 0.3  # correlation from which a shift may be one of the pattern's
+LEAST_STRENGTH = 0.25
+NEAR = 2.5  # pixels that a peak may lie beside its node
+MOST = 100  # shifts; the nearest tell enough
+
+
+class Lattice(NamedTuple):
+    """All whole multiples of two steps, by which the pattern falls on itself.
+
+    Attributes:
+        steps: (2, 2), pixels down and to the right, a row a step.
+        strength: in [0, 1], how alike the map is to itself under these shifts, times their share
+            among all those under which it is as alike.
+    """
+
+    steps: Steps
+    strength: float
+
+    def shifts(self, size: tuple[int, int]) -> Steps:
+        """Return the shifts (N, 2), the shortest first, under which a map (h, w) overlaps itself.
+
+        That of nothing is among them.
+        """
+        reach = int((np.abs(np.linalg.inv(self.steps)).T @ np.array(size)).max()) + 1
+        multiples = np.arange(-reach, reach + 1)
+        pairs = np.stack(np.meshgrid(multiples, multiples, indexing="ij"), -1).reshape(-1, 2)
+        nodes: Steps = pairs @ self.steps
+        nodes = nodes[(np.abs(nodes) < (1 - LEAST_OVERLAP) * np.array(size)).all(1)]
+        return nodes[np.argsort(np.hypot(*nodes.T), kind="stable")][: MOST + 1]
+
+
+def lattice_of(found: Floats) -> Lattice | None:
+    """Return the pattern in which what is found is repeated; None where it is not.
+
+    Args:
+        found: (h, w) in [0, 1], how probably each pixel is marked.
+    """
+    likeness = correlation(found)
+    steps, strengths = peaks(likeness)
+    if len(steps) < 2:
+        return None
+    steps, strengths = np.concatenate([steps, -steps]), np.concatenate([strengths, strengths])
+    strong = steps[strengths > 0.75 * strengths.max()]
+    ahead = (strong[:, 0] > 0) | ((strong[:, 0] == 0) & (strong[:, 1] > 0))
+    nearest = sorted(strong[ahead], key=lambda step: float(np.hypot(*step)))[:12]
+    nearby = np.asarray(cv2.dilate(likeness, np.ones((3, 3))), np.float32)
+    best = Lattice(np.zeros((2, 2)), LEAST_STRENGTH)
+    for pair in combinations(nearest, 2):
+        fitted = fit(np.stack(pair), steps)
+        if fitted is None:
+            continue
+        alike = alike_at(nearby, fitted, found.shape)
+        as_strong = np.where(strengths > 0.8 * alike, strengths, 0)
+        explained = as_strong[beside(fitted, steps) < NEAR].sum() / (as_strong.sum() + 1e-6)
+        strength = float(explained) * alike
+        if strength > best.strength:
+            best = Lattice(fitted, strength)
+    return best if best.steps.any() else None
+
+
+def correlation(values: Floats) -> Floats:
+    """Return how a map (h, w) correlates with itself under every shift.
+
+    Normalised cross-correlation of what overlaps, by Fourier transforms (Padfield, "Masked Object
+    Registration in the Fourier Domain", IEEE TIP 2012).
+
+    Returns:
+        In [-1, 1], the shift of nothing in the middle (h', w') // 2; 0 where too little overlaps.
+    """
+    size = tuple(cv2.getOptimalDFTSize(2 * side) for side in values.shape)
+    one, plain, square = (
+        np.fft.rfft2(part, size) for part in (np.ones_like(values), values, values * values)
+    )
+
+    def over(first: NDArray[np.complex128], second: NDArray[np.complex128]) -> Floats:
+        summed: Floats = np.fft.irfft2(first.conj() * second, size).astype(np.float32)
+        return summed
+
+    count, here = np.maximum(over(one, one), 1), over(plain, one)
+    spread = np.maximum(over(square, one) - here**2 / count, 0)
+    there, other = opposite(here), opposite(spread)
+    alike = over(plain, plain) - here * there / count
+    floor = 1e-3 * float(values.var()) * values.size + 1e-9
+    alike /= np.maximum(np.sqrt(spread * other), floor)
+    alike[count < LEAST_OVERLAP * values.size] = 0
+    rolled: Floats = np.roll(alike, (size[0] // 2, size[1] // 2), (0, 1))
+    return rolled
+
+
+def opposite(values: Floats) -> Floats:
+    """Return a map of shifts (h, w), that of nothing in the corner, for the opposite shifts."""
+    return np.roll(values[::-1, ::-1], (1, 1), (0, 1))
+
+
+def peaks(likeness: Floats) -> tuple[Steps, NDArray[np.float32]]:
+    """Return the shifts (N, 2) of one half plane that stand out, and how alike the map is there."""
+    tops = (likeness >= cv2.dilate(likeness, np.ones((9, 9)))) & (likeness > LEAST_PEAK)
+    at = np.argwhere(tops)
+    steps = (at - np.array(likeness.shape) // 2).astype(np.float64)
+    ahead = (steps[:, 0] > 0) | ((steps[:, 0] == 0) & (steps[:, 1] > 0))
+    kept = ahead & (np.hypot(*steps.T) >= LEAST_STEP)
+    return steps[kept], likeness[tuple(at[kept].T)]
+
+
+def fit(pair: Steps, steps: Steps) -> Steps | None:
+    """Refine two steps by all those near their whole multiples; None where they span no lattice."""
+    for _ in range(2):
+        lengths = np.hypot(*pair.T)
+        if abs(np.linalg.det(pair)) < max(0.25 * lengths.prod(), LEAST_STEP**2):
+            return None
+        multiples = np.rint(steps @ np.linalg.inv(pair))
+        near = beside(pair, steps) < NEAR
+        if near.sum() < 4 or np.linalg.matrix_rank(multiples[near]) < 2:
+            return None
+        pair = np.asarray(np.linalg.lstsq(multiples[near], steps[near])[0], np.float64)
+    return pair
+
+
+def beside(pair: Steps, steps: Steps) -> Steps:
+    """Return how many pixels each of `steps` (N, 2) lies beside a node of a lattice."""
+    away: Steps = steps - np.rint(steps @ np.linalg.inv(pair)) @ pair
+    beside: Steps = np.hypot(away[:, 0], away[:, 1])
+    return beside
+
+
+def alike_at(likeness: Floats, pair: Steps, size: tuple[int, ...]) -> float:
+    """Return how alike a map of a size is to itself under a lattice's shifts, in the mean."""
+    shifts = Lattice(pair, 1.0).shifts((size[0], size[1]))
+    inside = (np.abs(shifts) < 0.6 * np.array(size)).all(1) & shifts.any(1)
+    if inside.sum() < 4:
+        return 0.0
+    rows, columns = (np.rint(shifts[inside]) + np.array(likeness.shape) // 2).astype(int).T
+    return float(likeness[rows, columns].mean())
