@@ -71,6 +71,26 @@ def test_letters_come_off(task: Watermark, seed: int) -> None:
     assert (result != marked).any(-1)[far].mean() < 0.01
 
 
+def tiled(clean: np.ndarray, opacity: float) -> tuple[np.ndarray, np.ndarray]:
+    """Letters all over a picture, in shifted rows; the result and where they are."""
+    cover = np.zeros(clean.shape[:2], np.uint8)
+    for row, y in enumerate(range(40, 350, 70)):
+        for x in range(-60 - row % 2 * 55, 420, 110):
+            cv2.putText(cover, "SAMPLE", (x, y), cv2.FONT_HERSHEY_DUPLEX, 0.8, 255, 2, cv2.LINE_AA)
+    alpha = cover[..., None] / 255 * opacity
+    colour = np.array([90, 200, 230])
+    return np.rint(clean * (1 - alpha) + colour * alpha).astype(np.uint8), cover > 6
+
+
+@pytest.mark.parametrize(("seed", "opacity"), [(1, 0.2), (2, 0.3), (3, 0.45)])
+def test_of_a_tiled_mark_hardly_anything_stays(task: Watermark, seed: int, opacity: float) -> None:
+    clean = scene(seed)
+    marked, where = tiled(clean, opacity)
+    cleaned = task.clean(Picture.from_array(marked))
+    assert metrics.psnr(cleaned.picture.to_array(), clean, where) > 37
+    assert metrics.iou(cleaned.mask > 127, where) > 0.92
+
+
 @pytest.mark.parametrize("seed", [4, 5, 6, 7])
 def test_clean_pictures_stay_clean(task: Watermark, seed: int) -> None:
     clean = scene(seed)

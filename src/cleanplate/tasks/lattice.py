@@ -25,8 +25,8 @@ class Lattice(NamedTuple):
 
     Attributes:
         steps: (2, 2), pixels down and to the right, a row a step.
-        strength: in [0, 1], how alike the map is to itself under these shifts, times their share
-            among all those under which it is as alike.
+        strength: in [0, 1], how alike the map is to itself under these shifts, times the root of
+            their share among all those under which it is as alike.
     """
 
     steps: Steps
@@ -66,9 +66,9 @@ def lattice_of(found: Floats) -> Lattice | None:
         if fitted is None:
             continue
         alike = alike_at(nearby, fitted, found.shape)
-        as_strong = np.where(strengths > 0.8 * alike, strengths, 0)
+        as_strong = np.where(strengths > 0.9 * alike, strengths, 0)
         explained = as_strong[beside(fitted, steps) < NEAR].sum() / (as_strong.sum() + 1e-6)
-        strength = float(explained) * alike
+        strength = alike * float(np.sqrt(explained))
         if strength > best.strength:
             best = Lattice(fitted, strength)
     return best if best.steps.any() else None
