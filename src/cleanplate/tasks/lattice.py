@@ -55,14 +55,18 @@ def lattice_of(found: Floats) -> Lattice | None:
     steps, strengths = peaks(likeness)
     if len(steps) < 2:
         return None
+    nearest = np.argsort(np.hypot(*steps.T))
+    likely = {
+        int(index)
+        for share in (0.75, 0.9)  # of the best: not all copies are seen alike, but letters repeat
+        for index in nearest[strengths[nearest] > share * strengths.max()][:12]
+    }
+    pairs = [steps[list(pair)] for pair in combinations(sorted(likely), 2)]
     steps, strengths = np.concatenate([steps, -steps]), np.concatenate([strengths, strengths])
-    strong = steps[strengths > 0.75 * strengths.max()]
-    ahead = (strong[:, 0] > 0) | ((strong[:, 0] == 0) & (strong[:, 1] > 0))
-    nearest = sorted(strong[ahead], key=lambda step: float(np.hypot(*step)))[:12]
     nearby = np.asarray(cv2.dilate(likeness, np.ones((3, 3))), np.float32)
     best = Lattice(np.zeros((2, 2)), LEAST_STRENGTH)
-    for pair in combinations(nearest, 2):
-        fitted = fit(np.stack(pair), steps)
+    for pair in pairs:
+        fitted = fit(pair, steps)
         if fitted is None:
             continue
         alike = alike_at(nearby, fitted, found.shape)
