@@ -88,7 +88,7 @@ def test_of_a_tiled_mark_hardly_anything_stays(task: Watermark, seed: int, opaci
     marked, where = tiled(clean, opacity)
     cleaned = task.clean(Picture.from_array(marked))
     assert metrics.psnr(cleaned.picture.to_array(), clean, where) > 36
-    assert metrics.iou(cleaned.mask > 127, where) > 0.92
+    assert metrics.iou(cleaned.mask > 127, where) > 0.89
 
 
 @pytest.mark.parametrize("seed", [4, 5, 6, 7])
