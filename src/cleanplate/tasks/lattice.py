@@ -92,7 +92,7 @@ def correlation(values: Floats) -> Floats:
         np.fft.rfft2(part, size) for part in (np.ones_like(values), values, values * values)
     )
 
-    def over(first: NDArray[np.complex128], second: NDArray[np.complex128]) -> Floats:
+    def over(first: NDArray[np.complexfloating], second: NDArray[np.complexfloating]) -> Floats:
         summed: Floats = np.fft.irfft2(first.conj() * second, size).astype(np.float32)
         return summed
 
