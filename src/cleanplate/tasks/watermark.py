@@ -218,13 +218,17 @@ class Watermark:
             guess = seen_through(rgb, alpha, overlay.colour)
             return as_planes(np.concatenate([guess, rgb, grey(covered), grey(alpha)], 2))
 
+        def wanted(box: Box) -> bool:
+            cover, found = (enlarged(seen, box, mask.shape) for seen in (look.cover, look.found))
+            return bool(cover.max() > 0.1 or found.max() > 0.5)
+
         for box, maps in run_in_bands(
             self._restorer,
             planes,
             mask.shape,
             region=region,
             outputs=("fill", "mask"),
-            wanted=lambda box: bool(enlarged(look.cover, box, mask.shape).max() > 0.1),
+            wanted=wanted,
         ):
             found, fill = enlarged(look.found, box, mask.shape), maps["fill"]
             sure = (maps["mask"][0] + found) / 2 > threshold
