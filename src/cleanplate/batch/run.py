@@ -303,8 +303,9 @@ def clean_one(
 
 def sheet_of(cleaned: Cleaned) -> bytes:
     """Draw the small copies of a picture that a task went through, and its result, as PNG."""
-    steps = [*cleaned.steps.values(), cleaned.picture.shrunk(SHEET_SIDE)]
-    return encode_png(sheet([[step.transpose(2, 0, 1) for step in steps]], SHEET_SIDE))
+    steps = cleaned.steps | {"result": cleaned.picture.shrunk(SHEET_SIDE)}
+    cells = [step.transpose(2, 0, 1) for step in steps.values()]
+    return encode_png(sheet([cells], SHEET_SIDE, list(steps)))
 
 
 def reason(error: Exception, name: str) -> str:

@@ -13,19 +13,28 @@ from cleanplate.batch.files import write_all
 from cleanplate.picture import encode_png
 
 GAP = 4  # white pixels between cells
+CAPTION = 20  # pixels in height
 
 
-def sheet(rows: Sequence[Sequence[NDArray[np.float32]]], side: int) -> NDArray[np.uint8]:
+def sheet(
+    rows: Sequence[Sequence[NDArray[np.float32]]], side: int, names: Sequence[str] = ()
+) -> NDArray[np.uint8]:
     """Draw a table of pictures.
 
     Args:
         rows: cells (C, H, W) in [0, 1], C = 1 or 3.
         side: longer side of a cell in pixels; larger pictures are shrunk to it, smaller ones stay.
+        names: captions of every row's cells, in ASCII.
 
     Returns:
         (H, W, 3) RGB on white.
     """
-    strips = [_across([_cell(cell, side) for cell in row]) for row in rows]
+    strips = []
+    for row in rows:
+        cells = [_cell(cell, side) for cell in row]
+        if names:
+            cells = [_captioned(cell, name) for cell, name in zip(cells, names, strict=True)]
+        strips.append(_across(cells))
     width = max(strip.shape[1] for strip in strips)
     return np.concatenate([_filled(strip, strip.shape[0], width) for strip in strips])
 
@@ -44,6 +53,13 @@ def _cell(cell: NDArray[np.float32], side: int) -> NDArray[np.uint8]:
     return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)).astype(
         np.uint8
     )
+
+
+def _captioned(cell: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Set the name above a cell, cut where it is wider."""
+    band = np.full((CAPTION, cell.shape[1], 3), 255, np.uint8)
+    cv2.putText(band, name, (2, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([band, cell])
 
 
 def _across(cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
