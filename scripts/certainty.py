@@ -73,13 +73,13 @@ def pictures(folder: Path) -> list[Path]:
 def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
     """Measure the locator's finds in a picture."""
     look = task.look(Picture.read(path))
+    look = look.only(look.there == 0)  # copies are not judged
     truth = np.zeros(look.found.shape, np.float32)
     if mask is not None:
         truth = resized(Picture.read(mask).rgb()[..., 0].copy(), look.found.shape)
     found = []
     for box in look.boxes():
-        find, part = look.within(box), cut(look.marked, box)
-        measured = features(find.small, find.found, find.marked, find.cover)
+        measured, part = features(*look.within(box)[:4]), cut(look.marked, box)
         hit = float((cut(truth, box)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]
         found.append(Find(row, hit > HIT, float(part.sum() / look.marked.size), str(path)))

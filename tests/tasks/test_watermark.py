@@ -98,18 +98,47 @@ def test_what_is_found_without_certainty_is_left_alone(
     assert not cleaned.edited.any()
 
 
-@pytest.mark.parametrize(("second", "kept"), [(0.805, 2), (0.79, 1)])
+@pytest.mark.parametrize(("second", "kept"), [(0.805, True), (0.79, False)])
 def test_beside_a_certain_mark_another_need_only_be_probable(
-    models: dict[str, Path], second: float, kept: int
+    models: dict[str, Path], second: float, kept: bool
 ) -> None:
     found = np.zeros((400, 300), np.float32)
     found[20:60, 100:200] = 0.99
     found[320:360, 100:200] = second  # 0.62 and 0.27 by the logistic, where 0.9 is asked alone
     small = np.full((400, 300, 3), 0.5, np.float32)
     task = Watermark(**models)
-    assert len(task._certain(Look(small, found, found > 0.5, found, 0 * found))) == kept
+    certain = task._certain(Look(small, found, found > 0.5, found, 0 * found))
+    assert certain[40, 150]
+    assert certain[340, 150] == kept
     found[20:60] = 0
-    assert not task._certain(Look(small, found, found > 0.5, found, 0 * found))
+    assert not task._certain(Look(small, found, found > 0.5, found, 0 * found)).any()
+
+
+def test_copies_are_marks_and_what_lies_between_them_is_judged(models: dict[str, Path]) -> None:
+    found, there = np.zeros((2, 400, 300), np.float32)
+    found[20:60, 100:200] = 0.7
+    found[320:360, 100:200] = 0.79
+    there[10:70, 90:210] = 1
+    small = np.full((400, 300, 3), 0.5, np.float32)
+    certain = Watermark(**models)._certain(Look(small, found, found > 0.5, found, there))
+    np.testing.assert_array_equal(certain, there > 0)
+
+
+def test_a_tiled_mark_is_solved_for_by_its_copies(models: dict[str, Path]) -> None:
+    rng = np.random.default_rng(5)
+    coarse = rng.uniform(0, 90, (20, 24, 3)).astype(np.float32)
+    clean = cv2.resize(coarse, (250, 250), interpolation=cv2.INTER_CUBIC).clip(0, 90)
+    letters = np.zeros((250, 250), np.uint8)
+    for top in range(30, 280, 40):
+        for left in range(-20, 250, 60):
+            cv2.putText(letters, "Ab", (left, top), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 255, 3)
+    alpha = letters[..., None] / 255 * OPACITY
+    picture = np.rint(clean * (1 - alpha) + 255 * alpha).astype(np.uint8)
+    cleaned = Watermark(**models).clean(Picture.from_array(picture.copy()))
+    result, under = cleaned.picture.to_array().astype(float), letters > 10
+    before = ((picture - clean)[under] ** 2).mean()
+    assert ((result - clean)[under] ** 2).mean() < before / 30
+    assert cleaned.report["opacity"] == pytest.approx(OPACITY, abs=0.05)
 
 
 def test_the_threshold_of_the_user_wins(models: dict[str, Path]) -> None:

@@ -48,6 +48,15 @@ class Look(NamedTuple):
         small, found, marked = cut(self.small, box), cut(self.found, box), cut(self.marked, box)
         return Look(small, found, marked, cut(self.cover, box), cut(self.there, box))
 
+    def only(self, where: NDArray[Any]) -> Look:
+        """Return what is found on some of the pixels, (h, w) bool or of 0 and 1."""
+        return self._replace(
+            found=self.found * where,
+            marked=self.marked & (where > 0),
+            cover=self.cover * where,
+            there=self.there * where,
+        )
+
     def boxes(self) -> list[Box]:
         """Return boxes about the finds; letters of a line share one."""
         return regions(cv2.dilate(self.marked.astype(np.uint8), np.ones((5, 5))) > 0)
@@ -153,10 +162,10 @@ class Watermark:
         """Fill at full size where a mark was found with certainty."""
         look = self.look(picture)
         steps |= {"before": look.small, "found": grey(look.found)}
-        boxes = self._certain(look)
+        look = look.only(self._certain(look))
+        boxes = look.boxes()
         if not boxes:
             return {}
-        look = look._replace(found=kept(look.found, boxes), cover=kept(look.cover, boxes))
         overlay = look.overlay or estimate(look.small, look.cover)
         steps |= {"cover": grey(look.cover)}
         alpha = look.cover * np.float32(overlay.opacity)
@@ -166,21 +175,22 @@ class Watermark:
             self._fill(picture, mask, look, overlay, region)
         return {"opacity": round(overlay.opacity, 3)}
 
-    def _certain(self, look: Look) -> list[Box]:
-        """Return boxes about the finds that are marks and not only look like one.
+    def _certain(self, look: Look) -> NDArray[np.bool_]:
+        """Return where (h, w) finds are marks and do not only look like one.
 
-        What is repeated is a mark. Where one of them certainly is, the others need only be more
-        probably marks than not. A mask of the user's own is not questioned.
+        Where one of them certainly is, the others need only be more probably marks than not. Copies
+        are; what is found between them is not for that. A mask of the user's own is not questioned.
         """
-        boxes = look.boxes()
         if self._masks:
-            return boxes
-        card = self._finder.card
-        certain = [judged(card, look.within(box)) for box in boxes]
+            return within(look.boxes(), look.found.shape)
+        card, beside = self._finder.card, look.only(look.there == 0)
+        boxes = beside.boxes()
+        certain = [certainty(card, features(*beside.within(box)[:4])) for box in boxes]
         asked = card.parameter("certainty")
         if max(certain, default=0) >= asked:
             asked = min(asked, 0.5)
-        return [box for box, sure in zip(boxes, certain, strict=True) if sure >= asked]
+        sure = [box for box, one in zip(boxes, certain, strict=True) if one >= asked]
+        return (look.there > 0) | within(sure, look.found.shape)
 
     def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
         """Return how probably each pixel of a copy of the given size is marked.
@@ -249,13 +259,6 @@ class Watermark:
             write_found(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
 
 
-def judged(card: models.Card, look: Look) -> float:
-    """Return how certainly a find, seen alone, is a mark."""
-    if look.there[look.marked].mean() > 0.5:
-        return 1.0
-    return certainty(card, features(look.small, look.found, look.marked, look.cover))
-
-
 def scattered(marked: NDArray[np.bool_]) -> bool:
     """Whether what is marked (h, w) lies so far apart that it may be the copies of one mark."""
     *_, width, height = cv2.boundingRect(marked.astype(np.uint8))
@@ -268,9 +271,9 @@ def about(boxes: list[Box]) -> Box:
     return Box(min(tops), min(lefts), max(bottoms), max(rights))
 
 
-def kept(values: Floats, boxes: list[Box]) -> Floats:
-    """Return a map (h, w) with nothing outside of some boxes."""
-    within = np.zeros_like(values)
+def within(boxes: list[Box], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a map (h, w) that is True in some boxes."""
+    inside = np.zeros(size, bool)
     for box in boxes:
-        cut(within, box)[:] = cut(values, box)
-    return within
+        cut(inside, box)[:] = True
+    return inside
