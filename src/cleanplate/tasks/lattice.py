@@ -98,10 +98,11 @@ def correlation(values: Floats) -> Floats:
 
     count, here = np.maximum(over(one, one), 1), over(plain, one)
     spread = np.maximum(over(square, one) - here**2 / count, 0)
-    there, other = opposite(here), opposite(spread)
-    alike = over(plain, plain) - here * there / count
+    alike = over(plain, plain)
+    del one, plain, square  # as large as the map four times
+    alike -= here * opposite(here) / count
     floor = 1e-3 * float(values.var()) * values.size + 1e-9
-    alike /= np.maximum(np.sqrt(spread * other), floor)
+    alike /= np.maximum(np.sqrt(spread * opposite(spread)), floor)
     alike[count < LEAST_OVERLAP * values.size] = 0
     rolled: Floats = np.roll(alike, (size[0] // 2, size[1] // 2), (0, 1))
     return rolled

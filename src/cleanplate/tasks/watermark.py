@@ -22,6 +22,7 @@ from cleanplate.tasks.repeats import repeated
 
 SCATTERED = 0.25  # share of the picture that the copies of a mark spread over at least
 CLEAR = 0.8  # opacity of a mark through which enough can be seen
+STRIP = 64  # rows written at a time
 
 
 class Look(NamedTuple):
@@ -232,7 +233,7 @@ class Watermark:
             cover, found = (enlarged(seen, box, mask.shape) for seen in (look.cover, look.found))
             return bool(cover.max() > 0.1 or found.max() > 0.5)
 
-        for box, maps in run_in_bands(
+        for band, maps in run_in_bands(
             self._restorer,
             planes,
             mask.shape,
@@ -240,14 +241,17 @@ class Watermark:
             outputs=("fill", "mask"),
             wanted=wanted,
         ):
-            found, fill = enlarged(look.found, box, mask.shape), maps["fill"]
-            sure = (maps["mask"][0] + found) / 2 > threshold
-            if look.overlay:
-                copied = enlarged(look.there, box, mask.shape) > 0.5
-                *guess, _, _, _, _, alpha = planes(box)
-                fill = np.where(copied & (alpha < CLEAR), guess, fill)
-                sure = np.where(copied, found > 0.5, sure)
-            write_found(picture, mask, box, fill, sure)
+            for top in range(band.top, band.bottom, STRIP):
+                box = band._replace(top=top, bottom=min(top + STRIP, band.bottom))
+                rows = slice(box.top - band.top, box.bottom - band.top)
+                fill, found = maps["fill"][:, rows], enlarged(look.found, box, mask.shape)
+                sure = (maps["mask"][0, rows] + found) / 2 > threshold
+                if look.overlay:
+                    copied = enlarged(look.there, box, mask.shape) > 0.5
+                    *guess, _, _, _, _, alpha = planes(box)
+                    fill = np.where(copied & (alpha < CLEAR), guess, fill)
+                    sure = np.where(copied, found > 0.5, sure)
+                write_found(picture, mask, box, fill, sure)
 
     def _erase(self, picture: Picture, mask: NDArray[np.uint8]) -> None:
         """Run a model that locates and fills in one pass over the whole picture."""
