@@ -22,7 +22,7 @@ from cleanplate.tasks.repeats import repeated
 
 SCATTERED = 0.25  # share of the picture that the copies of a mark spread over at least
 CLEAR = 0.8  # opacity of a mark through which enough can be seen
-STRIP = 64  # rows written at a time
+STRIP = 16  # rows written at a time
 
 
 class Look(NamedTuple):
