@@ -22,7 +22,7 @@ from cleanplate.tasks.repeats import repeated
 
 SCATTERED = 0.25  # share of the picture that the copies of a mark spread over at least
 CLEAR = 0.8  # opacity of a mark through which enough can be seen
-STRIP = 16  # rows written at a time
+STRIP = 1 << 18  # pixels written at a time, about
 
 
 class Look(NamedTuple):
@@ -241,8 +241,9 @@ class Watermark:
             outputs=("fill", "mask"),
             wanted=wanted,
         ):
-            for top in range(band.top, band.bottom, STRIP):
-                box = band._replace(top=top, bottom=min(top + STRIP, band.bottom))
+            height = max(STRIP // (band.right - band.left), 16)
+            for top in range(band.top, band.bottom, height):
+                box = band._replace(top=top, bottom=min(top + height, band.bottom))
                 rows = slice(box.top - band.top, box.bottom - band.top)
                 fill, found = maps["fill"][:, rows], enlarged(look.found, box, mask.shape)
                 sure = (maps["mask"][0, rows] + found) / 2 > threshold
