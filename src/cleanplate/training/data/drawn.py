@@ -11,7 +11,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.loading import ResumableLoader, loader_of
+from cleanplate.training.data.loading import Phase, ResumableLoader, loader_of
 from cleanplate.training.data.synthesis.lettering import Map
 
 LONGEST = 1600  # longer side in pixels that pictures are kept at
@@ -43,19 +43,20 @@ def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
 class DrawnData(LightningDataModule):
     """Crops made anew for every step, and the same ones for every validation.
 
-    A kind saves its hyperparameters, among them `folder`, `batch`, `seed` and `workers`, and sets
-    `training` and `validation` up.
+    A kind saves its hyperparameters, among them `folder`, `batch`, `steps`, `seed` and `workers`,
+    and sets `training` and `validation` up, and `phases` where it trains progressively.
     """
 
     training: Dataset[Sample]
     validation: Dataset[Sample]
+    phases: Sequence[Phase] = ()
 
     def paths(self, names: Sequence[str]) -> list[Path]:
         """Return folders of these names, which are relative to `folder`."""
         return [Path(self.hparams["folder"]) / name for name in names]
 
     def train_dataloader(self) -> ResumableLoader:
-        """Return crops without end, a round of `training` an epoch."""
+        """Return crops without end, a round of `training` or `steps` of a phase an epoch."""
         own = self.hparams
         return loader_of(
             self.training,
@@ -63,6 +64,8 @@ class DrawnData(LightningDataModule):
             batch_size=own["batch"],
             seed=own["seed"],
             workers=own["workers"],
+            progressive=self.phases,
+            steps=own["steps"],
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:

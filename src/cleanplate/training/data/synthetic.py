@@ -17,14 +17,7 @@ from cleanplate.training.data import raw_pairs
 from cleanplate.training.data.augmentation import Augmentation
 from cleanplate.training.data.curation import THRESHOLD
 from cleanplate.training.data.drawn import DrawnData
-from cleanplate.training.data.loading import (
-    Key,
-    ResumableLoader,
-    SizedKey,
-    generator,
-    loader_of,
-    phases_of,
-)
+from cleanplate.training.data.loading import Key, SizedKey, generator, phases_of
 from cleanplate.training.data.pairs import Sample, to_sample
 from cleanplate.training.data.raw import LEVELS
 from cleanplate.training.data.synthesis.sources import Item, Settings, Source, source_of
@@ -153,19 +146,6 @@ class Synthetic(DrawnData):
         seed, count = own["seed"], own["steps"] * own["batch"]
         self.training = self._crops(own["backgrounds"], seed, count)
         self.validation = self._crops(own["validation"], seed + 1, own["validation_pictures"])
-
-    def train_dataloader(self) -> ResumableLoader:
-        """Return crops without end, a round of `training` or `steps` of a phase an epoch."""
-        own = self.hparams
-        return loader_of(
-            self.training,
-            self.trainer,
-            batch_size=own["batch"],
-            seed=own["seed"],
-            workers=own["workers"],
-            progressive=self.phases,
-            steps=own["steps"],
-        )
 
     def _crops(self, backgrounds: Sequence[str], seed: int, count: int) -> SyntheticCrops:
         own = self.hparams

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from cleanplate.errors import UsageError
 from cleanplate.training import networks
 from cleanplate.training.losses import hinge_discriminator
-from cleanplate.training.modules.learner import Batch, Learner, Planes, in_float32, with_schedule
+from cleanplate.training.modules.learner import (
+    Batch,
+    Learner,
+    Planes,
+    adam,
+    in_float32,
+    with_schedule,
+)
 from cleanplate.training.weights import load_weights
 
 
@@ -19,36 +26,47 @@ class Adversarial(Learner):
     """A learner with a discriminator, which learns to tell what the network makes from the truth.
 
     A kind of training says what the discriminator is shown (`shown`); its loss finds the score of
-    that as the output `score`. `oppose` is called at the end of its constructor.
+    that as the output `score`.
     """
 
-    def oppose(
+    def __init__(
         self,
+        network: str,
         discriminator: str,
-        options: dict[str, Any] | None = None,
-        *,
-        optimizer: OptimizerCallable,
-        init_from: str | None = None,
+        network_options: dict[str, Any] | None = None,
+        discriminator_options: dict[str, Any] | None = None,
+        loss: str | dict[str, float] = "l1",
         ratio: int = 1,
+        optimizer: OptimizerCallable = adam,
+        discriminator_optimizer: OptimizerCallable = adam,
+        schedule: LRSchedulerCallable | None = None,
+        init_from: str | None = None,
         clip: float | None = None,
         accumulate: int = 1,
     ) -> None:
-        """Put a discriminator to its training beside the network's.
+        """Put a network to its training, and a discriminator beside it.
 
         Args:
+            network: see `Learner`.
             discriminator: name of a registered network of picture and mask with the output
                 `score`.
-            options: for its constructor.
-            optimizer: makes its optimiser from its parameters.
-            init_from: a checkpoint whose averaged weights it starts from.
+            network_options: for its constructor.
+            discriminator_options: for its constructor.
+            loss: see `Learner`; its term `hinge` is what the discriminator says.
             ratio: updates of the network to one of the discriminator.
-            clip: largest norm of the gradient of either, None for any.
-            accumulate: batches to an update of either.
+            optimizer: makes the network's optimiser from its parameters.
+            discriminator_optimizer: makes the discriminator's.
+            schedule: makes the learning-rate schedule of both.
+            init_from: a checkpoint whose averaged weights both networks start from.
+            clip: largest norm of the gradient of either network, None for any.
+            accumulate: batches to an update.
 
         Raises:
-            UsageError: it is no discriminator, or a number is out of its range.
-            ModelError: `init_from` cannot be used.
+            UsageError: an unknown network or loss, or one that this module does not train; what is
+                no discriminator; a number out of its range.
+            ModelError: `init_from` cannot be used, or VGG's weights for the loss cannot be had.
         """
+        super().__init__(network, network_options, loss, optimizer, schedule, init_from)
         if networks.card(discriminator).role != "discriminator":
             raise UsageError(f"{discriminator} is not a discriminator.")
         if min(ratio, accumulate) < 1:
@@ -56,10 +74,10 @@ class Adversarial(Learner):
         if clip is not None and clip <= 0:
             raise UsageError(f"clip is above 0, not {clip:g}.")
         self.automatic_optimization = False  # Lightning's own is for one optimiser
-        self.discriminator = networks.create(discriminator, **(options or {}))
+        self.discriminator = networks.create(discriminator, **(discriminator_options or {}))
         if init_from is not None:
             load_weights(self.discriminator, init_from, "discriminator.")
-        self.make_discriminator_optimizer = optimizer
+        self.make_discriminator_optimizer = discriminator_optimizer
         self.ratio, self.clip, self.accumulate = ratio, clip, accumulate
 
     def shown(self, outputs: Planes, truth: Planes) -> Tensor:

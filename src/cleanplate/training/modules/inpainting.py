@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.nn import functional
 
 from cleanplate.errors import UsageError
 from cleanplate.training.losses import hinge_generator
 from cleanplate.training.modules.adversarial import Adversarial
-from cleanplate.training.modules.learner import Batch, Planes, adam, as_float, psnr
+from cleanplate.training.modules.learner import Batch, Planes, as_float, psnr
 
 PLANES = ("red", "green", "blue", "mask")
 
@@ -28,56 +27,30 @@ class Inpainting(Adversarial):
     def __init__(
         self,
         network: str = "deepfill-v2",
-        network_options: dict[str, Any] | None = None,
         discriminator: str = "sn-patchgan",
-        discriminator_options: dict[str, Any] | None = None,
         l1: float = 1000.0,
         adversarial: float = 1.0,
-        ratio: int = 1,
-        optimizer: OptimizerCallable = adam,
-        discriminator_optimizer: OptimizerCallable = adam,
-        schedule: LRSchedulerCallable | None = None,
-        init_from: str | None = None,
-        clip: float | None = None,
-        accumulate: int = 1,
+        **kwargs: Any,
     ) -> None:
         """Put a network to its training.
 
         Args:
             network: name of a registered network of picture and mask with the outputs `picture`
                 and `coarse`.
-            network_options: for its constructor.
-            discriminator: name of a registered network of picture and mask with the output
-                `score`.
-            discriminator_options: for its constructor.
+            discriminator: see `Adversarial`.
             l1: weight of the mean absolute difference, of both outputs.
             adversarial: weight of the hinge loss of the fill pasted into the picture.
-            ratio: updates of the network to one of the discriminator.
-            optimizer: makes the network's optimiser from its parameters.
-            discriminator_optimizer: makes the discriminator's.
-            schedule: makes the learning-rate schedule of both.
-            init_from: a checkpoint whose averaged weights both networks start from.
-            clip: largest norm of the gradient of either network, None for any.
-            accumulate: batches to an update.
+            kwargs: see `Adversarial`; without `loss`, which these weights are.
 
         Raises:
             UsageError: an unknown network, or one that this module does not train.
             ModelError: `init_from` cannot be used.
         """
-        super().__init__(network, network_options, "l1", optimizer, schedule, init_from)
+        super().__init__(network, discriminator, loss="l1", **kwargs)
         if self.card.planes != len(PLANES) or "coarse" not in self.card.outputs:
             raise UsageError(f"{network} does not fill a hole in two steps.")
         self.built_from["planes"] = list(PLANES)
         self.l1, self.adversarial = l1, adversarial
-        self.oppose(
-            discriminator,
-            discriminator_options,
-            optimizer=discriminator_optimizer,
-            init_from=init_from,
-            ratio=ratio,
-            clip=clip,
-            accumulate=accumulate,
-        )
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
         """The picture without what lies in the hole, and the hole; the truth."""
