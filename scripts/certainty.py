@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.picture import SUFFIXES, Picture
-from cleanplate.tasks.evidence import FEATURES, features
+from cleanplate.tasks.evidence import FEATURES
 from cleanplate.tasks.maps import cut, resized
 from cleanplate.tasks.watermark import Watermark
 
@@ -79,7 +79,7 @@ def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
         truth = resized(Picture.read(mask).rgb()[..., 0].copy(), look.found.shape)
     found = []
     for box in look.boxes():
-        measured, part = features(*look.within(box)[:4]), cut(look.marked, box)
+        measured, part = look.evidence(box), cut(look.marked, box)
         hit = float((cut(truth, box)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]
         found.append(Find(row, hit > HIT, float(part.sum() / look.marked.size), str(path)))

@@ -95,7 +95,8 @@ def test_the_copies_outline_each_other_and_drop_what_only_one_has() -> None:
     found = half_seen(cover)
     lattice = lattice_of(found)
     assert lattice is not None
-    together = pooled(found, lattice.shifts(SIZE))
+    shifts = lattice.shifts(SIZE)
+    together = pooled(found, shifts, summed(np.ones(SIZE, np.float32), shifts))
 
     def overlap(values: np.ndarray) -> float:
         one, other = values > 0.5, cover > 0.5

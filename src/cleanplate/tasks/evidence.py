@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.models import Card
+from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.overlay import compare
-
-Floats = NDArray[np.float32]
 
 TYPICAL = 0.6  # ratio of spreads under a mark of the commonest opacity
 FEATURES = ("mean", "rim", "alike", "ratio", "jump")

@@ -46,13 +46,13 @@ class Hidden(NamedTuple):
         )
 
 
-def strips(box: Box) -> Iterator[Box]:
-    """Cut a box evenly into strips of at most 512 rows, from top to bottom.
+def strips(box: Box, rows: int = STRIP) -> Iterator[Box]:
+    """Cut a box evenly into strips of at most so many rows, from top to bottom.
 
     Evenly, so that none is but the rim below a find, which would be passed over with its soft edge.
     """
     height = box.bottom - box.top
-    count = -(-height // STRIP)
+    count = -(-height // rows)
     for index in range(count):
         top, bottom = (box.top + height * place // count for place in (index, index + 1))
         yield box._replace(top=top, bottom=bottom)

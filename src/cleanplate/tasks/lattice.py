@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from cleanplate.tasks.maps import Floats
+
 Steps = NDArray[np.float64]
 
 LEAST_OVERLAP = 0.2  # share of the map that must lie over itself for the two to be compared
@@ -32,17 +33,12 @@ class Lattice(NamedTuple):
     steps: Steps
     strength: float
 
-    def shifts(self, size: tuple[int, int]) -> Steps:
+    def shifts(self, size: tuple[int, ...]) -> Steps:
         """Return the shifts (N, 2), the shortest first, under which a map (h, w) overlaps itself.
 
         That of nothing is among them.
         """
-        reach = int((np.abs(np.linalg.inv(self.steps)).T @ np.array(size)).max()) + 1
-        multiples = np.arange(-reach, reach + 1)
-        pairs = np.stack(np.meshgrid(multiples, multiples, indexing="ij"), -1).reshape(-1, 2)
-        nodes: Steps = pairs @ self.steps
-        nodes = nodes[(np.abs(nodes) < (1 - LEAST_OVERLAP) * np.array(size)).all(1)]
-        return nodes[np.argsort(np.hypot(*nodes.T), kind="stable")][: MOST + 1]
+        return shifts_by(self.steps, size)
 
 
 def lattice_of(found: Floats) -> Lattice | None:
@@ -64,7 +60,7 @@ def lattice_of(found: Floats) -> Lattice | None:
     pairs = [steps[list(pair)] for pair in combinations(sorted(likely), 2)]
     steps, strengths = np.concatenate([steps, -steps]), np.concatenate([strengths, strengths])
     nearby = np.asarray(cv2.dilate(likeness, np.ones((3, 3))), np.float32)
-    best = Lattice(np.zeros((2, 2)), LEAST_STRENGTH)
+    best, least = None, LEAST_STRENGTH
     for pair in pairs:
         fitted = fit(pair, steps)
         if fitted is None:
@@ -73,9 +69,9 @@ def lattice_of(found: Floats) -> Lattice | None:
         as_strong = np.where(strengths > 0.9 * alike, strengths, 0)
         explained = as_strong[beside(fitted, steps) < NEAR].sum() / (as_strong.sum() + 1e-6)
         strength = alike * float(np.sqrt(explained))
-        if strength > best.strength:
-            best = Lattice(fitted, strength)
-    return best if best.steps.any() else None
+        if strength > least:
+            best, least = Lattice(fitted, strength), strength
+    return best
 
 
 def correlation(values: Floats) -> Floats:
@@ -144,9 +140,19 @@ def beside(pair: Steps, steps: Steps) -> Steps:
     return beside
 
 
+def shifts_by(pair: Steps, size: tuple[int, ...]) -> Steps:
+    """Return the nodes (N, 2) of a lattice by which a map of a size can be shifted."""
+    reach = int((np.abs(np.linalg.inv(pair)).T @ np.array(size)).max()) + 1
+    multiples = np.arange(-reach, reach + 1)
+    pairs = np.stack(np.meshgrid(multiples, multiples, indexing="ij"), -1).reshape(-1, 2)
+    nodes: Steps = pairs @ pair
+    nodes = nodes[(np.abs(nodes) < (1 - LEAST_OVERLAP) * np.array(size)).all(1)]
+    return nodes[np.argsort(np.hypot(*nodes.T), kind="stable")][: MOST + 1]
+
+
 def alike_at(likeness: Floats, pair: Steps, size: tuple[int, ...]) -> float:
     """Return how alike a map of a size is to itself under a lattice's shifts, in the mean."""
-    shifts = Lattice(pair, 1.0).shifts((size[0], size[1]))
+    shifts = shifts_by(pair, size)
     inside = (np.abs(shifts) < 0.6 * np.array(size)).all(1) & shifts.any(1)
     if inside.sum() < 4:
         return 0.0

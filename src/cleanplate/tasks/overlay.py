@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from cleanplate.tasks.maps import Floats
 
 REACH = 4.0  # standard deviation in pixels of the neighbourhoods that are compared
 LEAST_OUTLINE = 4.0  # sum of neighbourhood shares from which the two sides can be compared

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.tasks.lattice import Steps, lattice_of
+from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.overlay import Overlay, estimate
 from cleanplate.tasks.tone import flow_in
-
-Floats = NDArray[np.float32]
 
 ENOUGH = 5.0  # copies of a pixel, in the mean, from which they tell more than a network
 SPREAD = 8.0  # standard deviation in pixels of the neighbourhood whose variance is measured
@@ -58,13 +57,14 @@ def repeated(
     lattice = lattice_of(found)
     if lattice is None:
         return None
-    shifts = lattice.shifts((found.shape[0], found.shape[1]))
-    pattern = pooled(found, shifts)
+    shifts = lattice.shifts(found.shape)
+    copies = summed(np.ones_like(found), shifts)
+    pattern = pooled(found, shifts, copies)
     there = np.asarray(cv2.dilate((pattern > 0.3).astype(np.float32), np.ones((9, 9))), np.float32)
     found = np.where(there > 0, pattern, found)
     cover = outline(found)
-    pattern_cover, overlay = pooled(cover, shifts), None
-    if summed(np.ones_like(found), shifts).mean() >= ENOUGH:
+    pattern_cover, overlay = pooled(cover, shifts, copies), None
+    if copies.mean() >= ENOUGH:
         pattern_cover, overlay = solve(picture, pattern_cover, shifts)
         found = np.where(there > 0, (pattern + np.minimum(pattern_cover / EDGE, 1)) / 2, found)
     return Repeated(there, found, np.where(there > 0, pattern_cover, cover), overlay)
@@ -80,9 +80,12 @@ def summed(values: Floats, shifts: Steps) -> Floats:
     return total
 
 
-def pooled(values: Floats, shifts: Steps) -> Floats:
-    """Return the mean of a map (h, w) over all shifts, scaled so that most of a mark is at 1."""
-    mean = summed(values, shifts) / np.maximum(summed(np.ones_like(values), shifts), 1e-6)
+def pooled(values: Floats, shifts: Steps, copies: Floats) -> Floats:
+    """Return the mean of a map (h, w) over all shifts, scaled so that most of a mark is at 1.
+
+    `copies` says how many of them each pixel (h, w) has.
+    """
+    mean = summed(values, shifts) / np.maximum(copies, 1e-6)
     level = np.median(mean[mean >= 0.5 * mean.max()])
     clipped: Floats = np.minimum(mean / max(float(level), 0.3), 1)
     return clipped

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from cleanplate.tasks.maps import Floats
 
 SURE = 0.3  # share of known pixels from which a level of the pyramid needs no coarser one
 

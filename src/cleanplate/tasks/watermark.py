@@ -15,6 +15,7 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
 from cleanplate.tasks.base import Cleaned, Report, share_filled, write_found
 from cleanplate.tasks.evidence import certainty, features
+from cleanplate.tasks.hidden import strips
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
@@ -44,10 +45,10 @@ class Look(NamedTuple):
     there: Floats
     overlay: Overlay | None = None
 
-    def within(self, box: Box) -> Look:
-        """Return what is seen in a box."""
-        small, found, marked = cut(self.small, box), cut(self.found, box), cut(self.marked, box)
-        return Look(small, found, marked, cut(self.cover, box), cut(self.there, box))
+    def evidence(self, box: Box) -> dict[str, float]:
+        """Measure the find in a box (see `evidence.features`)."""
+        small, found = cut(self.small, box), cut(self.found, box)
+        return features(small, found, cut(self.marked, box), cut(self.cover, box))
 
     def only(self, where: NDArray[Any]) -> Look:
         """Return what is found on some of the pixels, (h, w) bool or of 0 and 1."""
@@ -186,7 +187,7 @@ class Watermark:
             return within(look.boxes(), look.found.shape)
         card, beside = self._finder.card, look.only(look.there == 0)
         boxes = beside.boxes()
-        certain = [certainty(card, features(*beside.within(box)[:4])) for box in boxes]
+        certain = [certainty(card, beside.evidence(box)) for box in boxes]
         asked = card.parameter("certainty")
         if max(certain, default=0) >= asked:
             asked = min(asked, 0.5)
@@ -223,15 +224,18 @@ class Watermark:
         """
         threshold = self._restorer.card.parameter("threshold")
 
-        def planes(box: Box) -> Floats:
+        def solved(box: Box) -> tuple[Floats, Floats, Floats, Floats]:
             rgb, covered = picture.rgb(box), enlarged(look.cover, box, mask.shape)
             alpha = covered * np.float32(overlay.opacity)
-            guess = seen_through(rgb, alpha, overlay.colour)
+            return seen_through(rgb, alpha, overlay.colour), rgb, covered, alpha
+
+        def planes(box: Box) -> Floats:
+            guess, rgb, covered, alpha = solved(box)
             return as_planes(np.concatenate([guess, rgb, grey(covered), grey(alpha)], 2))
 
         def wanted(box: Box) -> bool:
-            cover, found = (enlarged(seen, box, mask.shape) for seen in (look.cover, look.found))
-            return bool(cover.max() > 0.1 or found.max() > 0.5)
+            least = ((look.cover, 0.1), (look.found, 0.5))
+            return any(enlarged(seen, box, mask.shape).max() > above for seen, above in least)
 
         for band, maps in run_in_bands(
             self._restorer,
@@ -241,16 +245,14 @@ class Watermark:
             outputs=("fill", "mask"),
             wanted=wanted,
         ):
-            height = max(STRIP // (band.right - band.left), 16)
-            for top in range(band.top, band.bottom, height):
-                box = band._replace(top=top, bottom=min(top + height, band.bottom))
+            for box in strips(band, max(STRIP // (band.right - band.left), 16)):
                 rows = slice(box.top - band.top, box.bottom - band.top)
                 fill, found = maps["fill"][:, rows], enlarged(look.found, box, mask.shape)
                 sure = (maps["mask"][0, rows] + found) / 2 > threshold
                 if look.overlay:
                     copied = enlarged(look.there, box, mask.shape) > 0.5
-                    *guess, _, _, _, _, alpha = planes(box)
-                    fill = np.where(copied & (alpha < CLEAR), guess, fill)
+                    guess, _, _, alpha = solved(box)
+                    fill = np.where(copied & (alpha < CLEAR), as_planes(guess), fill)
                     sure = np.where(copied, found > 0.5, sure)
                 write_found(picture, mask, box, fill, sure)
 
