@@ -65,7 +65,8 @@ def assert_whole(name: str, x: torch.Tensor, found: dict[str, torch.Tensor]) -> 
     for key, y in found.items():
         assert y.shape[0] == x.shape[0], key
         if card.role != "discriminator":
-            count = 1 if key == "mask" else card.planes if card.role == "restorer" else 3
+            picture = 4 if name.endswith("raw") else 3
+            count = 1 if key in ("mask", "level") else picture
             assert y.shape[1:] == (count, *x.shape[2:]), key
 
 

@@ -1,4 +1,4 @@
-"""Noise as a camera makes it: pictures turned back into what a sensor saw, and developed again.
+"""Noise as a sensor makes it: pictures turned back into what it saw.
 
 After Brooks et al., "Unprocessing Images for Learned Raw Denoising" (CVPR 2019): the steps of a
 camera's development are undone one after the other (tone curve, gamma, colour matrix, white
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cleanplate.training.data.raw import LEVELS, Levels, unpack
+from cleanplate.training.data.raw import LEVELS, Levels
 from cleanplate.training.data.synthesis.lettering import Map
 
 GAMMA = 2.2
@@ -106,10 +106,10 @@ def undeveloped(picture: Map, camera: Camera) -> Map:
         (H, W, 3) float32 in [0, 1].
     """
     linear = cv2.transform(np.take(UNTONED, picture), camera.matrix)
-    return _dimmed(np.clip(linear, 0, 1), camera.gains)
+    return dimmed(np.clip(linear, 0, 1), camera.gains)
 
 
-def _dimmed(linear: Map, gains: Map) -> Map:
+def dimmed(linear: Map, gains: Map) -> Map:
     """Undo gains, but for highlights (Brooks et al., section 3.4): these stay white."""
     grey = linear.mean(-1, keepdims=True)
     kept = np.clip((grey - BRIGHT) / (1 - BRIGHT), 0, 1) ** 2
@@ -142,34 +142,13 @@ def exposed(rng: np.random.Generator, planes: Map, sensor: Sensor) -> Map:
     return ((values - black) / (white - black)).astype(np.float32)
 
 
-def developed(planes: Map, camera: Camera, sharp: bool = True) -> Map:
-    """Develop planes (H, W, 4) to a picture (2H, 2W, 3) uint8, RGB.
-
-    White balance, demosaicing (along edges, or bilinear where not `sharp`), colour matrix, gamma
-    and tone curve.
-    """
-    gains = camera.gains[[0, 1, 1, 2]]
-    mosaic = np.rint(unpack(np.clip(planes * gains, 0, 1), DEEP)).astype(np.uint16)
-    how = cv2.COLOR_BayerRGGB2RGB_EA if sharp else cv2.COLOR_BayerRGGB2RGB
-    full = cv2.demosaicing(mosaic, how).astype(np.float32) / DEEP.white
-    linear = cv2.transform(full, np.linalg.inv(camera.matrix).astype(np.float32))
-    return np.take(TONED, np.rint(np.clip(linear, 0, 1) * (len(TONED) - 1)).astype(np.uint16))
-
-
-def _toned(linear: Map) -> Map:
-    """Gamma, then a smooth tone curve (smoothstep), as most cameras have one."""
-    bright = linear ** (1 / GAMMA)
-    return 3 * bright**2 - 2 * bright**3
-
-
 def _untoned(values: Map) -> Map:
-    """Undo `_toned`."""
+    """Undo gamma, then a smoothstep, as the tone curve that most cameras have (Brooks et al.)."""
     return (0.5 - np.sin(np.arcsin(1 - 2 * values) / 3)) ** GAMMA
 
 
 DEEP = Levels(0.0, 65535.0)
 UNTONED = _untoned(np.arange(256) / 255).astype(np.float32)
-TONED = np.rint(255 * _toned(np.arange(65536) / 65535)).astype(np.uint8)
 
 
 class RawNoise:
@@ -188,22 +167,6 @@ class RawNoise:
         return Noisy(exposed(rng, planes, some_sensor(rng, self.levels)), planes)
 
 
-class PictureNoise:
-    """A source of noisy and clean pictures: a camera's noise, plain Gaussian noise, JPEG after."""
-
-    def __init__(self, jpeg_share: float = 0.3, plain_share: float = 0.3) -> None:
-        """Give shares of the pictures that noise is plain in, and that go through JPEG."""
-        self.jpeg_share, self.plain_share = jpeg_share, plain_share
-
-    def draw(self, rng: np.random.Generator, picture: Map) -> Noisy:
-        """Make a picture (H, W, 3) uint8, RGB, noisy; (H, W, 3) each."""
-        make = plain if rng.random() < self.plain_share else by_camera
-        pair = make(rng, picture)
-        if rng.random() >= self.jpeg_share:
-            return pair
-        return Noisy(recompressed(pair.noisy, int(rng.integers(*QUALITIES))), pair.clean)
-
-
 def plain(rng: np.random.Generator, picture: Map) -> Noisy:
     """Add Gaussian noise, in grey now and then; its spread is log-uniform over `SIGMAS`."""
     sigma = np.exp(rng.uniform(*np.log(SIGMAS)))
@@ -211,41 +174,6 @@ def plain(rng: np.random.Generator, picture: Map) -> Noisy:
     noise = rng.standard_normal((*picture.shape[:2], channels), np.float32)
     noisy = np.rint(picture + sigma * noise).clip(0, 255).astype(np.uint8)
     return Noisy(noisy, picture)
-
-
-def by_camera(rng: np.random.Generator, picture: Map) -> Noisy:
-    """Add the noise that a camera would have made of the same scene.
-
-    The picture is photographed anew with noise and without; what the two differ by is added to it.
-    So the noise depends on the light and is as coarse as demosaicing makes it, but the picture
-    keeps its own sharpness, and no error of demosaicing is learnt for truth. Half of the cameras
-    smooth their noise.
-    """
-    height, width = picture.shape[:2]
-    even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REFLECT_101)
-    camera, sensor = some_camera(rng), some_sensor(rng)
-    planes = mosaicked(undeveloped(even, camera))
-    sharp = bool(rng.random() < 0.7)
-    noise = developed(exposed(rng, planes, sensor), camera, sharp).astype(np.float32)
-    noise -= developed(planes, camera, sharp)
-    if rng.random() < 0.5:
-        noise = smoothed(rng, noise)
-    noisy = np.rint(picture + noise[:height, :width]).clip(0, 255).astype(np.uint8)
-    return Noisy(noisy, picture)
-
-
-def smoothed(rng: np.random.Generator, noise: Map) -> Map:
-    """What a camera's own noise reduction leaves of noise (H, W, 3): the coarse, less of colour."""
-    parts = cv2.transform(noise, TO_YCC)
-    luma = cv2.GaussianBlur(parts[..., 0], (0, 0), rng.uniform(0.35, 0.9))
-    chroma = cv2.GaussianBlur(parts[..., 1:], (0, 0), rng.uniform(0.6, 2.5))
-    gain = rng.uniform(1.0, 1.8)  # it is at a high ISO that cameras smooth
-    return gain * cv2.transform(np.dstack([luma, chroma]), np.linalg.inv(TO_YCC))
-
-
-TO_YCC = np.array(  # ITU-R BT.601
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-)
 
 
 def recompressed(picture: Map, quality: int) -> Map:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
+from cleanplate.training.data.synthesis.camera import PictureNoise
 from cleanplate.training.data.synthesis.grounds import Ground, Grounds, Pictures, RenderedPages
 from cleanplate.training.data.synthesis.handwriting import Handwriting
 from cleanplate.training.data.synthesis.lettering import Map
-from cleanplate.training.data.synthesis.noise import PictureNoise, RawNoise, recompressed
+from cleanplate.training.data.synthesis.noise import RawNoise, recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
 from cleanplate.training.data.synthesis.watermarks import Watermarks
 
