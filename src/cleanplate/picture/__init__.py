@@ -2,14 +2,21 @@
 
 from cleanplate.picture.core import Picture, encode_mask, encode_png
 from cleanplate.picture.formats import BY_SUFFIX, SUFFIXES
+from cleanplate.picture.mosaic import PATTERNS, Mosaic
 from cleanplate.picture.planes import MAX_PIXELS, Box
+from cleanplate.picture.raw import ARRAY_SUFFIX, RAW_SUFFIXES, RawPicture
 
 __all__ = [
+    "ARRAY_SUFFIX",
     "BY_SUFFIX",
     "MAX_PIXELS",
+    "PATTERNS",
+    "RAW_SUFFIXES",
     "SUFFIXES",
     "Box",
+    "Mosaic",
     "Picture",
+    "RawPicture",
     "encode_mask",
     "encode_png",
 ]

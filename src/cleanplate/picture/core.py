@@ -74,7 +74,7 @@ class Picture:
         if isinstance(source, (bytes, bytearray, memoryview)):
             name, data = name or "picture", bytes(source)
         elif isinstance(source, (str, Path)):
-            name, data = name or str(source), _read_bytes(Path(source), name or str(source))
+            name, data = name or str(source), read_bytes(Path(source), name or str(source))
         else:
             raise PictureError(f"a picture is read from a path or bytes, not {type(source)}.")
         format_ = formats.identify(data, name)
@@ -272,7 +272,8 @@ def _writing(name: str, format_: str) -> Iterator[None]:
         raise PictureError(f"{name}: it cannot be written as {format_} ({error}).") from error
 
 
-def _read_bytes(path: Path, name: str) -> bytes:
+def read_bytes(path: Path, name: str) -> bytes:
+    """The bytes of a file, called `name` in messages; PictureError where it cannot be read."""
     if path.is_dir():
         raise PictureError(f"{name}: this is a folder, not a picture.")
     try:

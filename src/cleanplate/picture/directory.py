@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ORIENTATION = 274
 EXIF, GPS, INTEROP = 34665, 34853, 40965
-SHORT, LONG, RATIONAL = 3, 4, 5
+SHORT, LONG, RATIONAL, SIGNED_RATIONAL = 3, 4, 5, 10
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I"}
@@ -64,9 +64,30 @@ def read(data: bytes) -> tuple[Directory, str, int]:
     return entries, order, following
 
 
-def _read_at(data: bytes, start: int, order: str, depth: int) -> tuple[Directory, int]:
+def table(data: bytes | bytearray, start: int, order: str) -> tuple[Directory, int]:
+    """The directory at an offset, pointers in it as plain numbers, and the offset of the next one.
+
+    Raises:
+        ValueError: it, or a value of it, lies outside the block.
+    """
+    try:
+        entries = {tag: entry for tag, (_, entry) in _entries(data, start, order).items()}
+        (following,) = struct.unpack_from(order + "I", data, _end(data, start, order))
+    except struct.error as error:
+        raise ValueError(f"directory outside the file: {error}") from error
+    return entries, following
+
+
+def place_of(data: bytes | bytearray, start: int, order: str, tag: int) -> int | None:
+    """Where the value of a tag of the directory at an offset lies; None where there is no such."""
+    found = _entries(data, start, order).get(tag)
+    return found[0] if found else None
+
+
+def _entries(data: bytes | bytearray, start: int, order: str) -> dict[int, tuple[int, Entry]]:
+    """By tag, where its value lies, and the entry."""
     (count,) = struct.unpack_from(order + "H", data, start)
-    entries: Directory = {}
+    found: dict[int, tuple[int, Entry]] = {}
     for at in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind, number = struct.unpack_from(order + "HHI", data, at)
         size = _SIZES.get(kind, 0) * number
@@ -76,13 +97,25 @@ def _read_at(data: bytes, start: int, order: str, depth: int) -> tuple[Directory
         value = bytes(data[place : place + size])
         if len(value) < size:
             raise ValueError(f"tag {tag} reaches beyond the end")
-        inner: Directory = {}
+        found[tag] = (place, Entry(kind, number, value))
+    return found
+
+
+def _end(data: bytes | bytearray, start: int, order: str) -> int:
+    """Where the entries of the directory at an offset end, and the next one's offset stands."""
+    return int(start + 2 + 12 * struct.unpack_from(order + "H", data, start)[0])
+
+
+def _read_at(data: bytes, start: int, order: str, depth: int) -> tuple[Directory, int]:
+    entries: Directory = {}
+    for tag, (_, entry) in _entries(data, start, order).items():
         if tag in _INNER:
-            inner = _read_inner(data, value, order, depth)
+            inner = _read_inner(data, entry.data, order, depth)
             if not inner:
                 continue
-        entries[tag] = Entry(kind, number, value, inner)
-    (following,) = struct.unpack_from(order + "I", data, start + 2 + 12 * count)
+            entry = replace(entry, inner=inner)
+        entries[tag] = entry
+    (following,) = struct.unpack_from(order + "I", data, _end(data, start, order))
     return entries, following
 
 
@@ -96,9 +129,12 @@ def _read_inner(data: bytes, value: bytes, order: str, depth: int) -> Directory:
         return {}
 
 
-def pack(entries: Directory, at: int, order: str) -> bytes:
-    """The directory as bytes that will lie at offset ``at``, with all its values behind it."""
-    table = struct.pack(order + "H", len(entries))
+def pack(entries: Directory, at: int, order: str, following: int = 0) -> bytes:
+    """The directory as bytes that will lie at offset ``at``, with all its values behind it.
+
+    ``following``: the offset of the next directory.
+    """
+    head = struct.pack(order + "H", len(entries))
     values = b""
     behind = at + 2 + 12 * len(entries) + 4
     for tag in sorted(entries):
@@ -111,8 +147,8 @@ def pack(entries: Directory, at: int, order: str) -> bytes:
             values += data
             data = struct.pack(order + "I", place)
         values += b"\0" * (len(values) % 2)
-        table += struct.pack(order + "HHI4s", tag, entry.kind, entry.count, data)
-    return table + bytes(4) + values
+        head += struct.pack(order + "HHI4s", tag, entry.kind, entry.count, data)
+    return head + struct.pack(order + "I", following) + values
 
 
 def block(entries: Directory, order: str) -> bytes:
@@ -134,18 +170,26 @@ def number(entries: Directory, tag: int, order: str, default: int) -> int:
     return integers(entries, tag, order, (default,))[0]
 
 
-def real(entries: Directory, tag: int, order: str) -> float:
-    """The first value of a tag of numbers of any kind; 0 where it is absent or no number."""
+def reals(entries: Directory, tag: int, order: str) -> tuple[float, ...]:
+    """The values of a tag of numbers of any kind; none where it is absent or no number."""
     entry = entries.get(tag)
     if entry is None:
-        return 0.0
-    if entry.kind == RATIONAL:
-        above, below = struct.unpack_from(order + "II", entry.data)
-        return above / below if below else 0.0
+        return ()
+    if entry.kind in (RATIONAL, SIGNED_RATIONAL):
+        code = "II" if entry.kind == RATIONAL else "ii"
+        pairs = struct.iter_unpack(order + code, entry.data)
+        return tuple(above / below if below else 0.0 for above, below in pairs)
     if entry.kind in _FLOATS:
-        (value,) = struct.unpack_from(order + _FLOATS[entry.kind], entry.data)
-        return float(value)
-    return float(number(entries, tag, order, 0))
+        return struct.unpack(f"{order}{entry.count}{_FLOATS[entry.kind]}", entry.data)
+    return tuple(map(float, integers(entries, tag, order, ())))
+
+
+def real(entries: Directory, tag: int, order: str) -> float:
+    """The first value of a tag of numbers without a sign; 0 where it is absent or no such."""
+    entry = entries.get(tag)
+    if entry is None or entry.kind == SIGNED_RATIONAL:
+        return 0.0
+    return next(iter(reals(entries, tag, order)), 0.0)
 
 
 def shorts(order: str, *values: int) -> Entry:
@@ -158,9 +202,22 @@ def longs(order: str, *values: int) -> Entry:
     return Entry(LONG, len(values), struct.pack(f"{order}{len(values)}I", *values))
 
 
-def rational(order: str, value: float) -> Entry:
-    """An entry of one fraction, to four decimals."""
-    return Entry(RATIONAL, 1, struct.pack(order + "II", round(value * 10_000), 10_000))
+def rational(order: str, *values: float, signed: bool = False) -> Entry:
+    """An entry of fractions, to four decimals."""
+    kind, code = (SIGNED_RATIONAL, "ii") if signed else (RATIONAL, "II")
+    parts = [struct.pack(order + code, round(value * 10_000), 10_000) for value in values]
+    return Entry(kind, len(values), b"".join(parts))
+
+
+def text(words: str) -> Entry:
+    """An entry of ASCII; what else there is becomes question marks."""
+    data = words.encode("ascii", "replace") + b"\0"
+    return Entry(2, len(data), data)
+
+
+def octets(*values: int) -> Entry:
+    """An entry of bytes."""
+    return Entry(1, len(values), bytes(values))
 
 
 def orientation(block_: bytes) -> int:

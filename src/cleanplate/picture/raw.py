@@ -1,0 +1,407 @@
+"""RAW files: read by LibRaw (package rawpy), given back as DNG or developed.
+
+Read are sensors behind a Bayer filter of red, green and blue. NumPy arrays (`.npy`) of a mosaic, or
+of its four planes, are taken in the place of a file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.errors import PictureError, UsageError
+from cleanplate.picture import directory, dng, formats
+from cleanplate.picture.core import read_bytes
+from cleanplate.picture.mosaic import PATTERNS, Mosaic, by_place, from_places, named_pattern
+from cleanplate.picture.planes import Metadata, Planes, check_size, damaged
+
+RAW_SUFFIXES = frozenset(
+    {
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".rw2", ".rwl"),
+        *(".orf", ".pef", ".raf", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".erf", ".kdc"),
+        *(".dcr", ".k25"),
+    }
+)
+"""Lower-case endings of the RAW files that `RawPicture.read` may be tried on."""
+
+ARRAY_SUFFIX = ".npy"
+DEVELOPED = {"tiff": "TIFF with 16 bits", "jpeg": "JPEG"}
+"""What `RawPicture.develop` writes."""
+
+_MAGIC = b"\x93NUMPY"
+_PREVIEW = 1024  # pixels of a new preview's longer side
+_TURNS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flips as EXIF numbers them
+# CIE XYZ to linear sRGB (IEC 61966-2-1), for cameras whose colours nobody has measured.
+_SRGB = (3.2405, -1.5371, -0.4985, -0.9693, 1.876, 0.0416, 0.0556, -0.204, 1.0572)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What LibRaw says of a file, beside the samples."""
+
+    raw: NDArray[np.uint16]  # (H, W), margins and all
+    active: tuple[int, int, int, int]
+    crop: tuple[int, int, int, int]
+    matrix: tuple[float, ...]
+    balance: tuple[float, ...]
+    flip: int
+
+
+@dataclass
+class RawPicture:
+    """A mosaic and all that came with its file.
+
+    Attributes:
+        name: for messages.
+        mosaic: the samples that light fell on, to be changed.
+        profile: slope and offset of the noise's variance in each colour, or in all, as the file
+            states them; empty where it does not.
+        format: what `encode` writes: `dng`, or `npy` for arrays.
+        remarks: what is lost on the way, a sentence each.
+    """
+
+    name: str
+    mosaic: Mosaic
+    profile: tuple[tuple[float, float], ...] = ()
+    format: str = "dng"
+    remarks: list[str] = field(default_factory=list)
+    _source: bytes = b""
+    _frame: _Frame | None = None
+    _array: NDArray[Any] | None = None
+
+    @classmethod
+    def read(
+        cls,
+        source: str | Path | bytes,
+        *,
+        name: str | None = None,
+        black: float | None = None,
+        white: float | None = None,
+        pattern: str | None = None,
+    ) -> RawPicture:
+        """A RAW picture from a path or from a file's bytes.
+
+        Args:
+            source: a RAW file, or an array: a mosaic (H, W), or its planes (H/2, W/2, 4) by place:
+                upper left, upper right, lower left, lower right.
+            name: for messages; the path where there is one.
+            black: the level of no light, in the place of the file's own. Arrays of whole numbers
+                need it; of fractions it is 0 unless given.
+            white: the level of full light, likewise; of fractions it is 1 unless given.
+            pattern: of an array, RGGB unless given; in the place of the file's own else.
+
+        Raises:
+            PictureError: it cannot be read, is damaged, or is not of a Bayer sensor.
+            UsageError: an array of whole numbers without levels, white that is not above black, or
+                no such pattern.
+        """
+        if isinstance(source, (str, Path)):
+            name, data = name or str(source), read_bytes(Path(source), name or str(source))
+        else:
+            name, data = name or "picture", bytes(source)
+        if data.startswith(_MAGIC):
+            return _from_array(cls, data, name, (black, white, pattern))
+        picture = _from_file(cls, data, name)
+        mosaic = picture.mosaic
+        if black is not None:
+            mosaic.black = (black,) * 4
+        mosaic.white = mosaic.white if white is None else white
+        mosaic.pattern = mosaic.pattern if pattern is None else named_pattern(pattern)
+        _check_levels(mosaic, name)
+        return picture
+
+    @property
+    def height(self) -> int:
+        """Rows of the mosaic."""
+        return int(self.mosaic.samples.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns of the mosaic."""
+        return int(self.mosaic.samples.shape[1])
+
+    def encode(self, noise_left: float = 1.0) -> bytes:
+        """The file with the mosaic as it is now; the source's own bytes where nothing changed.
+
+        A DNG stays that DNG (see `dng.rewritten`); any other RAW file becomes a new DNG with its
+        levels, colours, orientation, EXIF, GPS and XMP. An array stays of its shape and type.
+
+        Args:
+            noise_left: share of the noise's variance that is left; DNGs that state their noise are
+                told.
+
+        Raises:
+            PictureError: the file cannot be written.
+        """
+        if self._array is not None:
+            return self._as_array()
+        assert self._frame is not None
+        new = self._full()
+        own = dng.is_dng(self._source)
+        if own and np.array_equal(new, self._frame.raw):
+            return self._source
+        if own:
+            old = self._frame.raw
+            return dng.rewritten(self._source, old, new, noise_left, self._render, self.name)
+        return dng.composed(self._shot(new))
+
+    def develop(self, form: str) -> bytes:
+        """The mosaic as it is now, developed by LibRaw: white balance as shot, sRGB.
+
+        Args:
+            form: `tiff`, of 16 bits, or `jpeg`, of quality 95.
+
+        Raises:
+            PictureError: an array, which has no colours; or it cannot be developed.
+            UsageError: another form.
+        """
+        if form not in DEVELOPED:
+            raise UsageError(f"{form}: developed are {' and '.join(DEVELOPED.values())}.")
+        pixels = self._developed(16 if form == "tiff" else 8, turned=True)
+        metadata = Metadata(exif=_upright_exif(dng.carried_block(self._source)))
+        return formats.codec(form).encode(Planes(pixels, None, metadata), self.name)
+
+    def _full(self) -> NDArray[np.uint16]:
+        """The mosaic with its margins."""
+        assert self._frame is not None
+        top, left, bottom, right = self._frame.active
+        full: NDArray[np.uint16] = self._frame.raw.copy()
+        full[top:bottom, left:right] = self.mosaic.samples
+        return full
+
+    def _as_array(self) -> bytes:
+        assert self._array is not None
+        samples = self.mosaic.samples
+        array = by_place(samples) if self._array.ndim == 3 else samples
+        file = io.BytesIO()
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        return file.getvalue()
+
+    def _developed(self, bits: int, *, turned: bool, half: bool = False) -> NDArray[Any]:
+        """(H, W, 3) of the active area, upright or as it lies."""
+        if self._frame is None:
+            raise PictureError(
+                f"{self.name}: an array has no camera whose colours could be developed; "
+                "leave --develop out."
+            )
+        with _libraw(self._source, self.name) as raw:
+            raw.raw_image[:] = self._full()
+            known = min(self._frame.balance[:3]) > 0
+            pixels: NDArray[Any] = raw.postprocess(
+                use_camera_wb=known,
+                output_bps=bits,
+                half_size=half,
+                user_flip=None if turned else 0,
+            )
+        return pixels
+
+    def _render(self, width: int, height: int, full: bool) -> bytes:
+        import cv2
+
+        pixels = self._developed(8, turned=False, half=True)
+        small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        return _jpeg(np.asarray(small, np.uint8), full)
+
+    def _shot(self, new: NDArray[np.uint16]) -> dng.Shot:
+        frame = self._frame
+        assert frame is not None
+        exif = dng.carried_block(self._source)
+        height, width = self.height, self.width
+        scale = min(1.0, _PREVIEW / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        balance = frame.balance[:3] if min(frame.balance[:3]) > 0 else (1.0, 1.0, 1.0)
+        red, green, blue = (balance[1] / gain for gain in balance)
+        return dng.Shot(
+            mosaic=new,
+            active=frame.active,
+            crop=frame.crop,
+            pattern=self.mosaic.pattern,
+            black=self.mosaic.black,
+            white=self.mosaic.white,
+            matrix=frame.matrix if any(frame.matrix) else _SRGB,
+            neutral=(red, green, blue),
+            exif=exif,
+            orientation=_TURNS.get(frame.flip, 1),
+            preview=(self._render(*size, True), *size),
+        )
+
+
+def _from_array(
+    kind: type[RawPicture],
+    data: bytes,
+    name: str,
+    given: tuple[float | None, float | None, str | None],
+) -> RawPicture:
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise damaged(name, "array", error) from error
+    planes = array.ndim == 3 and array.shape[2] == 4
+    numbers = array.dtype.kind == "f" or (array.dtype.kind == "u" and array.itemsize <= 2)
+    if not (planes or array.ndim == 2) or not numbers or min(array.shape[:2]) < 2:
+        raise PictureError(
+            f"{name}: an array of shape {array.shape} and dtype {array.dtype} is no mosaic (H, W) "
+            "and no planes (H, W, 4) of uint8, uint16 or floats."
+        )
+    check_size(array.shape[1], array.shape[0], name)
+    black, white, pattern = given
+    if array.dtype.kind == "f":
+        black, white = black or 0.0, 1.0 if white is None else white
+        if not np.isfinite(array).all():
+            raise PictureError(f"{name}: some of its values are not finite.")
+    if black is None or white is None:
+        raise UsageError(
+            f"{name}: an array does not say which numbers are black and white; "
+            "give --black and --white, such as --black 1024 --white 16383."
+        )
+    samples = from_places(array) if planes else array.copy()
+    mosaic = Mosaic(samples, (black,) * 4, white, named_pattern(pattern or "RGGB"))
+    _check_levels(mosaic, name)
+    return kind(name, mosaic, format="npy", _array=array[:0])
+
+
+def _from_file(kind: type[RawPicture], data: bytes, name: str) -> RawPicture:
+    own = dng.is_dng(data)
+    with _libraw(data, name) as raw:
+        _refuse(raw, name)
+        whole = raw.raw_image.copy()
+        check_size(whole.shape[1], whole.shape[0], name)
+        says = _stated(data, whole.shape, name) if own else dng.Stated(None, None)
+        active = says.active or _active(raw.sizes)
+        colours = raw.raw_colors[active[0] : active[0] + 2, active[1] : active[1] + 2].ravel()
+        levels = raw.black_level_per_channel
+        first, second, third, fourth = (float(levels[colour]) for colour in colours)
+        pattern = "".join(chr(raw.color_desc[colour]) for colour in colours)
+        white = float(raw.white_level)
+        frame = _Frame(
+            whole,
+            active,
+            _crop(raw.sizes, active),
+            tuple(float(v) for v in raw.rgb_xyz_matrix[:3].ravel()),
+            tuple(float(v) for v in raw.camera_whitebalance),
+            int(raw.sizes.flip),
+        )
+    top, left, bottom, right = active
+    samples = whole[top:bottom, left:right].copy()
+    black = says.black or (first, second, third, fourth)
+    mosaic = Mosaic(samples, black, white, pattern, most=_most(white))
+    profile = dng.noise_profile(data) if own else ()
+    picture = kind(name, mosaic, profile, _source=data, _frame=frame)
+    if not own:
+        picture.remarks += _lost(data, frame)
+    return picture
+
+
+def _stated(data: bytes, shape: tuple[int, ...], name: str) -> dng.Stated:
+    try:
+        return dng.stated(data, shape)
+    except ValueError as error:
+        raise damaged(name, "DNG", error) from error
+
+
+def _lost(data: bytes, frame: _Frame) -> list[str]:
+    """What a new DNG does not take over from another RAW file."""
+    said = ["the maker's notes are not carried over into the DNG"]
+    if not dng.carried(dng.carried_block(data))[0]:
+        said = ["camera, EXIF and maker's notes could not be read and are not in the DNG"]
+    if not any(frame.matrix):
+        said.append("the camera's colours are not known; the DNG has those of sRGB")
+    return said
+
+
+def _refuse(raw: Any, name: str) -> None:
+    """Raise PictureError for what is not of a sensor behind a Bayer filter of three colours."""
+    what = None
+    letters = raw.color_desc.decode("ascii", "replace")
+    if raw.raw_type.name != "Flat":
+        what = "full colours at every pixel (linear DNG, Foveon, small RAW)"
+    elif raw.num_colors == 1 or raw.raw_pattern is None:
+        what = "a monochrome sensor's picture"
+    elif raw.raw_pattern.shape == (6, 6):
+        what = "an X-Trans sensor's picture"
+    elif raw.num_colors != 3 or letters != "RGBG":
+        what = f"a sensor's picture in the colours {letters}"
+    elif raw.raw_pattern.shape != (2, 2) or _letters(raw) not in PATTERNS:
+        what = "a sensor's picture under a filter that is not Bayer's"
+    if what:
+        raise PictureError(
+            f"{name}: it holds {what}; RAW files of Bayer sensors alone are cleaned. "
+            "Develop it, and clean the developed picture."
+        )
+
+
+def _letters(raw: Any) -> str:
+    """The colours of the first four samples."""
+    return "".join(chr(raw.color_desc[colour]) for colour in raw.raw_pattern.ravel())
+
+
+def _active(sizes: Any) -> tuple[int, int, int, int]:
+    top, left = int(sizes.top_margin), int(sizes.left_margin)
+    return top, left, top + int(sizes.height), left + int(sizes.width)
+
+
+def _crop(sizes: Any, active: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """What is to be shown; the active area where the file says nothing that lies within it."""
+    top, left = int(sizes.crop_top_margin), int(sizes.crop_left_margin)
+    box = (top, left, top + int(sizes.crop_height), left + int(sizes.crop_width))
+    inside = box[0] >= active[0] and box[1] >= active[1]
+    inside = (
+        inside and active[0] + 2 <= box[2] <= active[2] and active[1] + 2 <= box[3] <= active[3]
+    )
+    return box if inside else active
+
+
+def _most(white: float) -> float:
+    """The largest number of as many bits as full light takes."""
+    return float(2 ** max(8, int(white).bit_length()) - 1)
+
+
+def _check_levels(mosaic: Mosaic, name: str) -> None:
+    if not mosaic.white > max(mosaic.black):
+        raise UsageError(
+            f"{name}: white ({mosaic.white:g}) must be above black ({max(mosaic.black):g})."
+        )
+
+
+@contextmanager
+def _libraw(data: bytes, name: str) -> Iterator[Any]:
+    """A file opened and decoded.
+
+    Raises:
+        PictureError: rawpy is not installed, or cannot read the file.
+    """
+    try:
+        import rawpy
+    except ImportError as error:
+        raise PictureError(
+            f"{name}: RAW files need the package rawpy: pip install 'cleanplate[raw]'."
+        ) from error
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            yield raw
+    except rawpy.LibRawError as error:
+        why = error.args[0]
+        said = why.decode("ascii", "replace") if isinstance(why, bytes) else why
+        raise PictureError(f"{name}: LibRaw cannot read this RAW file ({said}).") from error
+
+
+def _upright_exif(block: bytes) -> bytes:
+    """The describing tags of a TIFF block, as EXIF of a picture that lies upright."""
+    tags, order = dng.carried(block)
+    return directory.block(tags, order) if tags else b""
+
+
+def _jpeg(pixels: NDArray[np.uint8], full: bool) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    subsampling = "4:4:4" if full else "4:2:0"
+    Image.fromarray(pixels).save(file, "JPEG", quality=90, subsampling=subsampling)
+    return file.getvalue()
