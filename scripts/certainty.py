@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cleanplate.picture import SUFFIXES, Picture
 from cleanplate.tasks.evidence import FEATURES
 from cleanplate.tasks.maps import cut, resized
-from cleanplate.tasks.watermark import Watermark
+from cleanplate.tasks.watermark.task import Watermark
 
 HIT = 0.3  # share of a find under the true mask from which it is a mark
 ALARM = 0.005  # share of a picture that must not change

@@ -25,7 +25,7 @@ from cleanplate.tasks.base import write_found
 from cleanplate.tasks.behind import Guess, View
 from cleanplate.tasks.hidden import Hidden, strips
 from cleanplate.tasks.maps import Floats, as_planes, planes_of
-from cleanplate.tasks.occlusion import Occlusion
+from cleanplate.tasks.occlusion.task import Occlusion
 
 Fill = Callable[[Model, Picture, NDArray[np.uint8], Hidden], dict[str, Floats]]
 NO_GRAIN = grain.Grain(np.zeros(3, np.float32), 0.0)
@@ -40,7 +40,7 @@ def main() -> None:
     task = Occlusion()
     print(f"{'':<34}{'PSNR':>8}{'under the mask':>16}")
     for title, fill in WAYS.items():
-        task._fill = fill
+        task._inpaint._fill = fill
         rows = np.array([measured(task, folder, name) for name in names])
         print(f"{title:<34}{rows[:, 0].mean():>8.2f}{rows[:, 1].mean():>16.2f}", flush=True)
 

@@ -18,16 +18,16 @@ settings.load_profile("cleanplate")
 @pytest.fixture
 def blot() -> Iterator[type[Blot]]:
     """The fake task, in the place of the watermark task."""
-    from fakes import Blot
+    from fakes import Blot, stand_in
 
     from cleanplate import tasks
 
-    known = dict(tasks._TASKS)
-    tasks.register("watermark", Blot)
+    known = dict(tasks._TABLE)
+    stand_in(Blot)
     Blot.made.clear()
     yield Blot
-    tasks._TASKS.clear()
-    tasks._TASKS.update(known)
+    tasks._TABLE.clear()
+    tasks._TABLE.update(known)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
 from cleanplate.tasks.maps import planes_of
-from cleanplate.tasks.occlusion import Occlusion
-from cleanplate.tasks.watermark import Watermark
+from cleanplate.tasks.occlusion.task import Occlusion
+from cleanplate.tasks.watermark.task import Watermark
 
 MIB = 1 << 20
 

@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate import tasks
-from cleanplate.batch import format_of, write_all
+from cleanplate.batch import format_by, format_of, write_all
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
-from cleanplate.tasks.base import Cleaned, Report
+from cleanplate.tasks.base import Cleaned, Remark, Report
+from cleanplate.tasks.masks import Masks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     Source: TypeAlias = str | Path | bytes | bytearray | memoryview | NDArray[Any] | Image
+    Mask: TypeAlias = str | Path | NDArray[Any]
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -29,26 +31,32 @@ class Result:
     Attributes:
         mask: (H, W) uint8, upright: above 127 what was found, exactly 0 where nothing changed.
         report: what there is to tell, such as the share of the picture that was filled in.
+        remarks: what the user should know, each with a `code` and a `text`.
+        doubt: 0 to 1, how unsure the task is of what it found and did; None where it cannot tell.
     """
 
-    def __init__(self, cleaned: Cleaned, kind: type) -> None:
+    def __init__(self, cleaned: Cleaned, kind: type, form: str) -> None:
         self.mask = cleaned.mask
         self.report: Report = cleaned.report
+        self.remarks: list[Remark] = cleaned.remarks
+        self.doubt: float | None = cleaned.doubt
         self._cleaned = cleaned
         self._kind = kind
+        self._form = form
 
     @cached_property
     def picture(self) -> Any:
         """The picture, of the kind that was given.
 
-        For an array, an array of the same shape, dtype and range; for bytes, the bytes of a file in
-        the same format; for a path or a Pillow image, a Pillow image.
+        For an array, an array of the same shape, dtype and range, with alpha where a task has cut
+        something out; for bytes, the bytes of a file in the same format, or in that of the task's
+        results; for a path or a Pillow image, a Pillow image.
 
         Raises:
             PictureError: Pillow does not hold it, as 16-bit colour; `to_array` and `save` do.
         """
         if issubclass(self._kind, _BYTES):
-            return self._cleaned.picture.encode(self._cleaned.edited)
+            return self._cleaned.picture.encode(self._cleaned.edited, format=self._form)
         if issubclass(self._kind, np.ndarray):
             return self.to_array()
         return self._cleaned.picture.to_pil()
@@ -83,39 +91,78 @@ class Result:
 class Cleaner:
     """Cleans pictures, one call each, and keeps its models between them."""
 
-    def __init__(self, task: str = "watermark", **options: Any) -> None:
+    def __init__(
+        self,
+        task: str = "watermark",
+        *,
+        mask: Mask | None = None,
+        device: str = "auto",
+        threads: int = 0,
+        **options: Any,
+    ) -> None:
         """Set a task up.
 
         Args:
             task: one of `cleanplate.tasks.names()`.
-            options: of the task; every task takes `device` and `threads`.
+            mask: for every call that gives none: a file, a folder with a mask for each picture, or
+                an array, see `__call__`.
+            device: `auto`, `cpu`, `cuda`, `coreml`, `directml` or `openvino`.
+            threads: CPU threads of a model; 0 takes every core that this process may use.
+            options: of the task, see `cleanplate.tasks.info(task)`: other models by role, such as
+                `locator="mine.onnx"`, and its own `options`, such as `threshold=0.4`.
 
         Raises:
-            UsageError: there is no such task or model, or the task has no such option.
+            UsageError: there is no such task or model, or the task has no such option, takes no
+                mask, or not this value.
             ModelError: its models or the device cannot be used.
+            PictureError: the mask cannot be read.
         """
-        self._task = tasks.create(task, **options)
+        self._info = tasks.info(task)
+        self._options = self._info.checked(options)
+        self._masks = self._read_mask(mask)
+        self._task = self._info.create(device=device, threads=threads, **options)
 
-    def __call__(self, picture: Source) -> Result:
+    def __call__(self, picture: Source, *, mask: Mask | None = None) -> Result:
         """Clean a picture; what was given is left as it is.
 
         Args:
             picture: the path of a file; the bytes of one; a Pillow image; or an array (H, W) or
                 (H, W, C), C from 1 to 4, RGB order, uint8, uint16 or float in [0, 1].
+            mask: what is to be worked on, as large as the picture, white (above half) where it is:
+                a path, or an array (H, W) or (H, W, C) of the same kinds, or bool. None: what was
+                given to the cleaner, or else what the task finds.
 
         Raises:
-            PictureError: it cannot be read faithfully, or is none of these.
+            PictureError: the picture or its mask cannot be read faithfully, is none of these, or
+                they differ in size.
+            UsageError: the task takes no mask, or there is none and it needs one.
             ModelError: a model failed.
         """
-        return Result(self._task.clean(_read(picture)), type(picture))
+        masks = self._masks if mask is None else self._read_mask(mask)
+        self._info.check_mask(masks is not None)
+        read = _read(picture)
+        cleaned = self._task.clean(read, mask=masks.of(read) if masks else None)
+        return Result(cleaned, type(picture), format_by(self._output, read.format))
+
+    def _output(self, suffix: str) -> str:
+        return self._info.output(suffix, self._options)
+
+    def _read_mask(self, mask: Mask | None) -> Masks | None:
+        if mask is None:
+            return None
+        self._info.check_mask(True)
+        return Masks(mask)
 
 
-def clean(picture: Source, task: str = "watermark", **options: Any) -> Result:
+def clean(
+    picture: Source, task: str = "watermark", *, mask: Mask | None = None, **options: Any
+) -> Result:
     """Clean one picture; for many, a `Cleaner` starts the models only once.
 
-    Takes what `Cleaner(task, **options)(picture)` takes, gives what it gives and raises the same.
+    Takes what `Cleaner(task, **options)(picture, mask=mask)` takes, gives what it gives and raises
+    the same.
     """
-    return Cleaner(task, **options)(picture)
+    return Cleaner(task, **options)(picture, mask=mask)
 
 
 def _read(picture: Source) -> Picture:

@@ -250,6 +250,28 @@ def composite(picture: Picture, box: Box, fill: Floats, mask: Floats) -> None:
         target[rows][inside] = np.rint(np.clip(new, 0, picture.max_value))
 
 
+def cut_out(picture: Picture, alpha: Floats) -> None:
+    """Make all but a share of each pixel of the picture transparent, in place.
+
+    Colours stay. What was transparent stays so: the picture's own alpha is multiplied.
+
+    Args:
+        picture: whose alpha is changed; see `Picture.set_alpha`.
+        alpha: (H, W) in [0, 1], what is kept; values beyond are clipped.
+
+    Raises:
+        ValueError: it is not of the picture's size.
+    """
+    if alpha.shape != (picture.height, picture.width):
+        raise ValueError(f"alpha {alpha.shape} is not of the size of {picture.name}")
+    own = picture.alpha
+    kept = np.empty(alpha.shape, picture.pixels.dtype)
+    for row in range(len(kept)):
+        before = picture.max_value if own is None else own[row]
+        kept[row] = np.rint(np.clip(alpha[row], 0, 1) * before)
+    picture.set_alpha(kept)
+
+
 class _Span(NamedTuple):
     """A tile's extent along one axis, with its blending weights."""
 

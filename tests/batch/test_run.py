@@ -56,8 +56,8 @@ def test_a_sheet_of_the_steps_is_written_and_never_over_anything(tmp_path: Path)
     source, out, sheets = draw(tmp_path / "in" / "a.png"), tmp_path / "out", tmp_path / "sheets"
 
     class Told(Blot):
-        def clean(self, picture: Picture) -> Cleaned:
-            cleaned = super().clean(picture)
+        def clean(self, picture: Picture, **given: Any) -> Cleaned:
+            cleaned = super().clean(picture, **given)
             cleaned.steps["before"] = np.zeros((48, 64, 3), np.float32)
             return cleaned
 
@@ -221,6 +221,7 @@ def test_resume_redoes_what_has_another_mask(clean: Clean, tmp_path: Path) -> No
     masks = tmp_path / "masks"
     draw(masks / "a.png")
     draw(masks / "sub" / "c.png")
+    draw(masks / "b.png", blot=(8, 8))
     clean(mask=masks)
     assert statuses(clean(mask=masks, resume=True)) == ALL_SKIPPED
     draw(masks / "sub" / "c.png", blot=(8, 8))
@@ -261,9 +262,9 @@ def test_the_task_knows_a_picture_by_its_place_and_tells_its_device(
     names = []
 
     class Told(Blot):
-        def clean(self, picture: Picture) -> Cleaned:
+        def clean(self, picture: Picture, **given: Any) -> Cleaned:
             names.append(picture.name)
-            cleaned = super().clean(picture)
+            cleaned = super().clean(picture, **given)
             cleaned.report["device"] = "cuda"
             return cleaned
 
@@ -348,7 +349,7 @@ def test_bytes_are_cleaned_without_a_name(photos: Path, tmp_path: Path) -> None:
     content = (photos / "a.png").read_bytes()
     options: dict[str, Any] = {"overwrite": False, "strip_metadata": False}
     mask_out = tmp_path / "mask.png"
-    cleaned = clean_one(content, lambda _: Blot(), out=None, mask_out=mask_out, **options)
+    cleaned, _ = clean_one(content, lambda _: Blot(), out=None, mask_out=mask_out, **options)
     assert cleaned.startswith(b"\x89PNG")
     assert cleaned != content
     assert np.count_nonzero(np.asarray(Image.open(mask_out))) == 256

@@ -236,3 +236,36 @@ def test_an_unreadable_folder_does_not_hinder_the_rest(
 def test_a_format_is_known_by_its_suffix() -> None:
     with pytest.raises(UsageError, match=r"\.txt"):
         format_of(Path("a.txt"))
+
+
+def as_png(suffix: str) -> str:
+    """Give what a cut-out's result is called."""
+    return suffix if suffix in (".png", ".tif") else ".png"
+
+
+def test_a_result_of_another_format_has_its_suffix_and_takes_no_other_ones_place(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.jpg", "a.png", "b.JPG", "c.bmp", "c.jpg", "d.tif"):
+        draw(tmp_path / "photos" / name)
+    out = tmp_path / "out"
+    planned = plan([tmp_path / "photos"], out, tmp_path / "masks", output=as_png)
+    assert results(planned, out) == [
+        "a.jpg.png",
+        "a.png",
+        "b.png",
+        "c.png",
+        "c.jpg.png",
+        "d.tif",
+    ]
+    assert [job.format for job in planned.jobs] == ["png", None, "png", "png", "png", None]
+    paths = [path for job in planned.jobs for path in job.places().values()]
+    assert len({*paths}) == len(paths) == 12
+    assert planned.troubles == []
+
+
+def test_a_file_that_cannot_hold_the_result_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.jpg: the result is \.png, which \.jpg cannot hold"):
+        plan([draw(tmp_path / "a.jpg")], tmp_path / "x.jpg", output=as_png)
+    [job] = plan([tmp_path / "a.jpg"], tmp_path / "x.tif", output=as_png).jobs
+    assert job.format == "tiff"

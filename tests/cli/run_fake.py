@@ -13,9 +13,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fakes import Blot
+from fakes import Blot, stand_in
 
-from cleanplate import tasks
 from cleanplate.cli import main
 
 
@@ -36,7 +35,7 @@ def arm(call: str, number: int, when: str) -> None:
 
 
 if __name__ == "__main__":
-    tasks.register("watermark", Blot)
+    stand_in(Blot)
     if "BLOT_KILL" in os.environ:
         name, count, moment = os.environ["BLOT_KILL"].split(":")
         arm(name, int(count), moment)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -196,3 +197,29 @@ def test_threads_are_as_asked(path: Path) -> None:
 def test_nothing_is_printed(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     models.load(path)(np.zeros((1, 4, 8, 8), np.float32))
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_same_weights_are_started_once_and_shared(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    start = sessions._start
+    monkeypatch.setattr(sessions, "_start", lambda *given: started.append(given) or start(*given))
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: models.load(path, device="cpu", threads=1), range(8)))
+    edit_card(path, name="other", parameters={"threshold": 0.3})
+    other = models.load(path, device="cpu", threads=1)
+    assert len(started) == 1
+    assert other.card.name == "other"
+    assert {model.card.name for model in loaded} == {"same"}
+    models.load(path, device="cpu", threads=2)
+    assert len(started) == 2
+
+
+def test_a_session_ends_with_the_last_model_that_uses_it(path: Path) -> None:
+    model = models.load(path, device="cpu", threads=1)
+    key = (model.card.sha256, "cpu", 1)
+    assert key in sessions._sessions
+    del model
+    gc.collect()
+    assert key not in sessions._sessions

@@ -384,3 +384,48 @@ def test_importing_the_room_loads_no_codec() -> None:
 
 def test_suffixes() -> None:
     assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".avif", ".heic"} <= SUFFIXES
+
+
+@pytest.mark.parametrize("form", ["png", "tiff", "webp", "bmp"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_new_alpha_is_written_though_no_colour_changed(form: str, dtype: Any) -> None:
+    if dtype == np.uint16 and form in ("webp", "bmp"):
+        return
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, np.iinfo(dtype).max, (30, 20, 3), dtype)
+    nowhere = np.zeros((30, 20), bool)
+    content = Picture.from_array(pixels).encode(nowhere, format=form)
+    picture = Picture.read(content)
+    alpha = rng.integers(0, np.iinfo(dtype).max, (30, 20), dtype)
+    picture.set_alpha(alpha)
+    again = Picture.read(picture.encode(nowhere))
+    np.testing.assert_array_equal(again.pixels, pixels)
+    np.testing.assert_array_equal(again.alpha, alpha)
+    with pytest.raises(PictureError, match="no transparency; write PNG"):
+        picture.encode(nowhere, format="jpeg")
+
+
+def test_a_jpeg_holds_no_new_alpha() -> None:
+    content = Picture.from_array(np.zeros((16, 16, 3), np.uint8)).encode(
+        np.ones((16, 16), bool), format="jpeg"
+    )
+    picture = Picture.read(content)
+    picture.set_alpha(np.zeros((16, 16), np.uint8))
+    with pytest.raises(PictureError, match="no transparency"):
+        picture.encode(np.zeros((16, 16), bool))
+    with pytest.raises(ValueError, match="does not fit"):
+        picture.set_alpha(np.zeros((16, 16), np.uint16))
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_an_array_gets_a_new_alpha(shape: tuple[int, ...], dtype: Any) -> None:
+    top = 255 if dtype == np.uint8 else 1
+    array = (np.random.default_rng(0).random(shape) * top).astype(dtype)
+    picture = Picture.from_array(array)
+    half = np.full((6, 5), picture.max_value // 2, picture.pixels.dtype)
+    picture.set_alpha(half)
+    joined = picture.to_array()
+    assert joined.dtype == dtype
+    np.testing.assert_array_equal(joined[..., :-1], array.reshape(6, 5, -1))
+    assert joined[..., -1] == pytest.approx(top / 2, abs=top / 200)

@@ -108,3 +108,16 @@ def test_wrong_boxes_and_shapes_are_refused() -> None:
         composite(picture, BOX, fill[1:], mask)
     with pytest.raises(ValueError, match="not of the size"):
         composite(picture, BOX, fill, mask[:, 1:])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_cut_out_keeps_its_colours(dtype: Any) -> None:
+    picture = Picture.from_array(samples(4, dtype))
+    before, own = picture.pixels.copy(), picture.alpha
+    assert own is not None
+    share = np.linspace(-0.5, 1.5, own.size, dtype=np.float32).reshape(own.shape)
+    restoring.cut_out(picture, share)
+    np.testing.assert_array_equal(picture.pixels, before)
+    np.testing.assert_array_equal(picture.alpha, np.rint(np.clip(share, 0, 1) * own))
+    with pytest.raises(ValueError, match="not of the size"):
+        restoring.cut_out(picture, share[1:])

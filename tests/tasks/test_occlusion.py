@@ -14,9 +14,10 @@ from cleanplate.errors import PictureError, UsageError
 from cleanplate.models import load
 from cleanplate.picture import Picture
 from cleanplate.tasks import create, squares
-from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.base import Cleaned, Task
 from cleanplate.tasks.hidden import Hidden
-from cleanplate.tasks.occlusion import Inpaint, Occlusion
+from cleanplate.tasks.masks import Masks
+from cleanplate.tasks.occlusion.task import Inpaint, Occlusion
 
 BLOB = (slice(60, 100), slice(50, 90))
 
@@ -59,8 +60,11 @@ def page() -> tuple[np.ndarray, np.ndarray]:
     return clean, hidden
 
 
-def taken_off(task: Occlusion, array: np.ndarray) -> tuple[np.ndarray, Cleaned]:
-    cleaned = task.clean(Picture.from_array(array))
+def taken_off(
+    task: Task, array: np.ndarray, where: np.ndarray | None = None
+) -> tuple[np.ndarray, Cleaned]:
+    mask = None if where is None else where.astype(np.float32)
+    cleaned = task.clean(Picture.from_array(array), mask=mask)
     return cleaned.picture.to_array(), cleaned
 
 
@@ -104,7 +108,7 @@ def test_in_shade_the_detail_of_the_page_is_kept(tmp_path: Path) -> None:
     mask[80:120, 50:150] = True
     shaded = np.where(mask[..., None], clean // 2, clean).astype(np.uint8)
     coarse = onnx_models.write(tmp_path, "seen", guesses(1.0), tile=256, parameters={"side": 100})
-    result, _ = taken_off(Inpaint(mask=mask, filler=coarse), shaded)
+    result, _ = taken_off(Inpaint(filler=coarse), shaded, mask)
     inner = result[92:108, 70:130, 0].astype(int)
     assert (
         inner[0::4].mean() > inner[2::4].mean() + 20 or inner[2::4].mean() > inner[0::4].mean() + 20
@@ -127,27 +131,24 @@ def test_a_mask_of_the_users_own_takes_the_place_of_the_search(
         "file": folder / "scan[1].png",
         "folder": folder,
     }[kind]
-    task = create("inpaint", mask=given, filler=models["filler"])
-    cleaned = task.clean(Picture.from_array(clean, name="elsewhere/scan[1].jpg"))
+    task = create("inpaint", filler=models["filler"])
+    picture = Picture.from_array(clean, name="elsewhere/scan[1].jpg")
+    cleaned = task.clean(picture, mask=Masks(given).of(picture))
     assert (cleaned.mask[20:40, 20:40] == 255).all()
     assert (cleaned.mask[50:, 50:] == 0).all()
 
 
-def test_a_mask_of_another_size_or_none_at_all_is_refused_by_name(
-    models: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_mask_of_another_size_or_none_at_all_is_refused_by_name(tmp_path: Path) -> None:
     clean, _ = page()
-    small = create("inpaint", mask=np.ones((9, 9), bool), filler=models["filler"])
     with pytest.raises(PictureError, match="9x9 pixels, the picture 140x160"):
-        small.clean(Picture.from_array(clean))
-    empty = create("occlusion", mask=tmp_path, filler=models["filler"])
+        Masks(np.ones((9, 9), bool)).of(Picture.from_array(clean))
     with pytest.raises(PictureError, match=r"there is no mask page\.\*"):
-        empty.clean(Picture.from_array(clean, name="page.png"))
+        Masks(tmp_path).of(Picture.from_array(clean, name="page.png"))
 
 
 def test_inpainting_without_a_mask_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="mask"):
-        create("inpaint")
+        create("inpaint").clean(Picture.from_array(page()[0]))
 
 
 def negative() -> dict[str, object]:
@@ -249,7 +250,7 @@ def test_inpainting_takes_such_a_filler(tmp_path: Path) -> None:
     clean, _ = page()
     where = np.zeros((160, 140), bool)
     where[20:60, 20:60] = True
-    result, cleaned = taken_off(Inpaint(mask=where, filler=painter(tmp_path)), clean)
+    result, cleaned = taken_off(Inpaint(filler=painter(tmp_path)), clean, where)
     assert abs(result[26:54, 26:54].astype(int) - 102).max() <= 1
     assert (result[cleaned.mask == 0] == clean[cleaned.mask == 0]).all()
 

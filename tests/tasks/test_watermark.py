@@ -12,7 +12,7 @@ from onnx import helper
 
 from cleanplate.picture import Picture
 from cleanplate.tasks.evidence import FEATURES
-from cleanplate.tasks.watermark import Look, Watermark
+from cleanplate.tasks.watermark.task import Look, Watermark
 
 OPACITY = 0.5
 SURE_FROM_80 = {f"evidence_{name}": 0 for name in FEATURES} | {
@@ -107,11 +107,12 @@ def test_beside_a_certain_mark_another_need_only_be_probable(
     found[320:360, 100:200] = second  # 0.62 and 0.27 by the logistic, where 0.9 is asked alone
     small = np.full((400, 300, 3), 0.5, np.float32)
     task = Watermark(**models)
-    certain = task._certain(Look(small, found, found > 0.5, found, 0 * found))
+    certain, doubt = task._certain(Look(small, found, found > 0.5, found, 0 * found))
     assert certain[40, 150]
     assert certain[340, 150] == kept
+    assert doubt == pytest.approx({0.805: 0.76, 0.79: 0.54}[second], abs=0.02)
     found[20:60] = 0
-    assert not task._certain(Look(small, found, found > 0.5, found, 0 * found)).any()
+    assert not task._certain(Look(small, found, found > 0.5, found, 0 * found))[0].any()
 
 
 def test_copies_are_marks_and_what_lies_between_them_is_judged(models: dict[str, Path]) -> None:
@@ -120,7 +121,7 @@ def test_copies_are_marks_and_what_lies_between_them_is_judged(models: dict[str,
     found[320:360, 100:200] = 0.79
     there[10:70, 90:210] = 1
     small = np.full((400, 300, 3), 0.5, np.float32)
-    certain = Watermark(**models)._certain(Look(small, found, found > 0.5, found, there))
+    certain, _ = Watermark(**models)._certain(Look(small, found, found > 0.5, found, there))
     np.testing.assert_array_equal(certain, there > 0)
 
 

@@ -24,12 +24,10 @@ from cleanplate.training.data.layouts import survey
 class Eraser:
     """Paints every white pixel with a grey level."""
 
-    name = "eraser"
-
-    def __init__(self, grey: int | str = 100, device: str = "auto", threads: int = 0) -> None:
+    def __init__(self, grey: float | str = 100, device: str = "auto", threads: int = 0) -> None:
         self.grey = int(grey)
 
-    def clean(self, picture: Picture) -> Cleaned:
+    def clean(self, picture: Picture, *, mask: np.ndarray | None = None) -> Cleaned:
         found = (picture.pixels == 255).all(axis=2)
         picture.pixels[found] = self.grey
         return Cleaned(picture, np.where(found, 255, 0).astype(np.uint8), {})
@@ -92,7 +90,8 @@ def test_sizes_must_agree(flat: Path) -> None:
 def test_command(
     flat: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(tasks._TASKS, "eraser", Eraser)
+    info = tasks.TaskInfo("eraser", "Erase.", Eraser, roles=("grey",))
+    monkeypatch.setitem(tasks._TABLE, "eraser", info)
     table, drawn = flat / "out/figures.csv", flat / "out/sheet.png"
     given = [str(flat), "--task", "eraser", "--model", "grey=110", "--csv", str(table)]
     assert main("evaluate", [*given, "--sheet", str(drawn)]) == 0

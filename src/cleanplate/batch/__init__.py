@@ -5,7 +5,7 @@ from __future__ import annotations
 from cleanplate.batch.files import write_all
 from cleanplate.batch.manifest import Manifest
 from cleanplate.batch.run import Batch, Outcome, clean_one, fingerprint
-from cleanplate.batch.sources import Job, Plan, format_of, plan
+from cleanplate.batch.sources import Job, Plan, format_by, format_of, plan
 
 __all__ = [
     "Batch",
@@ -15,6 +15,7 @@ __all__ = [
     "Plan",
     "clean_one",
     "fingerprint",
+    "format_by",
     "format_of",
     "plan",
     "write_all",

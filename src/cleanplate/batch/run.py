@@ -17,14 +17,21 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.batch.files import remove_leftovers, write_all
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.sheets import sheet
-from cleanplate.batch.sources import Job, Plan, format_of
+from cleanplate.batch.sources import (
+    Job,
+    Plan,
+    check_suffix,
+    format_by,
+    format_of,
+    same_suffix,
+)
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, encode_png
-from cleanplate.tasks.masks import mask_of
+from cleanplate.tasks.masks import Masks, mask_of
 
 if TYPE_CHECKING:
-    from cleanplate.tasks.base import Cleaned, Task
+    from cleanplate.tasks.base import Cleaned, Remark, Task
 
 MOST_WORKERS = 4
 SHEET_SIDE = 640  # longer side in pixels of a picture on a sheet
@@ -36,7 +43,8 @@ class Outcome:
 
     `status` is "done", "failed" (tried in vain) or "skipped" (not tried). `settled` says that the
     picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
-    1, that was filled in, `device` what the models ran on.
+    1, that was filled in, `unchanged` that there was nothing to do, `device` what the models ran
+    on; `remarks` and `doubt` are those of `Cleaned`.
     """
 
     source: Path
@@ -46,6 +54,9 @@ class Outcome:
     sheet: Path | None = None
     reason: str | None = None
     filled: float | None = None
+    unchanged: bool | None = None
+    remarks: tuple[Remark, ...] = ()
+    doubt: float | None = None
     device: str | None = None
     seconds: float | None = None
     settled: bool = False
@@ -61,6 +72,9 @@ class Outcome:
             "status": self.status,
             "reason": self.reason,
             "filled": self.filled,
+            "unchanged": self.unchanged,
+            "remarks": [remark._asdict() for remark in self.remarks],
+            "doubt": self.doubt,
             "device": self.device,
             "seconds": self.seconds,
         }
@@ -130,25 +144,27 @@ class Batch:
 
     def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
         workers = min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
+        masks = None if self.mask is None else Masks(self.mask)
         task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
         if workers == 1:  # no thread of its own: that would keep much of its memory to itself
-            yield from (self._clean(job, task) for job in jobs)
+            yield from (self._clean(job, task, masks) for job in jobs)
             return
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        waiting: set[Future[Outcome]] = {pool.submit(self._clean, job, task) for job in jobs}
+        waiting: set[Future[Outcome]] = {pool.submit(self._clean, job, task, masks) for job in jobs}
         for future in as_completed(waiting):
             yield future.result()
 
-    def _clean(self, job: Job, task: Task) -> Outcome:
+    def _clean(self, job: Job, task: Task, masks: Masks | None) -> Outcome:
         begin = time.monotonic()
         outcome = _outcome(job, "failed")
         try:
             before = {**fingerprint(job.source), "settings": self._settings_of(job)}
-            # A file that the user has named gets the format of its name, others that of the source.
-            form = None if self.planned.folder is not None else format_of(job.result)
-            content, cleaned = cleaned_bytes(
-                job.source, task, form=form, strip_metadata=self.strip_metadata, name=job.name
+            picture = Picture.read(job.source, name=job.name)
+            mask = masks.of(picture) if masks else None
+            cleaned = task.clean(picture, mask=mask)
+            content = picture.encode(
+                cleaned.edited, strip_metadata=self.strip_metadata, format=job.format
             )
             # The result last: where it is, its mask and its sheet are too.
             files = {}
@@ -161,12 +177,17 @@ class Batch:
                 outcome,
                 status="done",
                 filled=cleaned.filled,
+                unchanged=cleaned.unchanged,
+                remarks=tuple(cleaned.remarks),
+                doubt=cleaned.doubt,
                 device=cleaned.device,
                 seconds=round(time.monotonic() - begin, 3),
                 settled=True,
             )
             self._commit(outcome, files, {**before, "result_size": len(content)})
             return outcome
+        except UsageError:
+            raise  # is wrong for every picture
         except Exception as error:
             return self._noted(
                 replace(
@@ -257,23 +278,6 @@ class Batch:
             yield from job.places().values()
 
 
-def cleaned_bytes(
-    source: Path | bytes,
-    task: Task,
-    *,
-    form: str | None = None,
-    strip_metadata: bool = False,
-    name: str | None = None,
-) -> tuple[bytes, Cleaned]:
-    """Read a picture, clean it, and give the encoded result with what the task reports.
-
-    Raises PictureError or ModelError.
-    """
-    cleaned = task.clean(Picture.read(source, name=name))
-    contents = cleaned.picture.encode(cleaned.edited, strip_metadata=strip_metadata, format=form)
-    return contents, cleaned
-
-
 def clean_one(
     source: bytes,
     create: Callable[[int], Task],
@@ -282,23 +286,35 @@ def clean_one(
     mask_out: Path | None,
     overwrite: bool,
     strip_metadata: bool,
-) -> bytes:
+    mask: Path | None = None,
+    output: Callable[[str], str] = same_suffix,
+) -> tuple[bytes, Cleaned]:
     """Clean the picture in `source`, which came without a name; give it back encoded.
 
-    `out` and `mask_out` are the files for it and its mask, if any. Raises CleanplateError.
+    `out` and `mask_out` are the files for it and its mask, if any; `mask` is what the user gives as
+    its mask, `output` as in `plan`. Raises CleanplateError.
     """
     if mask_out is not None and mask_out.suffix.lower() != ".png":
         raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")
-    form = None if out is None else format_of(out)
+    form = None
+    if out is not None:
+        form = format_of(out)
+        check_suffix(out, output)
     for path in (out, mask_out):
         if path is not None and path.exists() and not overwrite:
             raise CleanplateError(f"{path} exists; --overwrite replaces it.")
-    content, cleaned = cleaned_bytes(
-        source, create(0), form=form, strip_metadata=strip_metadata, name="standard input"
+    masks = None if mask is None else Masks(mask)
+    task = create(0)
+    picture = Picture.read(source, name="standard input")
+    cleaned = task.clean(picture, mask=masks.of(picture) if masks else None)
+    content = picture.encode(
+        cleaned.edited,
+        strip_metadata=strip_metadata,
+        format=form or format_by(output, picture.format),
     )
     files = {mask_out: encode_mask(cleaned.mask), out: content}
     write_all({path: file for path, file in files.items() if path is not None})
-    return content
+    return content, cleaned
 
 
 def sheet_of(cleaned: Cleaned) -> bytes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from cleanplate.errors import UsageError
-from cleanplate.picture import BY_SUFFIX, SUFFIXES
+from cleanplate.picture import BY_SUFFIX, SUFFIXES, suffix_of
 
 # A name that ends so means a file, but none that can be written.
 _FOREIGN = frozenset({".gif", ".jp2", ".jxl", ".pdf", ".psd", ".svg"})
@@ -22,12 +22,13 @@ class Job:
     """One picture to clean: where it comes from and where its result (mask, sheet) goes.
 
     `name` is its path below the folder that was named; a mask of the user's own is looked for by
-    it.
+    it. `format` is what the result is written as, None for the source's own.
     """
 
     source: Path
     name: str
     result: Path
+    format: str | None = None
     mask: Path | None = None
     sheet: Path | None = None
 
@@ -65,12 +66,19 @@ class _Found(NamedTuple):
     below: Path  # where it lies under the folder that was named; the result mirrors it
 
 
+def same_suffix(suffix: str) -> str:
+    """Give a result the suffix of its source."""
+    return suffix
+
+
 def plan(
     arguments: Sequence[Path],
     out: Path,
     mask_out: Path | None = None,
     explain: Path | None = None,
     mask: Path | None = None,
+    *,
+    output: Callable[[str], str] = same_suffix,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
@@ -84,8 +92,11 @@ def plan(
     one file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for
     a mask with `mask_out`.
 
+    `output` gives the suffix of a result from the source's, in lower case; where it is another, the
+    result of a.jpg is a.png, or a.jpg.png where a.png is another picture or its result.
+
     Raises UsageError when there is no picture, or when `out` names one file for several or one of a
-    format that is not written.
+    format that is not written, or that cannot hold the result.
     """
     if out.suffix.lower() in _FOREIGN and not out.is_dir():
         format_of(out)
@@ -106,9 +117,18 @@ def plan(
     to_file = _is_file_name(out)
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
         raise UsageError(f"{out} names one picture; give a folder for the results of several.")
+    if to_file:
+        check_suffix(out, output)
     planned = Plan(None if to_file else out, troubles=troubles)
-    _assign(planned, found, out, mask_out, explain)
+    _assign(planned, found, out, mask_out, explain, output)
     return planned
+
+
+def check_suffix(path: Path, output: Callable[[str], str]) -> None:
+    """Raise UsageError where a result cannot be written under this name; `output` as in `plan`."""
+    suffix = path.suffix.lower()
+    if output(suffix) != suffix:
+        raise UsageError(f"{path}: the result is {output(suffix)}, which {suffix} cannot hold.")
 
 
 def format_of(path: Path) -> str:
@@ -120,6 +140,13 @@ def format_of(path: Path) -> str:
     if form is None:
         raise UsageError(f"{path}: no picture format has the suffix {path.suffix!r}.")
     return form
+
+
+def format_by(output: Callable[[str], str], form: str) -> str:
+    """Give the format of the result of a picture of the format `form`; `output` as in `plan`."""
+    suffix = suffix_of(form)
+    wanted = output(suffix)
+    return form if wanted == suffix else format_of(Path(f"result{wanted}"))
 
 
 def _find(argument: Path, leave_out: set[str]) -> Iterator[_Found | Trouble]:
@@ -183,22 +210,30 @@ def _assign(
     out: Path,
     mask_out: Path | None,
     explain: Path | None,
+    output: Callable[[str], str],
 ) -> None:
     """Give every picture the paths of its result, mask and sheet; none may be another's.
 
-    Results come first: a mask or a sheet can give way to them by a longer name.
+    Results that keep their source's name come first, then those of another suffix, then masks and
+    sheets: these can give way by a longer name.
     """
     to_file = planned.folder is None
     owner = {entry: item.path for entry, item in found.items()}
-    results: list[tuple[_Found, Path]] = []
-    for item in found.values():
-        result = out if to_file else out / item.below
-        first = owner.setdefault(_entry(result), item.path)
-        if first == item.path:
-            results.append((item, result))
+    suffixes = {entry: _other_suffix(item.path, output) for entry, item in found.items()}
+    results: dict[str, Path] = {}
+    for entry, item in sorted(found.items(), key=lambda one: suffixes[one[0]] is not None):
+        result, suffix = out if to_file else out / item.below, suffixes[entry]
+        if to_file or suffix is None:
+            first = owner.setdefault(_entry(result), item.path)
+            place = result if first == item.path else _taken(item, "result", first)
         else:
-            planned.troubles.append(_taken(item, "result", first))
-    for item, result in results:
+            place = _claim(_names(result, suffix), item, owner, "result")
+        if isinstance(place, Path):
+            results[entry] = place
+        else:
+            planned.troubles.append(place)
+    for entry in (entry for entry in found if entry in results):
+        item, result = found[entry], results[entry]
         mask = _beside(mask_out, item, owner, to_file=to_file)
         sheet = _beside(explain, item, owner)
         if isinstance(mask, Trouble):
@@ -206,27 +241,42 @@ def _assign(
         elif isinstance(sheet, Trouble):
             planned.troubles.append(sheet)
         else:
-            planned.jobs.append(Job(item.path, str(item.below), result, mask, sheet))
+            # What the user or the task has named gets the format of its name.
+            form = format_of(result) if to_file or suffixes[entry] else None
+            planned.jobs.append(Job(item.path, str(item.below), result, form, mask, sheet))
+
+
+def _other_suffix(source: Path, output: Callable[[str], str]) -> str | None:
+    """Give the suffix of a result where it is another than the source's."""
+    suffix = source.suffix.lower()
+    wanted = output(suffix)
+    return None if wanted == suffix else wanted
 
 
 def _beside(
     folder: Path | None, item: _Found, owner: dict[str, Path], *, to_file: bool = False
 ) -> Path | Trouble | None:
-    """Give a picture a PNG in a further folder: a.png for a.jpg, or a.jpg.png where that is taken.
-
-    `folder` itself may be the file where there is one picture.
-    """
+    """Give a picture a PNG in a further folder, which itself may be the file of a single one."""
     if folder is None:
         return None
-    path = folder / item.below
-    choice = [path.with_suffix(".png"), path.with_name(f"{path.name}.png")]
+    choice = _names(folder / item.below, ".png")
     if to_file and _is_file_name(folder):
         choice = [folder]
+    return _claim(choice, item, owner, "mask or sheet")
+
+
+def _names(path: Path, suffix: str) -> list[Path]:
+    """Give the names of what is made of a picture: a.png for a.jpg, else a.jpg.png."""
+    return [path.with_suffix(suffix), path.with_name(f"{path.name}{suffix}")]
+
+
+def _claim(choice: list[Path], item: _Found, owner: dict[str, Path], role: str) -> Path | Trouble:
+    """Give a picture the first of some places that is nobody's."""
     for place in choice:
         if _entry(place) not in owner:
             owner[_entry(place)] = item.path
             return place
-    return _taken(item, "mask or sheet", owner[_entry(choice[0])])
+    return _taken(item, role, owner[_entry(choice[0])])
 
 
 def _taken(item: _Found, role: str, first: Path) -> Trouble:

@@ -13,14 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cleanplate import tasks
 from cleanplate.cli.cleaning import add_task
 from cleanplate.cli.messages import explained
 
-TASKS = {
-    "occlusion": "Take fingers, hands and heads off photographed pages.",
-    "inpaint": "Fill in what a mask names (--mask).",
-    "watermark": "Take watermarks, logos and stamps off pictures.",
-}
 TRAINING = {
     "train": "Train a model from a recipe.",
     "evaluate": "Measure a model on pairs of pictures.",
@@ -31,19 +27,29 @@ TRAINING = {
     "synthesise": "Make pairs of pictures whose truth is known.",
 }
 
-app = typer.Typer(
-    help="Take off pictures what does not belong on them, and touch nothing else.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # rich would double the time that --help takes
-    pretty_exceptions_enable=False,
-)
+
+def make_app() -> typer.Typer:
+    """Make the command line of the tasks that are in the table now, and of all other verbs."""
+    app = typer.Typer(
+        help="Take off pictures what does not belong on them, and touch nothing else.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,  # rich would double the time that --help takes
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_common)
+    for name in tasks.names():
+        add_task(app, tasks.info(name))
+    app.command()(models)
+    for verb, summary in TRAINING.items():
+        _add_training(app, verb, summary)
+    return app
 
 
 def main() -> None:
     """Run the command line; the entry point of the `cleanplate` command."""
     try:
-        app()
+        make_app()()
     except SystemExit as end:
         if end.code == 130:
             # The interpreter would wait for the pictures in hand, which nobody will write.
@@ -59,7 +65,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -68,11 +73,6 @@ def _common(
     pass
 
 
-for _task, _summary in TASKS.items():
-    add_task(app, _task, _summary, searches=_task != "inpaint")
-
-
-@app.command()
 def models(
     json: Annotated[bool, typer.Option("--json", help="One JSON line a model.")] = False,
 ) -> None:
@@ -103,7 +103,7 @@ def _show_table(shipped: list[dict[str, Any]]) -> None:
     Console().print(table if shipped else "No model ships with this installation.")
 
 
-def _add_training(verb: str, summary: str) -> None:
+def _add_training(app: typer.Typer, verb: str, summary: str) -> None:
     """Add a verb of the training floor, which reads its arguments, `--help` too, by itself."""
 
     def pass_on(context: typer.Context) -> None:
@@ -127,7 +127,3 @@ def _add_training(verb: str, summary: str) -> None:
         add_help_option=False,
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )(pass_on)
-
-
-for _verb, _summary in TRAINING.items():
-    _add_training(_verb, _summary)

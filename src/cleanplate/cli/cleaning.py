@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cleanplate.cli.messages import explained, follow
+from cleanplate.cli.messages import explained, follow, tell_remarks
+from cleanplate.cli.options import parameter_of, path_of
+from cleanplate.tasks.taskinfo import TaskInfo, Value
 
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Task
@@ -17,16 +19,10 @@ if TYPE_CHECKING:
 _STREAM = Path("-")
 
 
-def _path(text: str) -> Path:
-    if not text:  # as an unset variable leaves it; as a Path it would be the current folder
-        raise typer.BadParameter("a path must not be empty.")
-    return Path(text)
-
-
 _Paths = Annotated[
     list[Path],
     typer.Argument(
-        parser=_path, metavar="PATH", help="Files, folders, patterns, or - for standard input."
+        parser=path_of, metavar="PATH", help="Files, folders, patterns, or - for standard input."
     ),
 ]
 _Out = Annotated[
@@ -34,7 +30,7 @@ _Out = Annotated[
     typer.Option(
         "--out",
         "-o",
-        parser=_path,
+        parser=path_of,
         metavar="PATH",
         help="Folder for the results; for one picture, a file.",
     ),
@@ -42,13 +38,13 @@ _Out = Annotated[
 _MaskOut = Annotated[
     Path | None,
     typer.Option(
-        parser=_path, metavar="PATH", help="Folder for masks (PNG) of what was filled in."
+        parser=path_of, metavar="PATH", help="Folder for masks (PNG) of what was filled in."
     ),
 ]
 _Explain = Annotated[
     Path | None,
     typer.Option(
-        parser=_path,
+        parser=path_of,
         metavar="PATH",
         help="Folder for sheets (PNG) of the steps that led to each result.",
     ),
@@ -63,15 +59,11 @@ _Model = Annotated[
 _Mask = Annotated[
     Path | None,
     typer.Option(
-        parser=_path,
+        parser=path_of,
         metavar="PATH",
         help="What to fill in, white: a picture, or a folder with one for each picture.",
     ),
 ]
-_Threshold = Annotated[
-    float | None, typer.Option(min=0, max=1, help="How sure to be of a find; lower finds more.")
-]
-_NoThreshold = Annotated[float | None, typer.Option(min=0, max=1, hidden=True)]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a stopped run; retry what failed.")
@@ -86,124 +78,120 @@ _Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave out EXIF a
 _Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
 
 
-def add_task(app: typer.Typer, task: str, summary: str, *, searches: bool) -> None:
-    """Add the verb of a task to the command line; one that does not search goes by a mask."""
+def add_task(app: typer.Typer, info: TaskInfo) -> None:
+    """Add the verb of a task to the command line: what all have in common, and its own options."""
 
-    def verb(
-        paths: _Paths,
-        out: _Out = None,
-        mask_out: _MaskOut = None,
-        explain: _Explain = None,
-        model: _Model = None,
-        mask: _Mask = None,
-        threshold: _Threshold = None,
-        overwrite: _Overwrite = False,
-        resume: _Resume = False,
-        workers: _Workers = 0,
-        threads: _Threads = 0,
-        device: _Device = "auto",
-        json: _Json = False,
-        strip_metadata: _Strip = False,
-        debug: _Debug = False,
-    ) -> None:
-        with explained(debug):
-            from cleanplate import batch, models, tasks
-            from cleanplate.errors import UsageError
+    def verb(**given: Any) -> None:
+        _clean(info, **given)
 
-            if not searches and mask is None:
-                raise UsageError("Say what to fill in: --mask FILE or FOLDER.")
-            if not searches and threshold is not None:
-                raise UsageError(f"{task} searches for nothing: leave out --threshold.")
-            looks = _looks(task, model or [], mask, threshold)
-            if device not in models.DEVICES:
-                raise UsageError(f"--device {device}: there are {', '.join(models.DEVICES)}.")
+    left_out = {"info", "own"}
+    left_out |= {"mask"} if info.mask == "none" else set()
+    left_out |= {"mask_out"} if info.whole else set()
+    left_out |= set() if info.roles else {"model"}
+    common = inspect.signature(_clean, eval_str=True).parameters
+    parameters = [one for name, one in common.items() if name not in left_out]
+    place = [one.name for one in parameters].index("overwrite")
+    parameters[place:place] = [parameter_of(option) for option in info.options]
+    verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    verb.__annotations__ = {one.name: one.annotation for one in parameters}
+    app.command(info.name, help=info.summary)(verb)
 
-            def create(share: int) -> Task:
-                return tasks.create(task, **looks, device=device, threads=threads or share)
 
-            if _STREAM in paths:
-                if len(paths) > 1 or json or resume or explain:
-                    raise UsageError(
-                        "- (standard input) goes without other paths, --json, --resume and "
-                        "--explain."
-                    )
-                _clean_stream(create, out, mask_out, overwrite, strip_metadata)
-                return
-            if out is None:
-                raise UsageError("Say where the results go: -o FOLDER.")
-            if _STREAM in (out, mask_out, explain):
-                raise UsageError("Standard output (-) is for the picture on standard input alone.")
-            planned = batch.plan(paths, out, mask_out, explain, mask)
-            if resume and planned.folder is None:
-                raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
-            run = batch.Batch(
-                planned,
+def _clean(
+    info: TaskInfo,
+    *,
+    paths: _Paths,
+    out: _Out = None,
+    mask_out: _MaskOut = None,
+    explain: _Explain = None,
+    model: _Model = None,
+    mask: _Mask = None,
+    overwrite: _Overwrite = False,
+    resume: _Resume = False,
+    workers: _Workers = 0,
+    threads: _Threads = 0,
+    device: _Device = "auto",
+    json: _Json = False,
+    strip_metadata: _Strip = False,
+    debug: _Debug = False,
+    **own: Value,
+) -> None:
+    """Carry out a verb; `own` are the options of the task, None where nothing was said."""
+    with explained(debug):
+        from cleanplate import batch, models, tasks
+        from cleanplate.errors import UsageError
+
+        if info.mask == "required" and mask is None:
+            raise UsageError("Say what to fill in: --mask FILE or FOLDER.")
+        said = {name: value for name, value in own.items() if value is not None}
+        looks = tasks.by_role(info.name, model or []) | said
+        chosen = info.checked(looks)  # before anything is written
+        if device not in models.DEVICES:
+            raise UsageError(f"--device {device}: there are {', '.join(models.DEVICES)}.")
+
+        def create(share: int) -> Task:
+            return info.create(**looks, device=device, threads=threads or share)
+
+        def output(suffix: str) -> str:
+            return info.output(suffix, chosen)
+
+        if _STREAM in paths:
+            if len(paths) > 1 or json or resume or explain:
+                raise UsageError(
+                    "- (standard input) goes without other paths, --json, --resume and --explain."
+                )
+            to_file = None if out == _STREAM else out
+            content, cleaned = batch.clean_one(
+                sys.stdin.buffer.read(),
                 create,
-                {
-                    "task": task,
-                    "strip_metadata": strip_metadata,
-                    **looks,
-                    "models": _states(looks),
-                },
-                mask=mask,
+                out=to_file,
+                mask_out=mask_out,
                 overwrite=overwrite,
-                resume=resume,
                 strip_metadata=strip_metadata,
-                workers=workers,
+                mask=mask,
+                output=output,
             )
-            raise typer.Exit(follow(run, json=json, debug=debug))
+            tell_remarks("standard input", cleaned.remarks)
+            if to_file is None:
+                sys.stdout.buffer.write(content)
+                sys.stdout.buffer.flush()
+            return
+        if out is None:
+            raise UsageError("Say where the results go: -o FOLDER.")
+        if _STREAM in (out, mask_out, explain):
+            raise UsageError("Standard output (-) is for the picture on standard input alone.")
+        planned = batch.plan(paths, out, mask_out, explain, mask, output=output)
+        if resume and planned.folder is None:
+            raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
+        run = batch.Batch(
+            planned,
+            create,
+            _settings(info.name, looks, mask, strip_metadata),
+            mask=mask,
+            overwrite=overwrite,
+            resume=resume,
+            strip_metadata=strip_metadata,
+            workers=workers,
+        )
+        share = None if info.whole else info.share
+        raise typer.Exit(follow(run, share=share, json=json, debug=debug))
 
-    if not searches:
-        verb.__annotations__["threshold"] = _NoThreshold
-    app.command(task, help=summary)(verb)
 
-
-def _looks(
-    task: str, model: list[str], mask: Path | None, threshold: float | None
+def _settings(
+    task: str, looks: dict[str, Any], mask: Path | None, strip_metadata: bool
 ) -> dict[str, Any]:
-    """Give the options of a task that decide how a result looks.
-
-    Raises UsageError before anything is written where the task lacks one.
-    """
-    from cleanplate import tasks
-
-    looks: dict[str, Any] = tasks.by_role(task, model)
+    """Give what decides how a result looks, as JSON: a change of it is cleaned anew."""
+    said = {name: str(one) if isinstance(one, Path) else one for name, one in looks.items()}
     if mask is not None:
-        looks["mask"] = str(mask)
-    if threshold is not None:
-        looks["threshold"] = threshold
-    tasks.check(task, **looks)
-    return looks
+        said["mask"] = str(mask)
+    return {"task": task, "strip_metadata": strip_metadata, **said, "models": _states(looks)}
 
 
 def _states(looks: dict[str, Any]) -> list[Any]:
-    """Give the states of the models' files and their cards, by which a change of one is told."""
+    """Give the states of the models' files, their cards and other files that options name."""
     from cleanplate.batch import fingerprint
 
-    files = [Path(look) for look in looks.values() if str(look).endswith(".onnx")]
-    files += [path.with_suffix(".json") for path in files]
+    models = [Path(one) for one in looks.values() if str(one).endswith(".onnx")]
+    files = models + [path.with_suffix(".json") for path in models]
+    files += [one for one in looks.values() if isinstance(one, Path)]
     return [fingerprint(path) for path in files if path.is_file()]
-
-
-def _clean_stream(
-    create: Callable[[int], Task],
-    out: Path | None,
-    mask_out: Path | None,
-    overwrite: bool,
-    strip_metadata: bool,
-) -> None:
-    """Clean the picture on standard input; it goes to standard output, or to the file `out`."""
-    from cleanplate.batch import clean_one
-
-    to_file = None if out == _STREAM else out
-    content = clean_one(
-        sys.stdin.buffer.read(),
-        create,
-        out=to_file,
-        mask_out=mask_out,
-        overwrite=overwrite,
-        strip_metadata=strip_metadata,
-    )
-    if to_file is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()

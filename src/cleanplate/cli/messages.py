@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from json import dumps
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ import typer
 
 if TYPE_CHECKING:
     from cleanplate.batch import Batch, Outcome
+    from cleanplate.tasks.base import Remark
 
 _WORDS = {
     "done": "cleaned",
+    "unchanged": "unchanged",
     "kept": "cleaned before",
     "skipped": "skipped",
     "failed": "failed",
@@ -46,24 +48,27 @@ def explained(debug: bool = False) -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
-def follow(batch: Batch, *, json: bool, debug: bool) -> int:
-    """Run a batch and tell of every outcome; give the exit status."""
+def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
+    """Run a batch and tell of every outcome; give the exit status.
+
+    `share` is what the share of a picture that was worked on is called; None: it says nothing.
+    """
     counts: Counter[str] = Counter()
     devices: set[str] = set()
     total = len(batch.planned)
     try:
         with contextlib.closing(batch.run()) as outcomes, _progress(total) as advance:
             for outcome in outcomes:
-                kept = outcome.settled and outcome.status != "done"
-                counts["kept" if kept else outcome.status] += 1
+                counts[_kind(outcome)] += 1
                 if outcome.device is not None:
                     devices.add(outcome.device)
-                _tell(outcome, json=json, debug=debug, bar=advance is not None)
+                _tell(outcome, share=share, json=json, debug=debug, bar=advance is not None)
                 if advance is not None:
                     advance()
     except KeyboardInterrupt:
         going_on = "; the same command with --resume goes on" if batch.planned.folder else ""
-        _say(f"Interrupted: {counts['done'] + counts['kept']} of {total} cleaned{going_on}.")
+        finished = counts["done"] + counts["unchanged"] + counts["kept"]
+        _say(f"Interrupted: {finished} of {total} cleaned{going_on}.")
         return 130
     if total > 1:
         parts = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
@@ -73,14 +78,30 @@ def follow(batch: Batch, *, json: bool, debug: bool) -> int:
     return 1 if counts["skipped"] or counts["failed"] else 0
 
 
-def _tell(outcome: Outcome, *, json: bool, debug: bool, bar: bool) -> None:
-    """Tell of one picture; beside a bar, nothing of what went well."""
+def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
+    """Tell what a picture that is done has to say."""
+    for remark in remarks:
+        _say(f"note: {name}: {remark.text}")
+
+
+def _kind(outcome: Outcome) -> str:
+    """Give what an outcome counts as in the last line."""
+    if outcome.settled and outcome.status != "done":
+        return "kept"
+    return "unchanged" if outcome.unchanged else outcome.status
+
+
+def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: bool) -> None:
+    """Tell of one picture; beside a bar, nothing of what went well, but for remarks."""
     if json:
         typer.echo(dumps(outcome.line()))
     elif outcome.status == "done" and not bar:
         device = f" on {outcome.device}" if outcome.device else ""
-        filled = f"{outcome.filled or 0:.2%} filled in, {outcome.seconds:.1f} s{device}"
-        typer.echo(_shown(f"{outcome.source} -> {outcome.result} ({filled})"))
+        filled = f"{outcome.filled or 0:.2%} {share}, " if share else ""
+        words = f"{filled}{outcome.seconds:.1f} s{device}"
+        typer.echo(_shown(f"{outcome.source} -> {outcome.result} ({words})"))
+    if not json:
+        tell_remarks(outcome.source, outcome.remarks)
     if not outcome.settled:
         reason = outcome.reason or ""
         before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +91,16 @@ class Model:
         }
 
 
+# Weak: a session lives as long as a model that uses it.
+_sessions: WeakValueDictionary[tuple[str, str, int], onnxruntime.InferenceSession]
+_sessions = WeakValueDictionary()
+_loading = threading.Lock()
+
+
 def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
-    """Check a model's weights and start it.
+    """Check a model's weights and start it, or share the session of one that runs.
+
+    A session is started once for the same weights, device and number of threads.
 
     Args:
         model: the name of one that ships, or the path of an `.onnx` file with its card, a `.json`
@@ -104,18 +114,27 @@ def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
     """
     if device not in DEVICES:
         raise ModelError(f"There is no device {device!r}; there are: {', '.join(DEVICES)}.")
-    found, weights = read(model)
+    found, path = _find(model)
+    threads = threads or usable_cores()
+    weights: bytes | None = None
     failures: list[str] = []
-    for name in _candidates(device):
-        try:
-            session = _start(weights, name, threads)
-        except Exception as error:  # ONNX Runtime's own classes share no public base
-            failures.append(f"{name}: {_first_line(error)}")
-            continue
-        if session.get_providers()[0] == _PROVIDERS[name].name:
-            return Model(found, name, session)
-        # ONNX Runtime falls back to the CPU in silence where a driver or a library is missing.
-        failures.append(f"{name}: its driver or libraries did not load")
+    with _loading:
+        for name in _candidates(device):
+            key = (found.sha256, name, threads)
+            session = _sessions.get(key)
+            if session is not None:
+                return Model(found, name, session)
+            weights = weights or _checked_weights(found, path)
+            try:
+                session = _start(weights, name, threads)
+            except Exception as error:  # ONNX Runtime's own classes share no public base
+                failures.append(f"{name}: {_first_line(error)}")
+                continue
+            if session.get_providers()[0] == _PROVIDERS[name].name:
+                _sessions[key] = session
+                return Model(found, name, session)
+            # ONNX Runtime falls back to the CPU in silence where a driver or a library is missing.
+            failures.append(f"{name}: its driver or libraries did not load")
     raise ModelError(f"{model} did not start ({'; '.join(failures)}).")
 
 
@@ -187,7 +206,7 @@ def _start(weights: bytes, device: str, threads: int) -> onnxruntime.InferenceSe
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # Patterns are planned per input shape, and shapes vary; DirectML forbids them besides. The

@@ -1,7 +1,7 @@
 """A picture and all that came with its file; reading and writing it without loss."""
 
 from cleanplate.picture.core import Picture, encode_mask, encode_png
-from cleanplate.picture.formats import BY_SUFFIX, SUFFIXES
+from cleanplate.picture.formats import BY_SUFFIX, SUFFIXES, suffix_of
 from cleanplate.picture.mosaic import PATTERNS, Mosaic
 from cleanplate.picture.planes import MAX_PIXELS, Box
 from cleanplate.picture.raw import ARRAY_SUFFIX, RAW_SUFFIXES, RawPicture
@@ -19,4 +19,5 @@ __all__ = [
     "RawPicture",
     "encode_mask",
     "encode_png",
+    "suffix_of",
 ]

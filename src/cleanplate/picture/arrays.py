@@ -49,12 +49,15 @@ def join(pixels: Samples, alpha: Samples | None, given: NDArray[Any] | None) -> 
     joined: Samples = pixels if alpha is None else np.dstack([pixels, alpha])
     if given is None:
         return np.array(joined[..., 0] if joined.shape[2] == 1 else joined)
-    if given.ndim == 2:
+    if given.ndim == 2 and joined.shape[2] == 1:
         joined = joined[..., 0]
     if given.dtype.kind != "f":
         return np.array(joined, given.dtype)
-    same = joined == _quantised(given, "array")
-    mixed: NDArray[Any] = np.where(same, given, (joined / DEEP_MAX).astype(given.dtype))
+    mixed: NDArray[Any] = (joined / DEEP_MAX).astype(given.dtype)
+    own = given if given.ndim == joined.ndim else given[..., None]
+    shared = own.shape[2] if own.ndim == 3 else None  # without an alpha that came later
+    same = joined[..., :shared] == _quantised(own, "array")
+    mixed[..., :shared][same] = own[same]
     return mixed
 
 

@@ -44,8 +44,9 @@ class Picture:
 
     Attributes:
         pixels: (H, W, C) uint8 or uint16, C = 1 (grey) or 3 (RGB); EXIF orientation is applied.
-        alpha: (H, W) of the same dtype, upright, or None; never changed by cleaning, and coded
-            without loss in every format but HEIC.
+        alpha: (H, W) of the same dtype, upright, or None; coded without loss in every format but
+            HEIC. Only `set_alpha` changes it.
+        new_alpha: whether it is another than the picture came with.
         name: for messages.
         format: what ``encode`` writes unless told otherwise: jpeg, png, tiff, webp, bmp, avif,
             heic; png for arrays and Pillow images.
@@ -57,6 +58,7 @@ class Picture:
         self.alpha: Samples | None = None
         if planes.alpha is not None:
             self.alpha = np.ascontiguousarray(turn_upright(planes.alpha, turn))
+        self.new_alpha = False
         self.name = name
         self._origin = origin
 
@@ -137,6 +139,16 @@ class Picture:
         """The format that ``encode`` writes unless told otherwise."""
         return self._origin.format
 
+    def set_alpha(self, alpha: Samples) -> None:
+        """Give the picture another alpha, (H, W) of its own dtype.
+
+        Raises:
+            ValueError: it has another size or dtype.
+        """
+        if alpha.shape != self.pixels.shape[:2] or alpha.dtype != self.pixels.dtype:
+            raise ValueError(f"alpha {alpha.dtype} {alpha.shape} does not fit {self.name}")
+        self.alpha, self.new_alpha = np.ascontiguousarray(alpha), True
+
     def rgb(self, box: Box | None = None) -> NDArray[np.float32]:
         """(h, w, 3) float32 in [0, 1] of the picture or of a box in it; grey is replicated."""
         top, left, bottom, right = box or (0, 0, self.height, self.width)
@@ -185,7 +197,11 @@ class Picture:
                 f"not bool {self.pixels.shape[:2]}."
             )
         wanted = formats.named(format) if format else self.format
-        origin, touched = self._origin, bool(edited.any())
+        if wanted in formats.OPAQUE and self.new_alpha:
+            raise PictureError(
+                f"{self.name}: {wanted} holds no transparency; write PNG, TIFF or WebP."
+            )
+        origin, touched = self._origin, bool(edited.any()) or self.new_alpha
         same = origin.source is not None and wanted == origin.format
         if same and not touched and not strip_metadata:
             assert origin.source is not None

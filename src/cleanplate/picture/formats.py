@@ -25,6 +25,9 @@ BY_SUFFIX = {
 SUFFIXES = frozenset(BY_SUFFIX)
 """Lower-case endings, dot included, of the files that ``Picture.read`` may be tried on."""
 
+OPAQUE = frozenset({"jpeg"})
+"""Formats that hold no alpha."""
+
 _MAGIC = {
     b"\xff\xd8\xff": "jpeg",
     png.SIGNATURE: "png",
@@ -93,6 +96,11 @@ def named(word: str) -> str:
     if format_ is None:
         raise PictureError(f"{word}: no such format; there are {', '.join(_CODECS)}.")
     return format_
+
+
+def suffix_of(format_: str) -> str:
+    """The usual suffix, dot included, of a format as `Picture.format` names it."""
+    return next(suffix for suffix, known in BY_SUFFIX.items() if known == format_)
 
 
 def identify(data: bytes, name: str) -> str:

@@ -1,60 +1,67 @@
-"""The tasks by name. A task's module is imported when it is asked for, not before."""
+"""The table of tasks. What a task is stands in the `INFO` beside it; its code is imported when it
+is set up, not before.
+"""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
+from cleanplate.tasks import inpaint, occlusion, watermark
+from cleanplate.tasks.taskinfo import Option, Options, TaskInfo
 
 if TYPE_CHECKING:
-    from cleanplate.tasks.base import Cleaned, Task
+    from cleanplate.tasks.base import Cleaned, Remark, Task
 
-__all__ = ["Cleaned", "Task", "by_role", "check", "create", "names", "register"]
+__all__ = [
+    "Cleaned",
+    "Option",
+    "Options",
+    "Remark",
+    "Task",
+    "TaskInfo",
+    "by_role",
+    "create",
+    "info",
+    "names",
+    "register",
+]
 
-# Module and class, so that listing the tasks imports none of them.
-_TASKS: dict[str, str | Callable[..., Task]] = {
-    "inpaint": "cleanplate.tasks.occlusion:Inpaint",
-    "occlusion": "cleanplate.tasks.occlusion:Occlusion",
-    "watermark": "cleanplate.tasks.watermark:Watermark",
+_TABLE: dict[str, TaskInfo] = {
+    task.INFO.name: task.INFO for task in (inpaint, occlusion, watermark)
 }
 
 
 def names() -> list[str]:
     """Return the names of all tasks."""
-    return sorted(_TASKS)
+    return sorted(_TABLE)
+
+
+def info(name: str) -> TaskInfo:
+    """Return what a task says of itself; UsageError where there is none of this name."""
+    if name not in _TABLE:
+        raise UsageError(f"There is no task {name!r}; there are: {', '.join(names())}.")
+    return _TABLE[name]
 
 
 def create(name: str, **options: Any) -> Task:
-    """Construct a task.
+    """Set a task up: `info(name).create(**options)`.
 
     Raises:
         UsageError: there is no such task or model, or the task has no such option.
         ModelError: its models or the device cannot be used.
     """
-    check(name, **options)
-    return _factory(name)(**options)
+    return info(name).create(**options)
 
 
-def check(name: str, **options: Any) -> None:
-    """Look whether a task can be set up with these options, without loading its models.
-
-    Raises:
-        UsageError: there is no such task, or the task has no such option.
-    """
-    try:
-        inspect.signature(_factory(name)).bind(**options)
-    except TypeError as error:
-        raise UsageError(f"The task {name} cannot be set up so: {error}.") from None
+def register(task: TaskInfo) -> None:
+    """Add a task to the table, or put another in the place of one of its name."""
+    _TABLE[task.name] = task
 
 
 def by_role(task: str, given: list[str]) -> dict[str, str]:
     """Read the models of a command line: ROLE=MODEL, or MODEL alone, whose card names the role.
-
-    A role is an option of the task.
 
     Args:
         task: one of `names()`.
@@ -77,23 +84,11 @@ def by_role(task: str, given: list[str]) -> dict[str, str]:
             role = _role_of(model, task)
         if not role or not model:
             raise UsageError(f"--model {one}: give ROLE=MODEL, such as locator=mine.onnx.")
+        if role not in info(task).roles:
+            roles = ", ".join(info(task).roles)
+            raise UsageError(f"--model {one}: the task {task} has no role {role}; it has: {roles}.")
         chosen[role] = _with_suffix(model)
     return chosen
-
-
-def register(name: str, factory: Callable[..., Task]) -> None:
-    """Add a task, or put another in the place of one; `factory` takes its keyword options."""
-    _TASKS[name] = factory
-
-
-def _factory(name: str) -> Callable[..., Task]:
-    if name not in _TASKS:
-        raise UsageError(f"There is no task {name!r}; there are: {', '.join(names())}.")
-    factory = _TASKS[name]
-    if isinstance(factory, str):
-        module, _, member = factory.partition(":")
-        factory = getattr(importlib.import_module(module), member)
-    return factory
 
 
 def _with_suffix(model: str) -> str:
@@ -111,7 +106,7 @@ def _role_of(model: str, task: str) -> str:
     path = Path(model)
     own = path.suffix == ".onnx"
     card = models.read_card(path.with_suffix(".json")) if own else models.card(model)
-    if card.role not in inspect.signature(_factory(task)).parameters:
+    if card.role not in info(task).roles:
         raise UsageError(
             f"--model {model}: its card gives it the role {card.role}, which the task {task} does "
             f"not have; give another, --model ROLE={model}."
@@ -121,7 +116,7 @@ def _role_of(model: str, task: str) -> str:
 
 def __getattr__(name: str) -> Any:
     # Importing them brings OpenCV and Pillow, which listing the tasks can do without.
-    if name in ("Cleaned", "Task"):
+    if name in ("Cleaned", "Remark", "Task"):
         from cleanplate.tasks import base
 
         return getattr(base, name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,18 @@ FOUND, NEAR = 255, 127  # a find in a mask, and at most what is noted of its sof
 Report = dict[str, float | int | str]
 
 
+class Remark(NamedTuple):
+    """What a picture that is done has to say, such as that something of it was left out.
+
+    Attributes:
+        code: for programs: lower-case words with hyphens, such as `gain-map-left-out`.
+        text: for people: a sentence without the picture's name and without a full stop.
+    """
+
+    code: str
+    text: str
+
+
 @dataclass
 class Cleaned:
     """A picture after a task, and what the task did to it.
@@ -26,20 +39,33 @@ class Cleaned:
     Attributes:
         picture: the picture that the task was given, changed in place.
         mask: (H, W) uint8, how sure the task is of each pixel: above 127 is found, and exactly 0
-            where the picture was left untouched.
+            where the picture was left untouched. 255 throughout where a task has changed the whole
+            picture; of a cut-out, what is kept.
         report: what there is to tell, such as the share of the picture that was filled in.
         steps: what the task went through, by name: small pictures (h, w, 1 or 3) in [0, 1].
+        remarks: what the user should know.
+        doubt: 0 to 1, how unsure the task is of what it found and did, so that a person can look at
+            the worst first; None where it cannot tell.
+        changed: (H, W) bool, where colours may have changed; None: where the mask is not 0.
     """
 
     picture: Picture
     mask: NDArray[np.uint8]
     report: Report
     steps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    doubt: float | None = None
+    changed: NDArray[np.bool_] | None = None
 
     @property
     def edited(self) -> NDArray[np.bool_]:
         """Where the picture may have changed, (H, W) bool: what `Picture.encode` wants to know."""
-        return self.mask > 0
+        return self.mask > 0 if self.changed is None else self.changed
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the picture is what it was: there was nothing to do."""
+        return not self.edited.any() and not self.picture.new_alpha
 
     @property
     def filled(self) -> float:
@@ -59,17 +85,33 @@ def share_filled(mask: NDArray[np.uint8]) -> float:
     return round(count / mask.size, 6)
 
 
-class Task(Protocol):
-    """A kind of cleaning. It keeps its models from one picture to the next.
+def doubt_of(probabilities: Iterable[float]) -> float:
+    """Return the doubt about finds of which each is probably (0 to 1) what is searched for.
 
-    Tasks are constructed with keyword options: `device` and `threads`, as in `models.load`, and
-    those of their own.
+    It is that of the most doubtful one: 1 at a half, 0 where all are certain, one way or the other.
+    """
+    return round(max((1 - abs(2 * float(one) - 1) for one in probabilities), default=0.0), 3)
+
+
+class Task(Protocol):
+    """A kind of cleaning: it holds models and options, and nothing of a picture.
+
+    Several threads may clean with one task at a time.
     """
 
-    name: ClassVar[str]
+    def clean(self, picture: Picture, *, mask: NDArray[np.float32] | None = None) -> Cleaned:
+        """Clean a picture in place, through the functions of `restoring` alone.
 
-    def clean(self, picture: Picture) -> Cleaned:
-        """Clean a picture in place, through `restoring.composite` alone; CleanplateError if not."""
+        Args:
+            picture: is changed.
+            mask: (H, W) in [0, 1], upright; what the user says is to be worked on, above 0.5. None:
+                the task finds it by itself.
+
+        Raises:
+            UsageError: the task takes no mask, needs one, or cannot do with these models; what is
+                wrong with one picture is wrong with all of them.
+            CleanplateError: the picture cannot be cleaned.
+        """
         ...
 
 

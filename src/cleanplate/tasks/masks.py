@@ -38,8 +38,8 @@ class Masks:
         else:
             self._name, self._common = str(given), _grey(Picture.read(given))
 
-    def of(self, picture: Picture, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
-        """Return the mask of a picture, (H, W) in [0, 1]; with `size` (h, w), a copy of that size.
+    def of(self, picture: Picture) -> NDArray[np.float32]:
+        """Return the mask of a picture, (H, W) in [0, 1].
 
         Raises:
             PictureError: there is none, it cannot be read, or it has another size.
@@ -50,8 +50,6 @@ class Masks:
                 f"{picture.name}: its mask {name} has {mask.shape[1]}x{mask.shape[0]} pixels, the "
                 f"picture {picture.width}x{picture.height}; give a mask of the picture's size."
             )
-        if size is not None:
-            mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         shares: NDArray[np.float32] = np.multiply(mask, np.float32(1 / 255), dtype=np.float32)
         return shares
 
@@ -87,6 +85,16 @@ def mask_of(given: Path, name: str) -> Path | None:
                 if path.stem == stem and is_mask and path != picture:  # never the picture itself
                     return path
     return None
+
+
+def shrunk(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a mask (H, W) at another size (h, w), averaged over areas, in steps of 1/255."""
+    whole = np.empty(mask.shape, np.uint8)  # by the row: a mask is as large as its picture
+    for row, values in zip(whole, mask, strict=True):
+        row[:] = np.rint(values * 255)
+    small = np.asarray(cv2.resize(whole, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    shares: NDArray[np.float32] = np.multiply(small, np.float32(1 / 255), dtype=np.float32)
+    return shares
 
 
 def _grey(mask: Picture) -> NDArray[np.uint8]:

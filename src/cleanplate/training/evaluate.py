@@ -104,7 +104,9 @@ def score(pair: Pair, task: Task) -> Score:
     mask = _true_mask(pair, before, truth)
     alone = task if isinstance(task, PlainModel) else None
     with Watch() as watch:
-        cleaned = alone.clean(picture, mask) if alone else task.clean(picture)
+        cleaned = (
+            alone.clean(picture, mask=mask.astype(np.float32)) if alone else task.clean(picture)
+        )
     after = _like(cleaned.picture.pixels, target, pair)
     kernel = np.ones((2 * GROWN + 1, 2 * GROWN + 1), np.uint8)
     outside = cv2.dilate(mask.astype(np.uint8), kernel) == 0

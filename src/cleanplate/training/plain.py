@@ -61,7 +61,7 @@ class PlainModel:
                 f"and the role, such as --task {card.task} --model {card.role}={model}."
             )
 
-    def clean(self, picture: Picture, mask: NDArray[np.bool_] | None = None) -> Cleaned:
+    def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Clean `picture` in place; `mask` (H, W) is what a model that is given one shall fill.
 
         Raises:
@@ -73,7 +73,7 @@ class PlainModel:
         if self.given_mask:
             if mask is None:
                 raise UsageError(f"{self.model.card.name} fills what a mask names; there is none.")
-            return self._fill(picture, mask)
+            return self._fill(picture, mask > 0.5)
         if self.picture is None:
             return Cleaned(picture, self._locate(picture), {})
         found = np.zeros((picture.height, picture.width), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,11 +13,11 @@ from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
-from cleanplate.tasks.base import Cleaned, Report, share_filled, write_found
+from cleanplate.tasks.base import Cleaned, Remark, doubt_of, share_filled, write_found
 from cleanplate.tasks.evidence import certainty, features
 from cleanplate.tasks.hidden import strips
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
-from cleanplate.tasks.masks import Masks
+from cleanplate.tasks.masks import shrunk
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
 from cleanplate.tasks.repeats import repeated
 
@@ -67,15 +67,12 @@ class Look(NamedTuple):
 class Watermark:
     """Finds a mark on a copy, learns what it is made of, and takes it off at full size."""
 
-    name: ClassVar[str] = "watermark"
-
     def __init__(
         self,
         *,
         locator: str | Path = "watermark-locator",
         filler: str | Path = "watermark-filler",
         eraser: str | Path | None = None,
-        mask: str | Path | NDArray[Any] | None = None,
         threshold: float | None = None,
         device: str = "auto",
         threads: int = 0,
@@ -88,19 +85,14 @@ class Watermark:
                 (`fill`).
             eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet; it takes
                 the place of both.
-            mask: where the mark is, instead of what the locator finds; see `masks.Masks`.
             threshold: probability from which a pixel counts as marked; None for the model's own.
             device: see `models.load`.
             threads: see `models.load`.
 
         Raises:
             ModelError: a model or the device cannot be used.
-            PictureError: the mask cannot be read.
-            UsageError: a mask for an eraser, which finds marks by itself.
+            UsageError: there is no such model.
         """
-        if eraser and mask is not None:
-            raise UsageError("An eraser finds marks by itself; leave out its model or the mask.")
-        self._masks = None if mask is None else Masks(mask)
         wanted = (eraser,) if eraser else (locator, filler)
         loaded = [models.load(name, device=device, threads=threads) for name in wanted]
         self._finder, self._restorer = loaded[0], loaded[-1]
@@ -108,25 +100,28 @@ class Watermark:
         own = self._finder.card.parameter("threshold")
         self._threshold = own if threshold is None else threshold
 
-    def clean(self, picture: Picture) -> Cleaned:
-        """Take the marks off `picture`, in place."""
-        mask = np.zeros((picture.height, picture.width), np.uint8)
-        report: Report = {"device": self._finder.device}
-        steps: dict[str, Floats] = {}
+    def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
+        """Take the marks off `picture`, in place; see `Task.clean`."""
+        if self._in_one and mask is not None:
+            raise UsageError("An eraser finds marks by itself; leave out its model or the mask.")
+        filled = np.zeros((picture.height, picture.width), np.uint8)
+        cleaned = Cleaned(picture, filled, {"device": self._finder.device})
         if self._in_one:
-            self._erase(picture, mask)
+            self._erase(picture, filled)
         else:
-            report |= self._take_off(picture, mask, steps)
-        report["filled"] = share_filled(mask)
-        return Cleaned(picture, mask, report, steps)
+            self._take_off(cleaned, mask)
+        cleaned.report["filled"] = share_filled(filled)
+        if mask is not None and not (mask > self._threshold).any():
+            cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
+        return cleaned
 
-    def look(self, picture: Picture) -> Look:
-        """Look for marks on a small copy, and at the outlines of what is found."""
+    def look(self, picture: Picture, given: Floats | None = None) -> Look:
+        """Look at marks on a small copy; `given` (H, W) says where they are, else it is found."""
         small = picture.shrunk(int(self._restorer.card.parameter("side")))
-        if self._masks:
-            found = self._masks.of(picture, small.shape[:2])
-        else:
+        if given is None:
             found = self._locate(picture, small.shape[:2])
+        else:
+            found = shrunk(given, small.shape[:2])
         marked = found > self._threshold
         nothing = np.zeros_like(found)
         if not marked.any():
@@ -135,7 +130,8 @@ class Watermark:
         def outline(found: Floats) -> Floats:
             return self._outline(small, found)
 
-        copies = None if self._masks or not scattered(marked) else repeated(small, found, outline)
+        searched = given is None and scattered(marked)
+        copies = repeated(small, found, outline) if searched else None
         if copies is None:
             return Look(small, found, marked, outline(found), nothing)
         marked = copies.found > self._threshold
@@ -158,33 +154,36 @@ class Watermark:
         )["cover"][0]
         return cover
 
-    def _take_off(
-        self, picture: Picture, mask: NDArray[np.uint8], steps: dict[str, Floats]
-    ) -> Report:
-        """Fill at full size where a mark was found with certainty."""
-        look = self.look(picture)
-        steps |= {"before": look.small, "found": grey(look.found)}
-        look = look.only(self._certain(look))
+    def _take_off(self, cleaned: Cleaned, given: Floats | None) -> None:
+        """Fill at full size where a mark was found with certainty, or is given (H, W)."""
+        picture, mask = cleaned.picture, cleaned.mask
+        look = self.look(picture, given)
+        cleaned.steps = {"before": look.small, "found": grey(look.found)}
+        if given is None:
+            certain, cleaned.doubt = self._certain(look)
+        else:  # is not questioned
+            certain = within(look.boxes(), look.found.shape)
+        look = look.only(certain)
         boxes = look.boxes()
         if not boxes:
-            return {}
+            return
         overlay = look.overlay or estimate(look.small, look.cover)
-        steps |= {"cover": grey(look.cover)}
         alpha = look.cover * np.float32(overlay.opacity)
-        steps |= {"seen through": seen_through(look.small, alpha, overlay.colour)}
+        cleaned.steps |= {
+            "cover": grey(look.cover),
+            "seen through": seen_through(look.small, alpha, overlay.colour),
+        }
+        cleaned.report["opacity"] = round(overlay.opacity, 3)
         for box in [about(boxes)] if look.overlay else boxes:  # copies share tiles
             region = scaled(box, look.cover.shape, mask.shape)
             self._fill(picture, mask, look, overlay, region)
-        return {"opacity": round(overlay.opacity, 3)}
 
-    def _certain(self, look: Look) -> NDArray[np.bool_]:
-        """Return where (h, w) finds are marks and do not only look like one.
+    def _certain(self, look: Look) -> tuple[NDArray[np.bool_], float]:
+        """Return where (h, w) finds are marks and do not only look like one, and the doubt of it.
 
         Where one of them certainly is, the others need only be more probably marks than not. Copies
-        are; what is found between them is not for that. A mask of the user's own is not questioned.
+        are; what is found between them is not for that.
         """
-        if self._masks:
-            return within(look.boxes(), look.found.shape)
         card, beside = self._finder.card, look.only(look.there == 0)
         boxes = beside.boxes()
         certain = [certainty(card, beside.evidence(box)) for box in boxes]
@@ -192,7 +191,7 @@ class Watermark:
         if max(certain, default=0) >= asked:
             asked = min(asked, 0.5)
         sure = [box for box, one in zip(boxes, certain, strict=True) if one >= asked]
-        return (look.there > 0) | within(sure, look.found.shape)
+        return (look.there > 0) | within(sure, look.found.shape), doubt_of(certain)
 
     def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
         """Return how probably each pixel of a copy of the given size is marked.

@@ -1,0 +1,60 @@
+"""A task's own options, as typer takes them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cleanplate.errors import UsageError
+from cleanplate.tasks.taskinfo import Option, Value
+
+
+def path_of(text: str) -> Path:
+    """Read a path."""
+    if not text:  # as an unset variable leaves it; as a Path it would be the current folder
+        raise typer.BadParameter("a path must not be empty.")
+    return Path(text)
+
+
+def parameter_of(option: Option) -> inspect.Parameter:
+    """Return the parameter of a command for an option; None is what is not said."""
+    flag = f"--{option.name.replace('_', '-')}"
+    words = option.help
+    if option.default not in (None, False):
+        default = option.default
+        shown = ",".join(default) if isinstance(default, tuple) else default
+        words = f"{words} [default: {shown}]"
+    kind: Any
+    if option.kind == "number":
+        low, high = option.between or (None, None)
+        kind = Annotated[float | None, typer.Option(flag, min=low, max=high, help=words)]
+    elif option.kind == "flag":
+        kind = Annotated[bool | None, typer.Option(flag, help=words)]
+    elif option.kind == "path":
+        kind = Annotated[
+            Path | None, typer.Option(flag, parser=path_of, metavar="PATH", help=words)
+        ]
+    else:
+        metavar = "|".join(option.choices) or "TEXT"
+        if option.kind == "list":
+            metavar = f"{metavar},..."
+        kind = Annotated[
+            Any, typer.Option(flag, parser=_reader(option), metavar=metavar, help=words)
+        ]
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind
+    )
+
+
+def _reader(option: Option) -> Callable[[str], Value]:
+    def read(text: str) -> Value:
+        try:
+            return option.checked(text)
+        except UsageError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return read

@@ -1,0 +1,153 @@
+"""What hides a page is found or given, and the page is put in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from cleanplate import models
+from cleanplate.errors import UsageError
+from cleanplate.models import Model
+from cleanplate.picture import Picture
+from cleanplate.restoring import run_tiled
+from cleanplate.tasks import behind, squares
+from cleanplate.tasks.base import Cleaned, Remark, Report, doubt_of, share_filled
+from cleanplate.tasks.hidden import Hidden
+from cleanplate.tasks.maps import Floats, planes_of
+
+NONE = "none"  # as the locator: all of the page is hidden
+
+
+class Inpaint:
+    """Fills in what a mask names: nothing is searched for."""
+
+    def __init__(
+        self,
+        *,
+        filler: str | Path = "occlusion-filler",
+        eraser: str | Path | None = None,
+        device: str = "auto",
+        threads: int = 0,
+    ) -> None:
+        """Load the model.
+
+        Args:
+            filler: gives the page (`fill`) and how much of it is to be seen (`seen`); or, like
+                DeepFill v2, what it paints on a small square (`picture`), see `squares.paint`.
+            eraser: gives the clean page from the page (`picture`), such as NAFNet; it takes the
+                place of the filler, on a square about what is hidden.
+            device: see `models.load`.
+            threads: see `models.load`.
+
+        Raises:
+            ModelError: the model or the device cannot be used.
+            UsageError: there is no such model, or it gives no picture.
+        """
+        self._model = models.load(eraser or filler, device=device, threads=threads)
+        card = self._model.card
+        on_squares = eraser is not None or card.inputs == squares.INPUTS
+        if on_squares and "picture" not in card.outputs:
+            raise UsageError(f"{card.name} gives {', '.join(card.outputs)}, but no picture.")
+        self._fill = squares.erase if eraser else squares.fill if on_squares else behind.fill
+
+    def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
+        """Fill in what `mask` names, in place; see `Task.clean`."""
+        if mask is None:
+            raise UsageError("Say what to fill in: inpaint needs a mask.")
+        cleaned = self.fill(picture, Hidden(mask, 0.5, mask.shape))
+        if cleaned.unchanged:
+            cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
+        return cleaned
+
+    def fill(self, picture: Picture, hidden: Hidden) -> Cleaned:
+        """Fill in what is hidden of a picture, in place."""
+        mask = np.zeros((picture.height, picture.width), np.uint8)
+        steps: dict[str, Floats] = {}
+        if hidden.small.any():
+            steps = self._fill(self._model, picture, mask, hidden)
+        report: Report = {"device": self._model.device, "filled": share_filled(mask)}
+        return Cleaned(picture, mask, report, steps)
+
+
+class Occlusion:
+    """Finds what is before a page on a small copy, and puts the page in its place."""
+
+    def __init__(
+        self,
+        *,
+        locator: str | Path = "occlusion-locator",
+        filler: str | Path = "occlusion-filler",
+        eraser: str | Path | None = None,
+        threshold: float | None = None,
+        device: str = "auto",
+        threads: int = 0,
+    ) -> None:
+        """Load the models.
+
+        Args:
+            locator: says where something hides or shades the page (`mask`); "none", with an eraser:
+                the whole page is redrawn, tile by tile.
+            filler: see `Inpaint`.
+            eraser: see `Inpaint`.
+            threshold: probability from which a pixel counts as hidden; None for the model's own.
+            device: see `models.load`.
+            threads: see `models.load`.
+
+        Raises:
+            ModelError: a model or the device cannot be used.
+            UsageError: there is no such model; neither locator nor eraser; or an eraser or a filler
+                like DeepFill v2 that gives no picture.
+        """
+        self._inpaint = Inpaint(filler=filler, eraser=eraser, device=device, threads=threads)
+        self._locator = None
+        self._threshold = 0.5
+        if locator != NONE:
+            self._locator = models.load(locator, device=device, threads=threads)
+            own = self._locator.card.parameter("threshold")
+            self._threshold = own if threshold is None else threshold
+        elif eraser is None:
+            raise UsageError(
+                "Without a locator, give an eraser; what a mask names is filled in by inpaint."
+            )
+
+    def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
+        """Put the page in the place of what hides it, in place; see `Task.clean`."""
+        if mask is not None:
+            return self._inpaint.clean(picture, mask=mask)
+        size = (picture.height, picture.width)
+        if self._locator is None:
+            return self._inpaint.fill(picture, Hidden(np.ones((1, 1), np.float32), 0.5, size))
+        found = _locate(self._locator, picture, self._threshold)
+        cleaned = self._inpaint.fill(picture, Hidden(found.kept, self._threshold, size))
+        cleaned.doubt = found.doubt
+        return cleaned
+
+
+class Found(NamedTuple):
+    """What a locator found on a small copy.
+
+    Attributes:
+        kept: (h, w), how probably each pixel is hidden; 0 for what is not certain.
+        doubt: 0 to 1, see `Cleaned.doubt`.
+    """
+
+    kept: Floats
+    doubt: float
+
+
+def _locate(model: Model, picture: Picture, threshold: float) -> Found:
+    """Find what hides a page on a small copy of it."""
+    card = model.card
+    view = picture.shrunk(int(card.parameter("side")))
+    found: Floats = run_tiled(model, planes_of(view), view.shape[:2])["mask"][0]
+    _, parts = cv2.connectedComponents((found > threshold).astype(np.uint8))
+    sizes = np.bincount(parts.ravel())
+    means = np.bincount(parts.ravel(), found.ravel()) / np.maximum(sizes, 1)
+    small = sizes < card.parameter("least") * parts.size
+    struck = small | (means < card.parameter("certainty"))
+    struck[0] = False  # what was not found is left as it is
+    found[struck[parts]] = 0
+    return Found(found, doubt_of(means[1:][~small[1:]]))

@@ -1,0 +1,16 @@
+"""Watermarks: text, logos and patterns laid over a picture, mostly half transparent."""
+
+from __future__ import annotations
+
+from cleanplate.tasks.taskinfo import Option, TaskInfo
+
+INFO = TaskInfo(
+    name="watermark",
+    summary="Take watermarks, logos and stamps off pictures.",
+    make="cleanplate.tasks.watermark.task:Watermark",
+    roles=("locator", "filler", "eraser"),
+    mask="optional",
+    options=(
+        Option("threshold", between=(0, 1), help="How sure to be of a find; lower finds more."),
+    ),
+)
