@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cleanplate.batch import Batch, plan
-from cleanplate.cli import app
+from cleanplate.cli import make_app
 from cleanplate.models import cards, load
 from cleanplate.training.cli import main
 from cleanplate.training.data.files import read_rgb
@@ -98,7 +98,7 @@ def clean(name: str, model: Path, folder: Path, out: Path) -> None:
         asked = [verb, str(folder / "input"), "-o", str(out), "--model", str(model)]
         if "fill" in name or "nafnet" in name:
             asked += ["--mask", str(folder / "mask")]
-        result = CliRunner().invoke(app, asked)
+        result = CliRunner().invoke(make_app(), asked)
         assert result.exit_code == 0, result.output
     else:
         planned = plan([folder / "input"], out, out.with_name("masks"))
