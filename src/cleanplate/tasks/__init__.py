@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
-from cleanplate.tasks import inpaint, occlusion, watermark
+from cleanplate.tasks import denoise, inpaint, occlusion, watermark
 from cleanplate.tasks.taskinfo import Option, Options, TaskInfo
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _TABLE: dict[str, TaskInfo] = {
-    task.INFO.name: task.INFO for task in (inpaint, occlusion, watermark)
+    task.INFO.name: task.INFO for task in (denoise, inpaint, occlusion, watermark)
 }
 
 

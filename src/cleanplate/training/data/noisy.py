@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from cleanplate.training.data.augmentation import Augmentation, cut_out
 from cleanplate.training.data.drawn import DrawnData, load_clean
 from cleanplate.training.data.loading import Key, SizedKey, generator, phases_of
-from cleanplate.training.data.synthesis.camera import photographed, saved
+from cleanplate.training.data.synthesis.camera import in_bytes, photographed, saved, shrink
 from cleanplate.training.data.synthesis.lettering import Map
 
 LONGEST = 2048  # longer side in pixels that pictures are kept at
@@ -72,7 +72,7 @@ def white(rng: np.random.Generator, clean: Map) -> Noise:
     sigma = np.float32(rng.uniform(0, SIGMA))
     grey = (clean == clean[..., :1]).all()
     noise = rng.standard_normal((*clean.shape[:2], 1 if grey else 3), np.float32)
-    noisy = np.rint(clean + sigma * noise).clip(0, 255).astype(np.uint8)
+    noisy = in_bytes(clean + sigma * noise)
     return noisy, clean, np.full(clean.shape[:2], sigma / 255, np.float32)
 
 
@@ -88,9 +88,8 @@ def part(rng: np.random.Generator, picture: Map, side: int) -> Map:
     wide = side
     if rng.random() < SHRUNK_SHARE:
         wide = min(round(side * rng.uniform(1, 2)), *picture.shape[:2])
-    square = Augmentation(max(wide, side), 0.5, 0.5, 0.5)([picture], rng)[0]
-    if wide > side:
-        square = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    cut = Augmentation(max(wide, side), 0.5, 0.5, 0.5)([picture], rng)[0]
+    square = shrink(cut, (side, side))
     if rng.random() < GREY_SHARE:
         grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
         square = np.ascontiguousarray(np.broadcast_to(grey[..., None], square.shape))

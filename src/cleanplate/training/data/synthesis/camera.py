@@ -107,14 +107,21 @@ def photographed(rng: np.random.Generator, picture: Map, scale: float = 1.0) -> 
     height, width = picture.shape[:2]
     even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REFLECT_101)
     noisy = picture + smoothed(rng, _difference(rng, even))[:height, :width]
-    clean = picture.astype(np.float32)
-    if scale < 1:
-        size = (max(2, round(width * scale)), max(2, round(height * scale)))
-        noisy, clean = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (noisy, clean))
-    noisy, clean = (np.rint(x).clip(0, 255).astype(np.uint8) for x in (noisy, clean))
-    if rng.random() < JPEG_SHARE:
-        noisy = saved(rng, noisy)
-    return Noisy(noisy, clean)
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    shrunk, clean = (in_bytes(shrink(x, size)) for x in (noisy, picture.astype(np.float32)))
+    return Noisy(saved(rng, shrunk) if rng.random() < JPEG_SHARE else shrunk, clean)
+
+
+def shrink(picture: Map, size: tuple[int, int]) -> Map:
+    """Shrink a picture by area to (width, height), unless it has that size."""
+    if picture.shape[1::-1] == size:
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def in_bytes(values: Map) -> Map:
+    """Round levels to uint8."""
+    return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
 def _difference(rng: np.random.Generator, picture: Map) -> Map:
