@@ -295,7 +295,10 @@ def _codes(values: NDArray[np.uint16], table: NDArray[np.uint16]) -> NDArray[np.
 
 def _renew_digests(data: bytearray, order: str, stored: NDArray[np.uint16]) -> None:
     """Write the checksum of the mosaic anew; one of the newer kind, of unknown rule, becomes 0."""
-    fresh = {_DIGEST: hashlib.md5(stored.astype("<u2").tobytes(), usedforsecurity=False).digest(), _NEW_DIGEST: bytes(16)}
+    fresh = {
+        _DIGEST: hashlib.md5(stored.astype("<u2").tobytes(), usedforsecurity=False).digest(),
+        _NEW_DIGEST: bytes(16),
+    }
     for place in list(_directories(data, order)):
         for tag, digest in fresh.items():
             at = directory.place_of(data, place.start, order, tag)

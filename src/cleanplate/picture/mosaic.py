@@ -93,7 +93,7 @@ class Mosaic:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the planes."""
-        down, across = first_red(self.pattern)
+        down, across = self._cut
         height, width = self.samples.shape
         return (height + down + 1) // 2, (width + across + 1) // 2
 
@@ -110,11 +110,17 @@ class Mosaic:
         reflected = [
             _reflected(at, n) for at, n in zip((rows, columns), self.samples.shape, strict=True)
         ]
-        squares = by_place(self.samples[np.ix_(*reflected)]).astype(np.float32)
+        squares: Planes = by_place(self.samples[np.ix_(*reflected)]).astype(np.float32)
         black = self._unified_black()
-        scale = np.float32(1) / (np.float32(self.white) - black)
-        planes: Planes = (squares - black) * scale
-        return planes
+        squares -= black
+        squares /= np.float32(self.white) - black
+        return squares
+
+    def inner_planes(self) -> Planes:
+        """The planes without what was reflected: of the largest part that begins with red."""
+        ends = ((n + cut) // 2 for n, cut in zip(self.samples.shape, self._cut, strict=True))
+        bottom, right = ends
+        return self.planes(Box(*self._cut, bottom, right))
 
     def put(self, planes: Planes, box: Box | None = None) -> None:
         """Write planes, as `planes` gives them, into the samples; what was reflected is dropped.
@@ -144,9 +150,13 @@ class Mosaic:
             values = np.rint(np.clip(values, 0, most))
         self.samples[places[0], places[1]] = values
 
+    @property
+    def _cut(self) -> tuple[int, int]:
+        return first_red(self.pattern)
+
     def _indices(self, box: Box) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows and columns of the samples under a box; one may lie outside on either side."""
-        down, across = first_red(self.pattern)
+        down, across = self._cut
         return (
             np.arange(2 * box.top - down, 2 * box.bottom - down),
             np.arange(2 * box.left - across, 2 * box.right - across),
@@ -154,7 +164,7 @@ class Mosaic:
 
     def _unified_black(self) -> Planes:
         """Black levels in the order of the planes."""
-        down, across = first_red(self.pattern)
+        down, across = self._cut
         square = np.asarray(self.black, np.float32).reshape(2, 2)
         return np.roll(square, (-down, -across), (0, 1)).reshape(4)
 

@@ -59,12 +59,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _add_raw(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    summary = "pack Bayer mosaics (16-bit PNG, TIFF, .npy) into four planes"
+    summary = "pack Bayer mosaics (RAW files, 16-bit PNG, TIFF, .npy) into four planes"
     parser = verbs.add_parser("raw", help=summary, description=summary, allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="mosaics, in folders of any depth")
     parser.add_argument("out", type=Path, help="folder of the planes (.npy, float32)")
     parser.add_argument("--black", type=float, default=1024.0, help="sensor value of 0 (1024)")
     parser.add_argument("--white", type=float, default=16383.0, help="sensor value of 1 (16383)")
+    parser.add_argument("--pattern", default="RGGB", help="GRBG, GBRG or BGGR in place of RGGB")
     parser.set_defaults(call=_raw)
 
 
@@ -213,16 +214,18 @@ def _gradients(given: argparse.Namespace) -> int:
 
 
 def _raw(given: argparse.Namespace) -> int:
+    from cleanplate.picture.mosaic import named_pattern
     from cleanplate.training.data.derived import claim
     from cleanplate.training.data.parallel import each
     from cleanplate.training.data.raw import Levels, find_mosaics, pack_file
 
     if given.white <= given.black:
         raise UsageError("--white must be above --black.")
-    levels = Levels(given.black, given.white)
+    levels, pattern = Levels(given.black, given.white), named_pattern(given.pattern)
     jobs = find_mosaics(given.folder, given.out)
-    claim(given.out, {"step": "raw", "folder": str(given.folder), **levels._asdict()})
-    made = each(partial(pack_file, levels=levels), jobs, given.workers)
+    settings = {"folder": str(given.folder), **levels._asdict(), "pattern": pattern}
+    claim(given.out, {"step": "raw", **settings})
+    made = each(partial(pack_file, levels=levels, pattern=pattern), jobs, given.workers)
     return tell(tally(track(made, len(jobs), "mosaics")), f"{given.out}: ", "mosaics")
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
-from cleanplate.picture import Picture
+from cleanplate.picture import RAW_SUFFIXES, Mosaic, Picture, RawPicture
+from cleanplate.picture.mosaic import by_place, cropped, from_places
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import places_below, read_planes
 
-SUFFIXES = {".npy", ".png", ".tif", ".tiff"}
+SUFFIXES = {".npy", ".png", ".tif", ".tiff", *RAW_SUFFIXES}
 Planes = NDArray[np.float32]
 
 
@@ -30,16 +31,20 @@ class Levels(NamedTuple):
 LEVELS = Levels(1024.0, 16383.0)  # of the published system's 14-bit sensor
 
 
-def pack(mosaic: NDArray[Any], levels: Levels = LEVELS) -> Planes:
-    """Take a mosaic apart by the place of its samples in each square of four.
+def pack(mosaic: NDArray[Any], levels: Levels = LEVELS, pattern: str = "RGGB") -> Planes:
+    """Take a mosaic apart by colour, whatever its pattern.
+
+    Where it does not begin with red, its first row or column is left out, and the last as well
+    (Liu et al., "Learning Raw Image Denoising with Bayer Pattern Unification", CVPRW 2019).
 
     Args:
         mosaic: (H, W), both even, in sensor values.
         levels: mapped to 0 and 1.
+        pattern: one of `PATTERNS`.
 
     Returns:
-        (H/2, W/2, 4): upper left, upper right, lower left, lower right; for RGGB red, green, green
-        and blue. Noise below the black level stays below 0: cut off, the dark would turn grey.
+        (h, w, 4), a half of what is left of H and W: red, green beside red, green beside blue,
+        blue. Noise below the black level stays below 0: cut off, the dark would turn grey.
 
     Raises:
         ValueError: an odd side.
@@ -47,18 +52,43 @@ def pack(mosaic: NDArray[Any], levels: Levels = LEVELS) -> Planes:
     height, width = mosaic.shape
     if height % 2 or width % 2:
         raise ValueError(f"a mosaic of {width}x{height} samples has no whole squares of four")
-    parts = [mosaic[y::2, x::2] for y in (0, 1) for x in (0, 1)]
-    planes = np.stack(parts, axis=-1).astype(np.float32)
-    return (planes - np.float32(levels.black)) / np.float32(levels.white - levels.black)
+    return Mosaic(mosaic, (levels.black,) * 4, levels.white, pattern).inner_planes()
 
 
 def unpack(planes: Planes, levels: Levels = LEVELS) -> Planes:
-    """Put planes (H, W, 4) together to a mosaic (2H, 2W) in sensor values; undoes `pack`."""
-    height, width = planes.shape[:2]
-    mosaic = np.empty((2 * height, 2 * width), np.float32)
-    for number, (y, x) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        mosaic[y::2, x::2] = planes[..., number]
+    """Put planes (H, W, 4) together to an RGGB mosaic (2H, 2W) in sensor values."""
+    mosaic: Planes = from_places(planes.astype(np.float32))
     return mosaic * np.float32(levels.white - levels.black) + np.float32(levels.black)
+
+
+def unified(planes: NDArray[Any], pattern: str) -> NDArray[Any]:
+    """Planes (H, W, 4) by place, of a mosaic of this pattern, as those of an RGGB one.
+
+    Args:
+        planes: upper left, upper right, lower left and lower right of each square of four.
+        pattern: one of `PATTERNS`.
+
+    Returns:
+        (h, w, 4): red, green beside red, green beside blue, blue; a side whose first sample is not
+        of red's row or column is one shorter. RGGB planes come back as they are.
+    """
+    if pattern == "RGGB":
+        return planes
+    return by_place(cropped(from_places(planes), pattern))
+
+
+def mirrored(planes: NDArray[Any], axis: int) -> NDArray[Any]:
+    """RGGB planes (H, W, 4) of a mosaic turned over along an axis, one shorter along it.
+
+    Planes that are turned over one by one would be displaced against each other, as of no scene.
+    """
+    turned = np.flip(from_places(planes), axis)
+    return by_place(cropped(turned, "GBRG" if axis == 0 else "GRBG"))
+
+
+def transposed(planes: NDArray[Any]) -> NDArray[Any]:
+    """RGGB planes (H, W, 4) of a mosaic whose rows became columns: red stays red, blue blue."""
+    return planes.transpose(1, 0, 2)[..., [0, 2, 1, 3]]
 
 
 def read_mosaic(path: Path) -> NDArray[Any]:
@@ -80,6 +110,22 @@ def read_mosaic(path: Path) -> NDArray[Any]:
             "cut the mosaic to even sides."
         )
     return mosaic
+
+
+def read_packed(path: Path, levels: Levels = LEVELS, pattern: str = "RGGB") -> Planes:
+    """RGGB planes (h, w, 4) of a mosaic's file.
+
+    Args:
+        path: a RAW file, or what `read_mosaic` takes.
+        levels: black and white; RAW files have their own.
+        pattern: of the mosaic, likewise.
+
+    Raises:
+        PictureError: it cannot be read, or is no mosaic.
+    """
+    if path.suffix.lower() in RAW_SUFFIXES:
+        return RawPicture.read(path).mosaic.inner_planes()
+    return pack(read_mosaic(path), levels, pattern)
 
 
 def write_planes(path: Path, planes: Planes) -> None:
@@ -106,12 +152,13 @@ def find_mosaics(folder: Path, out: Path) -> list[tuple[Path, Path]]:
     return list(jobs.items())
 
 
-def pack_file(job: tuple[Path, Path], levels: Levels) -> str | Fault:
+def pack_file(job: tuple[Path, Path], levels: Levels, pattern: str = "RGGB") -> str | Fault:
     """Pack one mosaic, unless its planes are there.
 
     Args:
         job: the mosaic's file and the place of its planes.
-        levels: black and white.
+        levels: black and white; RAW files have their own.
+        pattern: of the mosaic, likewise.
 
     Returns:
         "made", "there", or why it cannot be read.
@@ -120,7 +167,7 @@ def pack_file(job: tuple[Path, Path], levels: Levels) -> str | Fault:
     if target.is_file():
         return "there"
     try:
-        write_planes(target, pack(read_mosaic(source), levels))
+        write_planes(target, read_packed(source, levels, pattern))
     except PictureError as error:
         return Fault(str(error))
     return "made"

@@ -11,13 +11,19 @@ from numpy.typing import NDArray
 from cleanplate.errors import PictureError
 from cleanplate.training.data.files import read_planes
 from cleanplate.training.data.layouts import PLANES, Pair
-from cleanplate.training.data.raw import LEVELS, Levels, pack, read_mosaic
+from cleanplate.training.data.raw import LEVELS, Levels, read_packed, unified
 
 BAYER = ("red", "green beside red", "green beside blue", "blue")  # the planes of a mosaic
 
 
-def read_raw(path: Path, levels: Levels = LEVELS) -> NDArray[Any]:
+def read_raw(path: Path, levels: Levels = LEVELS, pattern: str = "RGGB") -> NDArray[Any]:
     """Planes (H, W, 4) of a file: floats with black 0 and white 1, or the sensor's integers.
+
+    Args:
+        path: planes by place (.npy), a mosaic or a RAW file.
+        levels: of a mosaic; a RAW file has its own.
+        pattern: of planes or a mosaic, likewise; planes that `cleanplate prepare raw` made are
+            RGGB, whatever they are of.
 
     Raises:
         PictureError: it cannot be read, or is neither planes nor a mosaic.
@@ -25,8 +31,8 @@ def read_raw(path: Path, levels: Levels = LEVELS) -> NDArray[Any]:
     if path.suffix.lower() == PLANES:
         planes = read_planes(path)
         if planes.ndim == 3 and planes.shape[2] == len(BAYER):
-            return planes
-    return pack(read_mosaic(path), levels)
+            return unified(planes, pattern)
+    return read_packed(path, levels, pattern)
 
 
 def to_unit(planes: NDArray[Any], levels: Levels = LEVELS) -> NDArray[np.float32]:
@@ -38,13 +44,15 @@ def to_unit(planes: NDArray[Any], levels: Levels = LEVELS) -> NDArray[np.float32
     )
 
 
-def read_raw_pair(pair: Pair, levels: Levels = LEVELS) -> tuple[NDArray[Any], NDArray[Any]]:
+def read_raw_pair(
+    pair: Pair, levels: Levels = LEVELS, pattern: str = "RGGB"
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Noisy and clean planes (H, W, 4), as `read_raw` gives them.
 
     Raises:
         PictureError: a file cannot be read, or the two differ in size.
     """
-    noisy, clean = read_raw(pair.input, levels), read_raw(pair.target, levels)
+    noisy, clean = (read_raw(path, levels, pattern) for path in (pair.input, pair.target))
     if noisy.shape != clean.shape:
         raise PictureError(
             f"{pair.target} holds planes {clean.shape}, but its partner {pair.input} {noisy.shape}."

@@ -1,8 +1,9 @@
 """Noisy and clean RAW pictures as a Lightning data module.
 
-A batch is a dict: `input` and `target` (N, 4, H, W), float32, the planes R, Gr, Gb, B of a Bayer
-mosaic with 0 for black and 1 for white, and `name`, a list of N. Files are planes (H, W, 4) as
-.npy, which are the fastest, or mosaics (2H, 2W) as .npy, PNG or TIFF (see `raw.py`).
+A batch is a dict: `input` and `target` (N, 4, H, W), float32, the planes red, green beside red,
+green beside blue and blue with 0 for black and 1 for white, and `name`, a list of N. Files are
+planes (H, W, 4) as .npy, which are the fastest, mosaics (2H, 2W) as .npy, PNG or TIFF (see
+`raw.py`), or RAW files.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cleanplate.errors import UsageError
+from cleanplate.picture.mosaic import named_pattern
 from cleanplate.training.data.augmentation import centre, cut_out
 from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.loading import Key, SizedKey, generator
 from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.raw import LEVELS, Levels
+from cleanplate.training.data.raw import LEVELS, Levels, mirrored, transposed
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
 
 Planes = NDArray[Any]
@@ -38,15 +40,18 @@ class Sample(TypedDict):
 class Tiles(Dataset[Sample]):
     """Random tiles with a seed; the middle of each picture without."""
 
-    def __init__(self, pairs: list[Pair], crop: int, levels: Levels, seed: int | None):
-        self.pairs, self.crop, self.levels, self.seed = pairs, crop, levels, seed
+    def __init__(
+        self, pairs: list[Pair], crop: int, levels: Levels, pattern: str, seed: int | None
+    ) -> None:
+        self.pairs, self.crop, self.levels = pairs, crop, levels
+        self.pattern, self.seed = pattern, seed
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, key: Key | SizedKey | int) -> Sample:
         pair = self.pairs[key if isinstance(key, int) else key[1]]
-        both = read_raw_pair(pair, self.levels)
+        both = read_raw_pair(pair, self.levels, self.pattern)
         if isinstance(key, int) or self.seed is None:
             tiles = centre(both, self.crop)
         else:
@@ -56,14 +61,20 @@ class Tiles(Dataset[Sample]):
 
 
 def some_tile(both: Sequence[Planes], crop: int, rng: np.random.Generator) -> list[Planes]:
-    """One tile (crop, crop, 4) at one random place of both arrays, both or neither transposed."""
+    """One tile (crop, crop, 4) at one random place of both arrays, turned alike.
+
+    It is mirrored and transposed as a mosaic, so that it stays one (Liu et al., CVPRW 2019).
+    """
     height, width = both[0].shape[:2]
-    top = int(rng.integers(max(0, height - crop) + 1))
-    left = int(rng.integers(max(0, width - crop) + 1))
-    tiles = [cut_out(planes, top, left, crop) for planes in both]
-    if rng.random() < 0.5:  # transposing keeps red red and blue blue
-        tiles = [planes.transpose(1, 0, 2)[..., [0, 2, 1, 3]] for planes in tiles]
-    return tiles
+    top = int(rng.integers(max(0, height - crop - 1) + 1))
+    left = int(rng.integers(max(0, width - crop - 1) + 1))
+    upside, sideways, turn = rng.random(3) < 0.5
+    tiles = [cut_out(planes, top, left, crop + 1) for planes in both]  # mirroring takes one off
+    for axis, wanted in ((0, upside), (1, sideways)):
+        if wanted:
+            tiles = [mirrored(planes, axis) for planes in tiles]
+    tiles = [planes[:crop, :crop] for planes in tiles]
+    return [transposed(planes) for planes in tiles] if turn else tiles
 
 
 def to_sample(name: str, tiles: Sequence[Planes], levels: Levels) -> Sample:
@@ -81,6 +92,7 @@ class RawPairs(PairedData):
         crop: int = 256,
         black: float = LEVELS.black,
         white: float = LEVELS.white,
+        pattern: str = "RGGB",
         validation_side: int = 512,
         **kwargs: Any,
     ) -> None:
@@ -91,28 +103,31 @@ class RawPairs(PairedData):
             crop: side of the tiles, in pixels of the planes.
             black: the sensor's number for no light.
             white: the sensor's number for full light.
+            pattern: of mosaics, and of planes that were not packed by `cleanplate prepare raw`:
+                RGGB, GRBG, GBRG or BGGR; RAW files have their own.
             validation_side: validate on the middle of larger frames.
             kwargs: see `PairedData`.
 
         Raises:
-            UsageError: white is not above black.
+            UsageError: white is not above black, or there is no such pattern.
         """
         super().__init__(folder, **kwargs)
         if white <= black:
             raise UsageError(f"white ({white:g}) must be above black ({black:g}).")
         self.crop, self.levels, self.validation_side = crop, Levels(black, white), validation_side
+        self.pattern = named_pattern(pattern)
 
     def open(self, pairs: list[Pair]) -> None:
         """Nothing to prepare: arrays are mapped into memory, tiles read from there."""
 
     def read(self, pair: Pair) -> tuple[Planes, Planes]:
         """Noisy and clean planes."""
-        return read_raw_pair(pair, self.levels)
+        return read_raw_pair(pair, self.levels, self.pattern)
 
     def crops(self) -> Tiles:
         """Random tiles."""
-        return Tiles(self.training, self.crop, self.levels, self.seed)
+        return Tiles(self.training, self.crop, self.levels, self.pattern, self.seed)
 
     def wholes(self) -> Tiles:
         """The middles."""
-        return Tiles(self.validation, self.validation_side, self.levels, None)
+        return Tiles(self.validation, self.validation_side, self.levels, self.pattern, None)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cleanplate.errors import UsageError
 from cleanplate.metrics import raw_score
+from cleanplate.tasks.sensor_noise import UNIT, SensorNoise
 from cleanplate.training.data.raw import LEVELS
 from cleanplate.training.data.raw_files import BAYER
 from cleanplate.training.losses import ssim
@@ -76,3 +77,54 @@ class RawDenoising(Learner):
         }
         shown = {"input": noisy, "cleaned": cleaned, "truth": clean}
         return figures, {name: planes[:, [0, 1, 3]] for name, planes in shown.items()}
+
+
+class SensorDenoising(RawDenoising):
+    """Learns to take known noise off planes that are brought to where it is always alike.
+
+    A batch holds besides `slope` and `offset` (N, 1, 1, 1): what the variance of the noise is made
+    of. The loss is that of roots, in which the noise is as strong in the dark as in the light.
+    Figures are those of planes of 0 to 1, as in `RawDenoising`.
+    """
+
+    def __init__(
+        self,
+        network: str = "lean-raw",
+        network_options: dict[str, Any] | None = None,
+        loss: str | dict[str, float] = "l1",
+        optimizer: OptimizerCallable = adam,
+        schedule: LRSchedulerCallable | None = None,
+        init_from: str | None = None,
+    ) -> None:
+        """Put a network to its training; see `RawDenoising`.
+
+        Raises:
+            UsageError: unknown network or loss, or a network for other planes.
+            ModelError: `init_from` cannot be used.
+        """
+        super().__init__(network, network_options, loss, optimizer, schedule, init_from)
+        self.built_from["parameters"] = {"unit": UNIT}
+
+    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+        """Noisy planes and clean ones, both normalised."""
+        noise = noise_of(batch)
+        return noise.normalised(batch["input"]), {"picture": noise.normalised(batch["target"])}
+
+    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+        """The loss of the roots."""
+        return super().total(*({"picture": root(x["picture"])} for x in (outputs, truth)))
+
+    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+        """As in `RawDenoising`."""
+        restored = noise_of(batch).restored(outputs["picture"])
+        return super().measure({"picture": restored}, batch)
+
+
+def noise_of(batch: Batch) -> SensorNoise:
+    """The noise of each item."""
+    return SensorNoise(batch["slope"], batch["offset"])
+
+
+def root(normalised: Tensor) -> Tensor:
+    """Of normalised planes; as many times the noise's standard deviation, but for a constant."""
+    return (normalised / UNIT + 1).clamp_min(1e-3).sqrt()

@@ -1,15 +1,17 @@
-"""The two RAW denoisers: a U-Net (Ronneberger et al., MICCAI 2015) and one of ConvNeXt blocks
-(Liu et al., "A ConvNet for the 2020s", CVPR 2022), both of which learn the noise."""
+"""The RAW denoisers, all of which learn the noise: a U-Net (Ronneberger et al., MICCAI 2015), one
+of ConvNeXt blocks (Liu et al., "A ConvNet for the 2020s", CVPR 2022), and a lean one that ships."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from cleanplate.errors import UsageError
+from cleanplate.training.networks.filler import level
 from cleanplate.training.networks.layers import ChannelNorm, crop_like, pad_to_multiple, scaled
 from cleanplate.training.networks.registry import NetworkCard, register
 
@@ -17,18 +19,22 @@ from cleanplate.training.networks.registry import NetworkCard, register
 class NoiseUNet(nn.Module):
     """Input + prediction: max pooling down, 2x2 transposed convolutions up, concatenated skips.
 
-    `block(inputs, outputs)` makes a level, `channels` lists the levels' widths.
+    `block(inputs, outputs, depth)` makes a level, `channels` lists the levels' widths.
     """
 
     def __init__(
-        self, planes: int, channels: list[int], block: Callable[[int, int], nn.Module]
+        self, planes: int, channels: list[int], block: Callable[[int, int, int], nn.Module]
     ) -> None:
         super().__init__()
-        self.downs = nn.ModuleList(block(i, o) for i, o in pairwise([planes, *channels]))
+        steps = enumerate(pairwise([planes, *channels]))
+        self.downs = nn.ModuleList(block(i, o, depth) for depth, (i, o) in steps)
         self.pool = nn.MaxPool2d(2)
         backwards = list(pairwise(channels[::-1]))
         self.grows = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, 2) for i, o in backwards)
-        self.ups = nn.ModuleList(block(2 * o, o) for _, o in backwards)
+        last = len(channels) - 2
+        self.ups = nn.ModuleList(
+            block(2 * o, o, last - step) for step, (_, o) in enumerate(backwards)
+        )
         self.out: nn.Module = nn.Conv2d(channels[0], planes, 1)
 
     def forward(self, mosaic: Tensor) -> dict[str, Tensor]:
@@ -43,8 +49,8 @@ class NoiseUNet(nn.Module):
         return {"picture": crop_like(padded + self.out(x), mosaic)}
 
 
-def double_conv(inputs: int, outputs: int) -> nn.Sequential:
-    """The residual U-Net's level."""
+def double_conv(inputs: int, outputs: int, depth: int) -> nn.Sequential:
+    """The residual U-Net's level, the same at every depth."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, padding=1),
         nn.LeakyReLU(0.2),
@@ -85,7 +91,7 @@ _convnext = partial(
 @register(_residual("residual-unet-rgb", 3), planes=3)
 class ResidualUNet(NoiseUNet):
     """Five levels of two 3x3 convolutions. `width` is a multiplier of all channels; 4 planes are
-    R, Gr, Gb, B of a Bayer mosaic, black level 0, white level 1."""
+    red, green beside red, green beside blue and blue of a mosaic, black level 0, white level 1."""
 
     def __init__(self, width: float = 1.0, planes: int = 4) -> None:
         channels = [scaled(n, width) for n in (32, 64, 128, 256, 512)]
@@ -95,10 +101,87 @@ class ResidualUNet(NoiseUNet):
 @register(_convnext("convnext-unet-raw", 4), planes=4)
 @register(_convnext("convnext-unet-rgb", 3), planes=3)
 class ConvNeXtUNet(NoiseUNet):
-    """Four levels of depthwise `kernel`x`kernel` convolutions. `width` is a multiplier of all
-    channels; planes as in ResidualUNet."""
+    """Levels of depthwise convolutions, each of twice the channels of the one above it.
 
-    def __init__(self, width: float = 1.0, planes: int = 4, kernel: int = 3) -> None:
-        channels = [scaled(n, width) for n in (128, 256, 512, 1024)]
-        super().__init__(planes, channels, lambda i, o: ConvNeXtBlock(i, o, kernel))
+    `width` is a multiplier of all channels; planes as in ResidualUNet. `kernel` is the side of the
+    kernels, one for all of the four levels, or one for each from the top; five of them make five
+    levels (the write-up also tried 23, 23, 23, 17, 3).
+    """
+
+    def __init__(
+        self, width: float = 1.0, planes: int = 4, kernel: int | Sequence[int] = 3
+    ) -> None:
+        kernels = [kernel] * 4 if isinstance(kernel, int) else list(kernel)
+        if not 2 <= len(kernels) <= 6 or any(side % 2 == 0 for side in kernels):
+            raise UsageError("kernel: one odd side, or a list of two to six of them.")
+        channels = [scaled(128 * 2**depth, width) for depth in range(len(kernels))]
+        super().__init__(planes, channels, lambda i, o, depth: ConvNeXtBlock(i, o, kernels[depth]))
         self.out = nn.Sequential(ChannelNorm(channels[0]), nn.Conv2d(channels[0], planes, 1))
+
+
+GAIN = 10.0  # brings the root of what the network sees near the size that layers start with
+SHIFT = 2e-3  # about four photoelectrons: keeps what noise brings below 0
+LEAST = 1e-6  # of what a root is drawn
+
+
+@register(
+    NetworkCard(
+        name="lean-raw",
+        planes=4,
+        multiple=8,
+        outputs=("picture",),
+        parameters=1.174e6,
+        source="Wang et al., ECCV 2020, over a residual U-Net",
+        role="restorer",
+    )
+)
+class LeanRaw(nn.Module):
+    """The denoiser of RAW files that ships: a residual U-Net over the root of normalised planes.
+
+    In planes brought to one noise (`cleanplate.tasks.sensor_noise`) the variance grows with the
+    value; in their root it is alike everywhere (Anscombe, 1948), and that is what the network takes
+    off.
+
+    Args:
+        width: scales all channels.
+        planes: red, green beside red, green beside blue and blue of a mosaic, so normalised.
+        widths: channels at each level, from the full size of the planes down.
+        blocks: residual blocks a level, each way.
+    """
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        planes: int = 4,
+        widths: Sequence[int] = (24, 48, 96, 128),
+        blocks: int = 1,
+    ) -> None:
+        super().__init__()
+        sizes = [scaled(channels, width, 4) for channels in widths]
+        self.multiple = 2 ** (len(sizes) - 1)
+        self.stem = nn.Conv2d(planes, sizes[0], 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        for inner, outer in pairwise(sizes):
+            self.down.append(level(inner, blocks))
+            self.shrink.append(nn.Conv2d(inner, outer, 2, stride=2))
+            self.grow.append(nn.Sequential(nn.Conv2d(outer, 4 * inner, 1), nn.PixelShuffle(2)))
+            self.up.append(level(inner, blocks))
+        self.bottom = level(sizes[-1], 2 * blocks)
+        self.head = nn.Conv2d(sizes[0], planes, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, mosaic: Tensor) -> dict[str, Tensor]:
+        """Map (N, 4, H, W) to `picture` of the same shape."""
+        padded = pad_to_multiple(mosaic, self.multiple)
+        root = GAIN * (padded + SHIFT).clamp_min(LEAST).sqrt()
+        maps, skips = self.stem(root), []
+        for stage, shrink in zip(self.down, self.shrink, strict=True):
+            skips.append(stage(maps))
+            maps = shrink(skips[-1])
+        maps = self.bottom(maps)
+        for grow, stage in zip(reversed(self.grow), reversed(self.up), strict=True):
+            maps = stage(grow(maps) + skips.pop())
+        clean = torch.relu(root + self.head(torch.relu(maps)).float())
+        return {"picture": crop_like(clean.square() / GAIN**2 - SHIFT, mosaic)}
