@@ -12,7 +12,8 @@ from onnx import helper
 
 from cleanplate.picture import Picture
 from cleanplate.tasks.evidence import FEATURES
-from cleanplate.tasks.watermark.task import Look, Watermark
+from cleanplate.tasks.exported import RGB
+from cleanplate.tasks.watermark.task import Look, Watermark, make
 
 OPACITY = 0.5
 SURE_FROM_80 = {f"evidence_{name}": 0 for name in FEATURES} | {
@@ -154,11 +155,12 @@ def test_an_eraser_takes_the_place_of_both(tmp_path: Path) -> None:
         helper.make_node("Sub", ["planes", "planes"], ["picture"]),
     ]
     graph = {"nodes": nodes, "weights": {}, "planes": 3, "outputs": {"mask": 1, "picture": 3}}
-    eraser = onnx_models.write(tmp_path, "black", graph)
+    eraser = onnx_models.write(tmp_path, "black", graph, inputs=list(RGB))
     picture = np.full((90, 70, 3), 40, np.uint8)
     picture[20:40, 20:40] = 250
-    result = Watermark(eraser=eraser).clean(Picture.from_array(picture)).picture.to_array()
-    assert (result[20:40, 20:40] == 0).all()
+    task = make(eraser=eraser, threshold=0.5)
+    result = task.clean(Picture.from_array(picture)).picture.to_array()
+    assert (result[20:40, 20:40] == 5).all()  # 250 * (1 - 250 / 255)
     assert (result[60:, 60:] == 40).all()
 
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from cleanplate.batch import Batch, plan
 from cleanplate.cli import make_app
 from cleanplate.models import cards, load
+from cleanplate.tasks.exported import Exported
 from cleanplate.training.cli import main
 from cleanplate.training.data.files import read_rgb
 from cleanplate.training.layers import layered
-from cleanplate.training.plain import PlainModel
 from cleanplate.training.train import find_recipe, recipes
 
 OWN = {"denoise-raw-cpu"}  # has a test of its own, in test_raw_training.py
@@ -103,7 +103,7 @@ def clean(name: str, model: Path, folder: Path, out: Path) -> None:
         assert result.exit_code == 0, result.output
     else:
         planned = plan([folder / "input"], out, out.with_name("masks"))
-        alone = Batch(planned, lambda threads: PlainModel(model, device="cpu", threads=1))
+        alone = Batch(planned, lambda threads: Exported(model, device="cpu", threads=1))
         assert {outcome.status for outcome in alone.run()} == {"done"}
         changed = [
             (read_rgb(path) != read_rgb(folder / "input" / path.name)).any()

@@ -30,15 +30,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate import metrics, tasks
+from cleanplate import metrics, models, tasks
 from cleanplate.batch.sheets import save_sheet, sheet
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Task
+from cleanplate.tasks.exported import Exported
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
 from cleanplate.training.data.layouts import Pair
-from cleanplate.training.data.raw_files import read_raw_pair, to_unit
-from cleanplate.training.plain import PlainModel
+from cleanplate.training.data.raw_files import BAYER, read_raw_pair, to_unit
+from cleanplate.training.raw_model import RawModel
 
 FIGURES = (
     "psnr_input",
@@ -68,7 +69,7 @@ class Score:
     columns: tuple[Pixels, ...]  # input, cleaned, truth (H, W, C); found, true mask (H, W, 1)
 
 
-def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task:
+def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task | RawModel:
     """A task with its models, or one model alone.
 
     Args:
@@ -83,30 +84,41 @@ def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task:
     if len(chosen) == 1 and "=" not in chosen[0]:
         if "threshold" in options:
             raise UsageError("A threshold is a task's; a model alone is measured without one.")
-        return PlainModel(chosen[0], **options)
+        return open_model(chosen[0], **options)
     return tasks.create(name, **options, **tasks.by_role(name, list(chosen)))
 
 
-def evaluate(pairs: Iterable[Pair], task: Task) -> Iterator[Score]:
-    """Clean the input of each pair and compare. Raises PictureError for pairs that do not fit."""
+def open_model(model: str | Path, **options: Any) -> Exported | RawModel:
+    """One model by itself; ModelError or UsageError where it cannot be used so."""
+    card, _ = models.read(model)
+    return (RawModel if card.inputs == BAYER else Exported)(model, **options)
+
+
+def evaluate(
+    pairs: Iterable[Pair], task: Task | RawModel, *, masked: bool = False
+) -> Iterator[Score]:
+    """Clean the input of each pair and compare.
+
+    `masked`: the task is given the true mask. Raises PictureError for pairs that do not fit.
+    """
     for pair in pairs:
-        if isinstance(task, PlainModel) and task.raw:
+        if isinstance(task, RawModel):
             yield score_raw(pair, task)
         else:
-            yield score(pair, task)
+            yield score(pair, task, masked=masked)
 
 
-def score(pair: Pair, task: Task) -> Score:
-    """Clean the input of one pair and compare."""
+def score(pair: Pair, task: Task, *, masked: bool = False) -> Score:
+    """Clean the input of one pair and compare; `masked` as in `evaluate`."""
     picture, target = Picture.read(pair.input), Picture.read(pair.target)
     before = _like(picture.pixels.copy(), target, pair)
     truth = _like(target.pixels, picture, pair)
     mask = _true_mask(pair, before, truth)
-    alone = task if isinstance(task, PlainModel) else None
+    alone = task if isinstance(task, Exported) else None
+    masked = alone.given_mask if alone else masked
+    given = mask.astype(np.float32) if masked else None
     with Watch() as watch:
-        cleaned = (
-            alone.clean(picture, mask=mask.astype(np.float32)) if alone else task.clean(picture)
-        )
+        cleaned = task.clean(picture, mask=given)
     after = _like(cleaned.picture.pixels, target, pair)
     kernel = np.ones((2 * GROWN + 1, 2 * GROWN + 1), np.uint8)
     outside = cv2.dilate(mask.astype(np.uint8), kernel) == 0
@@ -128,7 +140,7 @@ def score(pair: Pair, task: Task) -> Score:
     return Score(pair.name, figures, (before, after, truth, *masks))
 
 
-def score_raw(pair: Pair, task: PlainModel) -> Score:
+def score_raw(pair: Pair, task: RawModel) -> Score:
     """Denoise the planes of one pair and compare, clipped to black and white."""
     both = read_raw_pair(pair, task.levels)
     noisy, clean = (to_unit(planes, task.levels) for planes in both)

@@ -27,6 +27,7 @@ from cleanplate.batch import write_all
 from cleanplate.errors import ModelError
 from cleanplate.models import read_card
 from cleanplate.picture import Picture
+from cleanplate.tasks.exported import Exported
 from cleanplate.training import evaluate
 from cleanplate.training.data.curation import mask_of_pair
 from cleanplate.training.data.files import read_pair
@@ -34,8 +35,9 @@ from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.paired import spread
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
 from cleanplate.training.graphs import INPUT
-from cleanplate.training.plain import PlainModel
+from cleanplate.training.raw_model import RawModel
 
+Model = Exported | RawModel
 WAYS = ("weights", "static")
 ALLOWED = 0.1  # dB
 MEASURED = 100  # pairs that are measured, at most
@@ -70,7 +72,7 @@ def keep_int8(model: str | Path, out: str | Path, way: str, pairs: Sequence[Pair
     """
     out, pairs = Path(out), spread(list(pairs), MEASURED)
     card = read_card(Path(model).with_suffix(".json"))
-    task = PlainModel(model)
+    task = evaluate.open_model(model)
     graph = onnx.load(model)
     made = whole_numbers(graph) if way == "weights" else static(graph, task, spread(pairs, SAMPLES))
     content = made.SerializeToString()
@@ -81,7 +83,7 @@ def keep_int8(model: str | Path, out: str | Path, way: str, pairs: Sequence[Pair
         trial = Path(folder) / out.name
         trial.write_bytes(content)
         trial.with_suffix(".json").write_text(described.to_json(), encoding="utf-8")
-        after = measure(PlainModel(trial), pairs)
+        after = measure(evaluate.open_model(trial), pairs)
     if refusal := _refusal(way, before, after):
         raise ModelError(f"{out} was not written: measured on {len(pairs)} pairs, {refusal}.")
     loss = before.decibels - after.decibels
@@ -110,11 +112,11 @@ def _refusal(way: str, before: Measured, after: Measured) -> str:
     return ""
 
 
-def measure(task: PlainModel, pairs: Sequence[Pair]) -> Measured:
+def measure(task: Model, pairs: Sequence[Pair]) -> Measured:
     """Mean PSNR in dB of what the model gives: the picture, or else the mask's probabilities."""
     decibels, seconds = [], []
     for score in evaluate.evaluate(pairs, task):  # one at a time: each holds whole pictures
-        gives_picture = task.raw or task.picture is not None
+        gives_picture = isinstance(task, RawModel) or task.picture is not None
         found = score.figures["psnr"] if gives_picture else metrics.psnr(*score.columns[-2:])
         decibels.append(min(evaluate.EQUAL, found))
         seconds.append(score.figures["seconds_mp"])
@@ -166,7 +168,7 @@ def rounded(
     return np.rint(weights / scale.reshape(shape)).astype(np.int8), scale.astype(np.float32)
 
 
-def static(model: onnx.ModelProto, task: PlainModel, pairs: Sequence[Pair]) -> onnx.ModelProto:
+def static(model: onnx.ModelProto, task: Model, pairs: Sequence[Pair]) -> onnx.ModelProto:
     """A copy of a model whose convolutions compute in 8-bit integers."""
     from onnxruntime import quantization
 
@@ -199,7 +201,7 @@ def static(model: onnx.ModelProto, task: PlainModel, pairs: Sequence[Pair]) -> o
         quiet.setLevel(level)
 
 
-def inputs(task: PlainModel, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.float32]]]:
+def inputs(task: Model, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.float32]]]:
     """What the model sees of each pair's middle, (1, C, H, W), at most a tile."""
     card = task.model.card
     for pair in pairs:
@@ -212,9 +214,9 @@ def inputs(task: PlainModel, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArra
         yield {INPUT: np.ascontiguousarray(part.transpose(2, 0, 1)[None], np.float32)}
 
 
-def seen(task: PlainModel, pair: Pair) -> NDArray[np.float32]:
+def seen(task: Model, pair: Pair) -> NDArray[np.float32]:
     """The planes (H, W, C) of a pair that the model would be given."""
-    if task.raw:
+    if isinstance(task, RawModel):
         return to_unit(read_raw_pair(pair, task.levels)[0], task.levels)
     picture = Picture.read(pair.input)
     if task.picture is None:

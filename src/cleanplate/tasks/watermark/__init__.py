@@ -7,7 +7,7 @@ from cleanplate.tasks.taskinfo import Option, TaskInfo
 INFO = TaskInfo(
     name="watermark",
     summary="Take watermarks, logos and stamps off pictures.",
-    make="cleanplate.tasks.watermark.task:Watermark",
+    make="cleanplate.tasks.watermark.task:make",
     roles=("locator", "filler", "eraser"),
     mask="optional",
     options=(

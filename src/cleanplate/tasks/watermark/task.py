@@ -13,8 +13,9 @@ from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
-from cleanplate.tasks.base import Cleaned, Remark, doubt_of, share_filled, write_found
+from cleanplate.tasks.base import Cleaned, Remark, Task, doubt_of, share_filled, write_found
 from cleanplate.tasks.evidence import certainty, features
+from cleanplate.tasks.exported import Exported
 from cleanplate.tasks.hidden import strips
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import shrunk
@@ -64,6 +65,25 @@ class Look(NamedTuple):
         return regions(cv2.dilate(self.marked.astype(np.uint8), np.ones((5, 5))) > 0)
 
 
+def make(*, eraser: str | Path | None = None, threshold: float | None = None, **given: Any) -> Task:
+    """Make the task of a locator and a filler, or of an eraser in the place of both.
+
+    Args:
+        eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet.
+        threshold: see `Watermark` and `Exported`.
+        given: see `Watermark`; of its models none with an eraser.
+
+    Raises:
+        ModelError: a model or the device cannot be used.
+        UsageError: there is no such model, or an eraser beside others.
+    """
+    if eraser is None:
+        return Watermark(threshold=threshold, **given)
+    if {"locator", "filler"} & set(given):
+        raise UsageError("An eraser takes the place of locator and filler: leave these out.")
+    return Exported(eraser, threshold=threshold, **given)
+
+
 class Watermark:
     """Finds a mark on a copy, learns what it is made of, and takes it off at full size."""
 
@@ -72,7 +92,6 @@ class Watermark:
         *,
         locator: str | Path = "watermark-locator",
         filler: str | Path = "watermark-filler",
-        eraser: str | Path | None = None,
         threshold: float | None = None,
         device: str = "auto",
         threads: int = 0,
@@ -83,8 +102,6 @@ class Watermark:
             locator: says where a mark is (`mask`).
             filler: outlines the mark (`cover`, `mask`) and corrects what is seen through it
                 (`fill`).
-            eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet; it takes
-                the place of both.
             threshold: probability from which a pixel counts as marked; None for the model's own.
             device: see `models.load`.
             threads: see `models.load`.
@@ -93,23 +110,16 @@ class Watermark:
             ModelError: a model or the device cannot be used.
             UsageError: there is no such model.
         """
-        wanted = (eraser,) if eraser else (locator, filler)
-        loaded = [models.load(name, device=device, threads=threads) for name in wanted]
-        self._finder, self._restorer = loaded[0], loaded[-1]
-        self._in_one = eraser is not None
+        self._finder = models.load(locator, device=device, threads=threads)
+        self._restorer = models.load(filler, device=device, threads=threads)
         own = self._finder.card.parameter("threshold")
         self._threshold = own if threshold is None else threshold
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Take the marks off `picture`, in place; see `Task.clean`."""
-        if self._in_one and mask is not None:
-            raise UsageError("An eraser finds marks by itself; leave out its model or the mask.")
         filled = np.zeros((picture.height, picture.width), np.uint8)
         cleaned = Cleaned(picture, filled, {"device": self._finder.device})
-        if self._in_one:
-            self._erase(picture, filled)
-        else:
-            self._take_off(cleaned, mask)
+        self._take_off(cleaned, mask)
         cleaned.report["filled"] = share_filled(filled)
         if mask is not None and not (mask > self._threshold).any():
             cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
@@ -254,15 +264,6 @@ class Watermark:
                     fill = np.where(copied & (alpha < CLEAR), as_planes(guess), fill)
                     sure = np.where(copied, found > 0.5, sure)
                 write_found(picture, mask, box, fill, sure)
-
-    def _erase(self, picture: Picture, mask: NDArray[np.uint8]) -> None:
-        """Run a model that locates and fills in one pass over the whole picture."""
-
-        def planes(box: Box) -> Floats:
-            return as_planes(picture.rgb(box))
-
-        for box, maps in run_in_bands(self._restorer, planes, mask.shape):
-            write_found(picture, mask, box, maps["picture"], maps["mask"][0] > self._threshold)
 
 
 def scattered(marked: NDArray[np.bool_]) -> bool:

@@ -34,6 +34,7 @@ def run(arguments: list[str]) -> int:
         "--sheet", type=Path, help=f"the {SHEET_ROWS} worst and best pictures (PNG), worst first"
     )
     given = parser.parse_args(arguments)
+    from cleanplate import tasks
     from cleanplate.batch import write_all
     from cleanplate.training import evaluate
 
@@ -42,9 +43,10 @@ def run(arguments: list[str]) -> int:
         options["threshold"] = given.threshold
     pairs = pairs_of(given)
     task = evaluate.open_task(given.task, given.model, **options)
+    masked = tasks.info(given.task).mask == "required"
     scores: list[Score] = []
     extremes = evaluate.Extremes(SHEET_ROWS)
-    for score in track(evaluate.evaluate(pairs, task), len(pairs), "pictures"):
+    for score in track(evaluate.evaluate(pairs, task, masked=masked), len(pairs), "pictures"):
         scores.append(evaluate.without_pictures(score))
         if given.sheet:
             extremes.add(score)

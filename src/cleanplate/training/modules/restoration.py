@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from cleanplate.errors import UsageError
+from cleanplate.tasks.exported import FLOOR
 from cleanplate.training.losses import COMPOSITES
 from cleanplate.training.modules.adversarial import Adversarial
 from cleanplate.training.modules.learner import (
@@ -80,6 +81,12 @@ class Restoration(Learner):
         planes = {name: as_float(batch[name]) for name in ("input", "target", "mask")}
         return planes["input"], {"picture": planes["target"], "mask": planes["mask"]}
 
+    @staticmethod
+    def composite(restored: Tensor, picture: Tensor, mask: Tensor) -> Tensor:
+        """What the exported model makes of a picture (see `tasks.exported.shares`)."""
+        share = mask * (mask > FLOOR)
+        return restored * share + picture * (1 - share)
+
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
         """PSNR, and the IoU of the mask."""
         picture, truth = self.unpack(batch)
@@ -88,7 +95,7 @@ class Restoration(Learner):
         columns = {"input": picture, "cleaned": cleaned, "truth": truth["picture"]}
         if "mask" in outputs:
             mask = outputs["mask"].sigmoid() if "mask" in self.card.logits else outputs["mask"]
-            columns["cleaned"] = cleaned = restored * mask + picture * (1 - mask)
+            columns["cleaned"] = cleaned = self.composite(restored, picture, mask)
             columns |= {"mask": mask, "true mask": truth["mask"]}
             figures["psnr_raw"] = psnr(restored, truth["picture"])
             figures["mask_iou"] = mask_iou(mask, truth["mask"])

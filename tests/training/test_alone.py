@@ -12,18 +12,23 @@ import numpy as np
 import onnx
 import onnx_models
 import pytest
+import torch
 from picture_makers import save
 from PIL import Image
+from typer.testing import CliRunner
 
+from cleanplate.cli import make_app
 from cleanplate.errors import CleanplateError, ModelError, UsageError
 from cleanplate.models import load
 from cleanplate.picture import Picture
+from cleanplate.tasks.exported import Exported
 from cleanplate.training import evaluate, export, int8, mining
 from cleanplate.training.cli import main
 from cleanplate.training.data.layouts import Pair, survey
 from cleanplate.training.data.raw_files import BAYER
 from cleanplate.training.evaluate import Extremes, Score
-from cleanplate.training.plain import PlainModel
+from cleanplate.training.modules.restoration import Restoration
+from cleanplate.training.raw_model import RawModel
 
 RGB = {"inputs": ["red", "green", "blue"]}
 
@@ -43,7 +48,7 @@ def pairs(tmp_path: Path) -> Path:
 
 def test_a_model_of_a_mask_is_measured_by_it(pairs: Path, tmp_path: Path) -> None:
     path = onnx_models.write(tmp_path, "finder", onnx_models.threshold(), outputs=["mask"], **RGB)
-    for score in evaluate.evaluate(survey(pairs).pairs, PlainModel(path, device="cpu")):
+    for score in evaluate.evaluate(survey(pairs).pairs, Exported(path, device="cpu")):
         assert score.figures["mask_iou"] == score.figures["mask_miou"] == 1
         assert score.figures["psnr"] == score.figures["psnr_input"]
         assert math.isnan(score.figures["raw_score"])
@@ -52,7 +57,7 @@ def test_a_model_of_a_mask_is_measured_by_it(pairs: Path, tmp_path: Path) -> Non
 
 def test_a_model_of_a_picture_takes_its_place(pairs: Path, tmp_path: Path) -> None:
     path = onnx_models.write(tmp_path, "blur", onnx_models.pooled(8), multiple=8, **RGB)
-    scores = list(evaluate.evaluate(survey(pairs).pairs, PlainModel(path, device="cpu")))
+    scores = list(evaluate.evaluate(survey(pairs).pairs, Exported(path, device="cpu")))
     picture = Picture.read(pairs / "input/p0.png").rgb()
     small = picture.reshape(8, 8, 10, 8, 3).mean((1, 3))
     expected = np.rint(np.repeat(np.repeat(small, 8, 0), 8, 1) * 255)
@@ -62,7 +67,7 @@ def test_a_model_of_a_picture_takes_its_place(pairs: Path, tmp_path: Path) -> No
 
 def test_a_model_of_one_size_is_run_tile_by_tile(pairs: Path, tmp_path: Path) -> None:
     path = onnx_models.write(tmp_path, "fixed", onnx_models.pooled(32), multiple=32, tile=32, **RGB)
-    task = PlainModel(path, device="cpu")
+    task = Exported(path, device="cpu")
     picture = Picture.read(pairs / "input/p0.png")
     before = picture.pixels.copy()
     cleaned = task.clean(picture).picture.pixels
@@ -81,7 +86,7 @@ def test_a_filler_fills_what_the_mask_names(pairs: Path, tmp_path: Path) -> None
         inputs=planes,
         parameters={"factor": 2, "crop": 32},
     )
-    task = PlainModel(path, device="cpu")
+    task = Exported(path, device="cpu")
     before = Picture.read(pairs / "input/p1.png").pixels
     [_, score, _] = evaluate.evaluate(survey(pairs).pairs, task)
     inside = score.columns[4][..., 0] > 0
@@ -92,10 +97,32 @@ def test_a_filler_fills_what_the_mask_names(pairs: Path, tmp_path: Path) -> None
         task.clean(Picture.read(pairs / "input/p1.png"))
 
 
+def test_verb_evaluation_and_validation_give_the_same(pairs: Path, tmp_path: Path) -> None:
+    """The composite that validation measures is what the verb writes, but for rounding."""
+    graph = onnx_models.identity(3)
+    scaled = onnx.helper.make_node("Mul", ["blue", "half"], ["mask"])
+    graph["nodes"][1].output[0] = "blue"  # a mask of one half under the mark, 0.08 elsewhere
+    graph["nodes"] += [scaled, onnx.helper.make_node("Mul", ["planes", "half"], ["picture"])]
+    del graph["nodes"][0]
+    graph["weights"]["half"] = np.array(0.5, np.float32)
+    model = onnx_models.write(tmp_path, "soft", graph, task="watermark", role="eraser", **RGB)
+    out = tmp_path / "out"
+    asked = ["watermark", str(pairs / "input"), "-o", str(out), "--model", str(model)]
+    assert CliRunner().invoke(make_app(), asked).exit_code == 0
+    for score in evaluate.evaluate(survey(pairs).pairs, evaluate.open_model(model)):
+        before, after, *_ = score.columns
+        np.testing.assert_array_equal(after, Picture.read(out / Path(score.name).name).pixels)
+        picture = torch.tensor(before.transpose(2, 0, 1)[None]) / 255.0
+        found = {"picture": picture / 2, "mask": picture[:, 2:] / 2}
+        cleaned = Restoration.composite(found["picture"], picture, found["mask"])[0]
+        assert np.abs(cleaned.numpy().transpose(1, 2, 0) * 255 - after).max() <= 0.51
+        assert (after == before).any() and (after != before).any()
+
+
 def test_planes_of_a_task_need_it(tmp_path: Path) -> None:
     path = onnx_models.write(tmp_path, "own", onnx_models.identity(5))
     with pytest.raises(UsageError, match="--task test --model filler="):
-        PlainModel(path, device="cpu")
+        Exported(path, device="cpu")
 
 
 def write_raw(folder: Path, **fields: Any) -> Path:
@@ -114,7 +141,7 @@ def write_raw(folder: Path, **fields: Any) -> Path:
 
 def test_raw_planes_are_scored_as_the_contest_does(tmp_path: Path) -> None:
     path = write_raw(tmp_path)
-    [score] = evaluate.evaluate(survey(tmp_path).pairs, PlainModel(path, device="cpu"))
+    [score] = evaluate.evaluate(survey(tmp_path).pairs, RawModel(path, device="cpu"))
     decibels = -20 * math.log10(154 / (16383 - 1024))
     assert score.figures["psnr"] == score.figures["psnr_input"] == pytest.approx(decibels, abs=1e-3)
     expected = 100 * (0.8 * (decibels - 30) / 30 + (score.figures["ssim"] - 0.8))
@@ -254,7 +281,7 @@ def test_int8_measures_some_pairs_evenly_spread(
 ) -> None:
     names = []
 
-    def measure(task: PlainModel, given: list[Pair]) -> int8.Measured:
+    def measure(task: Exported, given: list[Pair]) -> int8.Measured:
         names.append([pair.name for pair in given])
         return int8.Measured(30.0, 1.0)
 
@@ -281,14 +308,14 @@ def test_measuring_holds_one_picture_at_a_time(
             del score
 
     monkeypatch.setattr(evaluate, "evaluate", evaluated)
-    task = PlainModel(denoiser(tmp_path, 0.0), device="cpu")
+    task = Exported(denoiser(tmp_path, 0.0), device="cpu")
     assert int8.measure(task, []) == int8.Measured(32.0, 2.0)
 
 
 def test_scales_are_found_between_the_cards_levels(tmp_path: Path) -> None:
     path = write_raw(tmp_path, parameters={"black": 100, "white": 300})
     [pair] = survey(tmp_path).pairs
-    shown = int8.seen(PlainModel(path, device="cpu"), pair)
+    shown = int8.seen(evaluate.open_model(path, device="cpu"), pair)
     assert np.allclose(shown, (8154 - 100) / 200)
 
 
