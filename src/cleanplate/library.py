@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cleanplate import tasks
 from cleanplate.batch import format_by, format_of, write_all
 from cleanplate.errors import PictureError
-from cleanplate.picture import Picture
+from cleanplate.picture import Picture, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.masks import Masks
 
@@ -140,7 +140,7 @@ class Cleaner:
         """
         masks = self._masks if mask is None else self._read_mask(mask)
         self._info.check_mask(masks is not None)
-        read = _read(picture)
+        read = _read(picture, self._info.raw)
         cleaned = self._task.clean(read, mask=masks.of(read) if masks else None)
         return Result(cleaned, type(picture), format_by(self._output, read.format))
 
@@ -165,11 +165,13 @@ def clean(
     return Cleaner(task, **options)(picture, mask=mask)
 
 
-def _read(picture: Source) -> Picture:
+def _read(picture: Source, raw: bool) -> Any:
+    """A picture; a RAW picture where the file is one, and the task takes such."""
     from PIL.Image import Image
 
     if isinstance(picture, str | Path | bytes | bytearray | memoryview):
-        return Picture.read(bytes(picture) if isinstance(picture, _BYTES) else picture)
+        source = bytes(picture) if isinstance(picture, _BYTES) else picture
+        return read_any(source) if raw else Picture.read(source)
     if isinstance(picture, np.ndarray):
         return Picture.from_array(picture)
     if isinstance(picture, Image):

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from cleanplate.errors import ModelError
 from cleanplate.models import Model
-from cleanplate.picture import Box, Picture
+from cleanplate.picture import Box, Mosaic, Picture
 
 Floats = NDArray[np.float32]
 Planes = Callable[[Box], Floats]
@@ -270,6 +270,15 @@ def cut_out(picture: Picture, alpha: Floats) -> None:
         before = picture.max_value if own is None else own[row]
         kept[row] = np.rint(np.clip(alpha[row], 0, 1) * before)
     picture.set_alpha(kept)
+
+
+def write_planes(mosaic: Mosaic, box: Box, planes: Floats) -> None:
+    """Write planes (h, w, 4), 0 for black and 1 for white, into a box of a mosaic, in place.
+
+    Samples are rounded to whole numbers where the mosaic's are such. Raises ValueError for planes
+    that are not of the box's size.
+    """
+    mosaic.put(planes, box)
 
 
 class _Span(NamedTuple):

@@ -18,7 +18,7 @@ from PIL import Image
 from raw_makers import BLACK, LEVELS, MATRIX, WHITE, dng, flat, framed
 
 from cleanplate.errors import PictureError, UsageError
-from cleanplate.picture import PATTERNS, RawPicture, directory
+from cleanplate.picture import PATTERNS, Picture, RawPicture, directory, read_any
 from cleanplate.picture.directory import longs, octets, rational, shorts, text
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -156,7 +156,9 @@ def test_what_was_compressed_is_described_anew_and_the_rest_kept() -> None:
     profile = directory.Entry(12, 2, struct.pack("<2d", 4e-4, 1e-6))
     source = dng(flat("RGGB", 64, 96), lossless=True, tile=48, more={51041: profile})
     assert RawPicture.read(source).profile == ((4e-4, 1e-6),)
-    result = dimmed(source).encode(noise_left=0.25)
+    picture = dimmed(source)
+    picture.noise_left = 0.25
+    result = picture.encode()
     old, new = directory.read(source)[0], directory.read(result)[0]
     moved = {258, 259, 273, 278, 279, 322, 323, 324, 325}
     for tag in old.keys() - moved - {51041}:
@@ -203,7 +205,7 @@ def test_previews_of_a_compressed_dng_are_made_anew() -> None:
 def test_another_raw_file_becomes_a_dng(order: str) -> None:
     mosaic = flat("RGGB", 256, 384)
     picture = RawPicture.read(another_raw(mosaic, order))
-    assert any("notes" in remark for remark in picture.remarks)
+    assert "notes" in picture.remarks["makers-notes-left-out"]
     result = picture.encode()
     assert np.array_equal(decoded(result), mosaic)
     again = RawPicture.read(result)
@@ -225,7 +227,7 @@ def test_another_raw_file_becomes_a_dng(order: str) -> None:
 
 def test_a_camera_whose_colours_are_unknown_is_said_to_be_such() -> None:
     picture = RawPicture.read(another_raw(flat("RGGB", 256, 384), model="Nobody's"))
-    assert any("colours are not known" in remark for remark in picture.remarks)
+    assert "not known" in picture.remarks["colours-unknown"]
     assert np.array_equal(decoded(picture.encode()), picture.mosaic.samples)
 
 
@@ -266,26 +268,31 @@ def test_dcraw_reads_the_same_mosaic(tmp_path: Path) -> None:
 def test_developed_pictures_are_those_of_libraw(form: str) -> None:
     source = dng(flat("RGGB", 64, 96, noise=0), **FORMS[form])
     picture = RawPicture.read(source)
-    with tifffile.TiffFile(io.BytesIO(picture.develop("tiff"))) as file:
+    with tifffile.TiffFile(io.BytesIO(picture.encode(format="tiff"))) as file:
         ours = file.asarray()
     with rawpy.imread(io.BytesIO(source)) as raw:
-        wanted = raw.postprocess(use_camera_wb=True, output_bps=16)
+        wanted = raw.postprocess(use_camera_wb=True, output_bps=16, adjust_maximum_thr=0.0)
     assert ours.dtype == np.uint16 and np.array_equal(ours, wanted)
-    jpeg = Image.open(io.BytesIO(picture.develop("jpeg")))
+    jpeg = Image.open(io.BytesIO(picture.encode(format="jpeg")))
     assert jpeg.size == (96, 64) and jpeg.getexif()[272] == "Testcam"
     assert np.abs(np.asarray(jpeg, int) - (wanted >> 8)).max() < 8
-    with pytest.raises(UsageError, match="TIFF"):
-        picture.develop("webp")
+    assert not Image.open(io.BytesIO(picture.encode(format="jpeg", strip_metadata=True))).getexif()
+    assert np.abs(np.asarray(picture.to_pil(), int) - (wanted >> 8)).max() <= 1
+    assert picture.shrunk(24).shape == (16, 24, 3)
+    with pytest.raises(PictureError, match="TIFF"):
+        picture.encode(format="webp")
+    with pytest.raises(PictureError, match="--develop"):
+        picture.encode(strip_metadata=True)
 
 
 def test_it_is_the_changed_mosaic_that_is_developed_upright() -> None:
     mosaic = flat("RGGB", 64, 96, noise=0)
     source = dng(mosaic, more={274: shorts("<", 6)})
     picture = RawPicture.read(source)
-    bright = np.asarray(Image.open(io.BytesIO(picture.develop("jpeg"))))
+    bright = np.asarray(Image.open(io.BytesIO(picture.encode(format="jpeg"))))
     assert bright.shape == (96, 64, 3)
     picture.mosaic.samples[:, :48] = BLACK
-    half = np.asarray(Image.open(io.BytesIO(picture.develop("jpeg"))))
+    half = np.asarray(Image.open(io.BytesIO(picture.encode(format="jpeg"))))
     assert half[:40].max() < 30 < half[60:].min(axis=2).max()
 
 
@@ -299,8 +306,9 @@ def test_arrays_keep_shape_and_type(planes: bool, dtype: Any, tmp_path: Path) ->
     path = tmp_path / "a.npy"
     np.save(path, array)
     levels = {"black": BLACK, "white": WHITE} if dtype == np.uint16 else {}
-    picture = RawPicture.read(path, pattern="GRBG", **levels)
-    assert picture.format == "npy"
+    picture = RawPicture.read(path)
+    picture.tell(pattern="grbg", **levels)
+    assert picture.format == "npy" and picture.shrunk(24).shape == (16, 24, 3)
     assert np.array_equal(np.load(io.BytesIO(picture.encode())), array)
     found = picture.mosaic.planes()
     assert found[..., 0].mean() == pytest.approx(LEVELS["R"], abs=0.01)
@@ -308,11 +316,12 @@ def test_arrays_keep_shape_and_type(planes: bool, dtype: Any, tmp_path: Path) ->
     after = np.load(io.BytesIO(picture.encode()))
     assert after.shape == array.shape and after.dtype == dtype
     with pytest.raises(PictureError, match="no camera"):
-        picture.develop("tiff")
+        picture.encode(format="tiff")
 
 
 def test_levels_and_pattern_of_a_file_can_be_overruled() -> None:
-    picture = RawPicture.read(dng(flat("RGGB", 32, 32)), black=100, white=3000, pattern="bggr")
+    picture = RawPicture.read(dng(flat("RGGB", 32, 32)))
+    picture.tell(black=100, white=3000, pattern="bggr")
     mosaic = picture.mosaic
     assert (mosaic.black, mosaic.white, mosaic.pattern) == ((100,) * 4, 3000, "BGGR")
 
@@ -329,8 +338,9 @@ def test_levels_and_pattern_of_a_file_can_be_overruled() -> None:
 def test_arrays_need_their_levels(options: Any, error: type[Exception], said: str) -> None:
     file = io.BytesIO()
     np.save(file, flat("RGGB", 32, 32))
+    picture = RawPicture.read(file.getvalue(), name="a.npy")
     with pytest.raises(error, match=said):
-        RawPicture.read(file.getvalue(), name="a.npy", **options)
+        picture.tell(**options)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +356,7 @@ def test_other_arrays_are_refused(array: np.ndarray) -> None:
     file = io.BytesIO()
     np.save(file, array)
     with pytest.raises(PictureError, match=r"^a\.npy: "):
-        RawPicture.read(file.getvalue(), name="a.npy", black=0, white=10)
+        RawPicture.read(file.getvalue(), name="a.npy")
 
 
 X_TRANS = [
@@ -416,3 +426,16 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
     with pytest.raises(PictureError, match=r"cleanplate\[raw\]"):
         RawPicture.read(dng(flat("RGGB", 32, 32)), name="a.dng")
+
+
+def test_files_are_told_to_be_raw(tmp_path: Path) -> None:
+    source = dng(flat("RGGB", 32, 32))
+    for name, content in (("a.dng", source), ("a.png", b"")):
+        (tmp_path / name).write_bytes(content)
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    assert isinstance(read_any(tmp_path / "a.dng"), RawPicture)
+    assert isinstance(read_any(source), RawPicture)
+    assert isinstance(read_any(tmp_path / "a.png"), Picture)
+    assert isinstance(read_any((tmp_path / "a.png").read_bytes()), Picture)
+    with pytest.raises(PictureError, match="denoise"):
+        Picture.read(tmp_path / "a.dng")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.tasks.sensor_noise import UNIT, SensorNoise, estimate, of_profile
+from cleanplate.tasks.denoise.sensor_noise import UNIT, SensorNoise, estimate, of_profile
 
 
 def slope_of_light(height: int = 256, width: int = 384) -> np.ndarray:
@@ -50,6 +50,16 @@ def test_texture_is_not_taken_for_noise() -> None:
 def test_what_is_clean_has_no_noise() -> None:
     assert not estimate(slope_of_light()).seen()
     assert not SensorNoise(0.0, 0.0).seen() and SensorNoise(1e-4, 0.0).seen()
+    assert SensorNoise(0.0, 1e-4).seen()
+
+
+def test_noise_that_is_alike_everywhere_can_be_normalised() -> None:
+    rng = np.random.default_rng(0)
+    clean = slope_of_light()
+    found = estimate((clean + rng.normal(0, 0.02, clean.shape)).astype(np.float32))
+    for light in (0.0, 0.2, 0.8):
+        assert found.variance(light) == pytest.approx(4e-4, rel=0.3)
+    assert found.slope > 1e-5
 
 
 def test_strength_scales_the_spread() -> None:

@@ -12,8 +12,8 @@ from raw_makers import BLACK, LEVELS, WHITE, dng, flat
 
 from cleanplate.models import load
 from cleanplate.picture import PATTERNS, RawPicture
-from cleanplate.tasks.denoise_raw import denoise
-from cleanplate.tasks.sensor_noise import UNIT
+from cleanplate.tasks.denoise.raw import denoise
+from cleanplate.tasks.denoise.sensor_noise import UNIT, estimate
 from cleanplate.training import networks
 from cleanplate.training.cli import main
 from cleanplate.training.data.layouts import survey
@@ -228,8 +228,6 @@ def test_the_recipe_trains_exports_and_runs(tmp_path: Path) -> None:
     assert loaded.card.parameters["unit"] == UNIT
     picture = RawPicture.read(dng(flat("GBRG", 96, 128), "GBRG"))
     before = picture.mosaic.planes()
-    from cleanplate.tasks.sensor_noise import estimate
-
     denoise(loaded, picture.mosaic, estimate(before))
     after = picture.mosaic.planes()
     assert np.isfinite(after).all()

@@ -100,6 +100,7 @@ class Batch:
         strip_metadata: leave EXIF and the like out of the results.
         workers: pictures at a time; 0 for one a core and at most MOST_WORKERS. Each holds one
             picture, so memory grows with it.
+        read: reads a picture from a path and a `name`, as `Picture.read` and `read_any` do.
     """
 
     planned: Plan
@@ -110,6 +111,7 @@ class Batch:
     resume: bool = False
     strip_metadata: bool = False
     workers: int = 0
+    read: Callable[..., Any] = Picture.read
 
     def __post_init__(self) -> None:
         self._settings = json.loads(json.dumps(self.settings))
@@ -160,7 +162,7 @@ class Batch:
         outcome = _outcome(job, "failed")
         try:
             before = {**fingerprint(job.source), "settings": self._settings_of(job)}
-            picture = Picture.read(job.source, name=job.name)
+            picture = self.read(job.source, name=job.name)
             mask = masks.of(picture) if masks else None
             cleaned = task.clean(picture, mask=mask)
             content = picture.encode(
@@ -288,11 +290,12 @@ def clean_one(
     strip_metadata: bool,
     mask: Path | None = None,
     output: Callable[[str], str] = same_suffix,
+    read: Callable[..., Any] = Picture.read,
 ) -> tuple[bytes, Cleaned]:
     """Clean the picture in `source`, which came without a name; give it back encoded.
 
     `out` and `mask_out` are the files for it and its mask, if any; `mask` is what the user gives as
-    its mask, `output` as in `plan`. Raises CleanplateError.
+    its mask, `output` as in `plan`, `read` as in `Batch`. Raises CleanplateError.
     """
     if mask_out is not None and mask_out.suffix.lower() != ".png":
         raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")
@@ -305,7 +308,7 @@ def clean_one(
             raise CleanplateError(f"{path} exists; --overwrite replaces it.")
     masks = None if mask is None else Masks(mask)
     task = create(0)
-    picture = Picture.read(source, name="standard input")
+    picture = read(source, name="standard input")
     cleaned = task.clean(picture, mask=masks.of(picture) if masks else None)
     content = picture.encode(
         cleaned.edited,

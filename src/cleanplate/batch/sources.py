@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cleanplate.errors import UsageError
-from cleanplate.picture import BY_SUFFIX, SUFFIXES, suffix_of
+from cleanplate.picture import ARRAY_SUFFIX, BY_SUFFIX, RAW_SUFFIXES, SUFFIXES, suffix_of
 
 # A name that ends so means a file, but none that can be written.
 _FOREIGN = frozenset({".gif", ".jp2", ".jxl", ".pdf", ".psd", ".svg"})
+# What RAW files and arrays can be written as, beside what pictures can.
+_RAW_RESULTS = {".dng": "dng", ARRAY_SUFFIX: "npy"}
+
+
+RAW = RAW_SUFFIXES | {ARRAY_SUFFIX}
+"""Endings of RAW files and of arrays of mosaics."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def plan(
     mask: Path | None = None,
     *,
     output: Callable[[str], str] = same_suffix,
+    raw: bool = False,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
@@ -92,8 +99,9 @@ def plan(
     one file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for
     a mask with `mask_out`.
 
-    `output` gives the suffix of a result from the source's, in lower case; where it is another, the
-    result of a.jpg is a.png, or a.jpg.png where a.png is another picture or its result.
+    With `raw`, RAW files and NumPy arrays are pictures, too. `output` gives the suffix of a result
+    from the source's, in lower case; where it is another, the result of a.jpg is a.png, or
+    a.jpg.png where a.png is another picture or its result.
 
     Raises UsageError when there is no picture, or when `out` names one file for several or one of a
     format that is not written, or that cannot hold the result.
@@ -106,7 +114,7 @@ def plan(
     for argument in arguments:
         if len(arguments) > 1 and _entry(argument) in no_sources:
             continue
-        for item in _find(argument, no_sources):
+        for item in _find(argument, no_sources, SUFFIXES | RAW if raw else SUFFIXES):
             if isinstance(item, Trouble):
                 troubles.append(item)
             else:
@@ -136,7 +144,7 @@ def format_of(path: Path) -> str:
 
     Raises UsageError when its suffix is none of a picture.
     """
-    form = BY_SUFFIX.get(path.suffix.lower())
+    form = (BY_SUFFIX | _RAW_RESULTS).get(path.suffix.lower())
     if form is None:
         raise UsageError(f"{path}: no picture format has the suffix {path.suffix!r}.")
     return form
@@ -144,15 +152,18 @@ def format_of(path: Path) -> str:
 
 def format_by(output: Callable[[str], str], form: str) -> str:
     """Give the format of the result of a picture of the format `form`; `output` as in `plan`."""
-    suffix = suffix_of(form)
+    raw = {known: suffix for suffix, known in _RAW_RESULTS.items()}
+    suffix = raw.get(form) or suffix_of(form)
     wanted = output(suffix)
     return form if wanted == suffix else format_of(Path(f"result{wanted}"))
 
 
-def _find(argument: Path, leave_out: set[str]) -> Iterator[_Found | Trouble]:
+def _find(
+    argument: Path, leave_out: set[str], suffixes: frozenset[str]
+) -> Iterator[_Found | Trouble]:
     """Give the pictures that one argument names: a file, a folder, or a pattern."""
     if argument.is_dir():
-        yield from _walk(argument, argument, leave_out)
+        yield from _walk(argument, argument, leave_out, suffixes)
     elif argument.exists():
         yield _Found(argument, Path(argument.name))
     elif glob.has_magic(str(argument)):
@@ -162,14 +173,16 @@ def _find(argument: Path, leave_out: set[str]) -> Iterator[_Found | Trouble]:
             if any(_entry(fixed / part) in leave_out for part in [below, *below.parents[:-1]]):
                 continue
             if match.is_dir():
-                yield from _walk(match, fixed, leave_out)
-            elif _is_picture(match):
+                yield from _walk(match, fixed, leave_out, suffixes)
+            elif _is_picture(match, suffixes):
                 yield _Found(match, below)
     else:
         yield Trouble(argument, "failed", "there is no such file or folder")
 
 
-def _walk(folder: Path, root: Path, leave_out: set[str]) -> Iterator[_Found | Trouble]:
+def _walk(
+    folder: Path, root: Path, leave_out: set[str], suffixes: frozenset[str]
+) -> Iterator[_Found | Trouble]:
     """Give the pictures under `folder`, sorted; each real folder once, so links never loop."""
     unreadable: list[OSError] = []
     seen: set[str] = set()
@@ -186,7 +199,7 @@ def _walk(folder: Path, root: Path, leave_out: set[str]) -> Iterator[_Found | Tr
             if not name.startswith(".") and _entry(here / name) not in leave_out
         )
         for path in (here / name for name in sorted(names) if not name.startswith(".")):
-            if _is_picture(path) and _entry(path) not in leave_out:
+            if _is_picture(path, suffixes) and _entry(path) not in leave_out:
                 yield _Found(path, path.relative_to(root))
     for error in unreadable:
         yield Trouble(
@@ -194,9 +207,9 @@ def _walk(folder: Path, root: Path, leave_out: set[str]) -> Iterator[_Found | Tr
         )
 
 
-def _is_picture(path: Path) -> bool:
+def _is_picture(path: Path, suffixes: frozenset[str]) -> bool:
     """Say whether a file may be read as a picture, going by its name; a pipe would never end."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in suffixes:
         return False
     try:
         return stat.S_ISREG(path.stat().st_mode)
@@ -285,7 +298,7 @@ def _taken(item: _Found, role: str, first: Path) -> Trouble:
 
 
 def _is_file_name(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in SUFFIXES | _RAW_RESULTS.keys() and not path.is_dir()
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -120,7 +120,9 @@ def _clean(
     with explained(debug):
         from cleanplate import batch, models, tasks
         from cleanplate.errors import UsageError
+        from cleanplate.picture import Picture, read_any
 
+        read = read_any if info.raw else Picture.read
         if info.mask == "required" and mask is None:
             raise UsageError("Say what to fill in: --mask FILE or FOLDER.")
         said = {name: value for name, value in own.items() if value is not None}
@@ -150,6 +152,7 @@ def _clean(
                 strip_metadata=strip_metadata,
                 mask=mask,
                 output=output,
+                read=read,
             )
             tell_remarks("standard input", cleaned.remarks)
             if to_file is None:
@@ -160,7 +163,7 @@ def _clean(
             raise UsageError("Say where the results go: -o FOLDER.")
         if _STREAM in (out, mask_out, explain):
             raise UsageError("Standard output (-) is for the picture on standard input alone.")
-        planned = batch.plan(paths, out, mask_out, explain, mask, output=output)
+        planned = batch.plan(paths, out, mask_out, explain, mask, output=output, raw=info.raw)
         if resume and planned.folder is None:
             raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
         run = batch.Batch(
@@ -172,6 +175,7 @@ def _clean(
             resume=resume,
             strip_metadata=strip_metadata,
             workers=workers,
+            read=read,
         )
         share = None if info.whole else info.share
         raise typer.Exit(follow(run, share=share, json=json, debug=debug))

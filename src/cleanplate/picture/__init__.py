@@ -1,10 +1,16 @@
 """A picture and all that came with its file; reading and writing it without loss."""
 
 from cleanplate.picture.core import Picture, encode_mask, encode_png
-from cleanplate.picture.formats import BY_SUFFIX, SUFFIXES, suffix_of
+from cleanplate.picture.formats import (
+    ARRAY_SUFFIX,
+    BY_SUFFIX,
+    RAW_SUFFIXES,
+    SUFFIXES,
+    suffix_of,
+)
 from cleanplate.picture.mosaic import PATTERNS, Mosaic
 from cleanplate.picture.planes import MAX_PIXELS, Box
-from cleanplate.picture.raw import ARRAY_SUFFIX, RAW_SUFFIXES, RawPicture
+from cleanplate.picture.raw import RawPicture, read_any
 
 __all__ = [
     "ARRAY_SUFFIX",
@@ -19,5 +25,6 @@ __all__ = [
     "RawPicture",
     "encode_mask",
     "encode_png",
+    "read_any",
     "suffix_of",
 ]

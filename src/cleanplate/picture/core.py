@@ -76,7 +76,12 @@ class Picture:
         if isinstance(source, (bytes, bytearray, memoryview)):
             name, data = name or "picture", bytes(source)
         elif isinstance(source, (str, Path)):
-            name, data = name or str(source), read_bytes(Path(source), name or str(source))
+            name = name or str(source)
+            if Path(source).suffix.lower() in formats.RAW_SUFFIXES:  # a TIFF reader would find
+                raise PictureError(  # but the preview
+                    f"{name}: a RAW file; `cleanplate denoise` takes such. Develop it first."
+                )
+            data = read_bytes(Path(source), name)
         else:
             raise PictureError(f"a picture is read from a path or bytes, not {type(source)}.")
         format_ = formats.identify(data, name)

@@ -25,6 +25,17 @@ BY_SUFFIX = {
 SUFFIXES = frozenset(BY_SUFFIX)
 """Lower-case endings, dot included, of the files that ``Picture.read`` may be tried on."""
 
+RAW_SUFFIXES = frozenset(
+    {
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".rw2", ".rwl"),
+        *(".orf", ".pef", ".raf", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".erf", ".kdc"),
+        *(".dcr", ".k25"),
+    }
+)
+"""Lower-case endings of the RAW files that ``RawPicture.read`` may be tried on."""
+
+ARRAY_SUFFIX = ".npy"
+
 OPAQUE = frozenset({"jpeg"})
 """Formats that hold no alpha."""
 

@@ -11,29 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import directory, dng, formats
-from cleanplate.picture.core import read_bytes
+from cleanplate.picture.core import Picture, read_bytes
 from cleanplate.picture.mosaic import PATTERNS, Mosaic, by_place, from_places, named_pattern
-from cleanplate.picture.planes import Metadata, Planes, check_size, damaged
+from cleanplate.picture.planes import Mask, Metadata, Planes, check_size, damaged
 
-RAW_SUFFIXES = frozenset(
-    {
-        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".rw2", ".rwl"),
-        *(".orf", ".pef", ".raf", ".srw", ".3fr", ".fff", ".iiq", ".mos", ".mef", ".erf", ".kdc"),
-        *(".dcr", ".k25"),
-    }
-)
-"""Lower-case endings of the RAW files that `RawPicture.read` may be tried on."""
-
-ARRAY_SUFFIX = ".npy"
 DEVELOPED = {"tiff": "TIFF with 16 bits", "jpeg": "JPEG"}
 """What `RawPicture.develop` writes."""
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _MAGIC = b"\x93NUMPY"
 _PREVIEW = 1024  # pixels of a new preview's longer side
@@ -63,59 +56,72 @@ class RawPicture:
         mosaic: the samples that light fell on, to be changed.
         profile: slope and offset of the noise's variance in each colour, or in all, as the file
             states them; empty where it does not.
-        format: what `encode` writes: `dng`, or `npy` for arrays.
-        remarks: what is lost on the way, a sentence each.
+        format: what `encode` writes unless told otherwise: `dng`, or `npy` for arrays.
+        remarks: what is lost on the way, a sentence each, by a word for programs.
+        noise_left: share of the noise's variance that is left; compressed DNGs that state their
+            noise are told.
     """
+
+    new_alpha: ClassVar[bool] = False
 
     name: str
     mosaic: Mosaic
     profile: tuple[tuple[float, float], ...] = ()
     format: str = "dng"
-    remarks: list[str] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
+    noise_left: float = 1.0
     _source: bytes = b""
     _frame: _Frame | None = None
     _array: NDArray[Any] | None = None
 
     @classmethod
-    def read(
-        cls,
-        source: str | Path | bytes,
-        *,
-        name: str | None = None,
-        black: float | None = None,
-        white: float | None = None,
-        pattern: str | None = None,
-    ) -> RawPicture:
+    def read(cls, source: str | Path | bytes, *, name: str | None = None) -> RawPicture:
         """A RAW picture from a path or from a file's bytes.
 
         Args:
             source: a RAW file, or an array: a mosaic (H, W), or its planes (H/2, W/2, 4) by place:
-                upper left, upper right, lower left, lower right.
+                upper left, upper right, lower left, lower right. Of an array `tell` says what its
+                numbers mean.
             name: for messages; the path where there is one.
-            black: the level of no light, in the place of the file's own. Arrays of whole numbers
-                need it; of fractions it is 0 unless given.
-            white: the level of full light, likewise; of fractions it is 1 unless given.
-            pattern: of an array, RGGB unless given; in the place of the file's own else.
 
         Raises:
             PictureError: it cannot be read, is damaged, or is not of a Bayer sensor.
-            UsageError: an array of whole numbers without levels, white that is not above black, or
-                no such pattern.
         """
         if isinstance(source, (str, Path)):
             name, data = name or str(source), read_bytes(Path(source), name or str(source))
         else:
             name, data = name or "picture", bytes(source)
-        if data.startswith(_MAGIC):
-            return _from_array(cls, data, name, (black, white, pattern))
-        picture = _from_file(cls, data, name)
-        mosaic = picture.mosaic
-        if black is not None:
-            mosaic.black = (black,) * 4
+        return _from_array(cls, data, name) if is_array(data) else _from_file(cls, data, name)
+
+    def tell(
+        self, *, black: float | None = None, white: float | None = None, pattern: str | None = None
+    ) -> None:
+        """Say what the mosaic's numbers mean, in the place of what its file says.
+
+        Args:
+            black: the level of no light. Of an array of whole numbers it must be said; of fractions
+                it is 0 unless it is.
+            white: the level of full light, likewise; of fractions it is 1 unless it is said.
+            pattern: of an array, RGGB unless it is said.
+
+        Raises:
+            UsageError: an array of whole numbers without levels, white that is not above black, or
+                no such pattern.
+        """
+        mosaic = self.mosaic
+        if self._array is not None and mosaic.samples.dtype.kind != "f" and None in (black, white):
+            raise UsageError(
+                f"{self.name}: an array does not say which numbers are black and white; "
+                "give --black and --white, such as --black 1024 --white 16383."
+            )
+        mosaic.black = mosaic.black if black is None else (black,) * 4
         mosaic.white = mosaic.white if white is None else white
         mosaic.pattern = mosaic.pattern if pattern is None else named_pattern(pattern)
-        _check_levels(mosaic, name)
-        return picture
+        if not mosaic.white > max(mosaic.black):
+            raise UsageError(
+                f"{self.name}: white ({mosaic.white:g}) must be above black "
+                f"({max(mosaic.black):g})."
+            )
 
     @property
     def height(self) -> int:
@@ -127,46 +133,85 @@ class RawPicture:
         """Columns of the mosaic."""
         return int(self.mosaic.samples.shape[1])
 
-    def encode(self, noise_left: float = 1.0) -> bytes:
-        """The file with the mosaic as it is now; the source's own bytes where nothing changed.
+    def encode(
+        self,
+        edited: Mask | None = None,
+        *,
+        strip_metadata: bool = False,
+        format: str | None = None,
+    ) -> bytes:
+        """The file with the mosaic as it is now; a DNG's own bytes where nothing changed.
 
         A DNG stays that DNG (see `dng.rewritten`); any other RAW file becomes a new DNG with its
         levels, colours, orientation, EXIF, GPS and XMP. An array stays of its shape and type.
 
         Args:
-            noise_left: share of the noise's variance that is left; DNGs that state their noise are
-                told.
+            edited: as pictures are told; what changed is seen from the samples.
+            strip_metadata: leave out EXIF, of developed pictures alone.
+            format: `dng`, `npy`, or `tiff` of 16 bits and `jpeg` of quality 95, which are developed
+                by LibRaw, in sRGB, with the white balance as shot; None for `self.format`.
 
         Raises:
-            PictureError: the file cannot be written.
+            PictureError: the file cannot be written, or not in this format.
         """
-        if self._array is not None:
-            return self._as_array()
-        assert self._frame is not None
-        new = self._full()
-        own = dng.is_dng(self._source)
-        if own and np.array_equal(new, self._frame.raw):
-            return self._source
-        if own:
-            old = self._frame.raw
-            return dng.rewritten(self._source, old, new, noise_left, self._render, self.name)
-        return dng.composed(self._shot(new))
+        wanted = format or self.format
+        if wanted in DEVELOPED:
+            return self._as_picture(wanted, strip_metadata)
+        if wanted != self.format:
+            raise PictureError(
+                f"{self.name}: it can be written as {self.format}, or developed as "
+                f"{' or '.join(DEVELOPED.values())}, not as {wanted}."
+            )
+        if strip_metadata:
+            raise PictureError(
+                f"{self.name}: metadata cannot be left out of a RAW file; --develop tiff makes a "
+                "picture without them."
+            )
+        return self._as_array() if self._frame is None else self._as_dng(self._frame)
 
-    def develop(self, form: str) -> bytes:
-        """The mosaic as it is now, developed by LibRaw: white balance as shot, sRGB.
+    def shrunk(self, side: int) -> NDArray[np.float32]:
+        """(h, w, 3) in [0, 1] to be looked at, its longer side at most `side`; an array's light."""
+        import cv2
 
-        Args:
-            form: `tiff`, of 16 bits, or `jpeg`, of quality 95.
+        if self._frame is None:
+            light = np.clip(self.mosaic.inner_planes()[..., [0, 1, 3]], 0, 1)
+            view: NDArray[Any] = light ** (1 / 2.2)
+        else:
+            view = self._developed(8, turned=True, half=True).astype(np.float32) / 255
+        scale = min(1.0, side / max(view.shape[:2]))
+        size = [max(1, round(length * scale)) for length in view.shape[1::-1]]
+        small = cv2.resize(view, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
+
+    def to_array(self) -> NDArray[Any]:
+        """The mosaic (H, W), or planes (H, W, 4) where such came in, in the sensor's numbers."""
+        planes = self._array is not None and self._array.ndim == 3
+        return by_place(self.mosaic.samples) if planes else self.mosaic.samples.copy()
+
+    def to_pil(self) -> Image.Image:
+        """Developed, as a Pillow image of 8 bits.
 
         Raises:
             PictureError: an array, which has no colours; or it cannot be developed.
-            UsageError: another form.
         """
-        if form not in DEVELOPED:
-            raise UsageError(f"{form}: developed are {' and '.join(DEVELOPED.values())}.")
+        from PIL import Image
+
+        return Image.fromarray(self._developed(8, turned=True))
+
+    def _as_dng(self, frame: _Frame) -> bytes:
+        new = self._full()
+        if not dng.is_dng(self._source):
+            return dng.composed(self._shot(new))
+        if np.array_equal(new, frame.raw):
+            return self._source
+        share, render = self.noise_left, self._render
+        return dng.rewritten(self._source, frame.raw, new, share, render, self.name)
+
+    def _as_picture(self, form: str, strip_metadata: bool) -> bytes:
         pixels = self._developed(16 if form == "tiff" else 8, turned=True)
-        metadata = Metadata(exif=_upright_exif(dng.carried_block(self._source)))
-        return formats.codec(form).encode(Planes(pixels, None, metadata), self.name)
+        exif = b"" if strip_metadata else _upright_exif(dng.carried_block(self._source))
+        planes = Planes(pixels, None, Metadata(exif=exif))
+        return formats.codec(form).encode(planes, self.name)
 
     def _full(self) -> NDArray[np.uint16]:
         """The mosaic with its margins."""
@@ -177,11 +222,8 @@ class RawPicture:
         return full
 
     def _as_array(self) -> bytes:
-        assert self._array is not None
-        samples = self.mosaic.samples
-        array = by_place(samples) if self._array.ndim == 3 else samples
         file = io.BytesIO()
-        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        np.save(file, np.ascontiguousarray(self.to_array()), allow_pickle=False)
         return file.getvalue()
 
     def _developed(self, bits: int, *, turned: bool, half: bool = False) -> NDArray[Any]:
@@ -199,6 +241,7 @@ class RawPicture:
                 output_bps=bits,
                 half_size=half,
                 user_flip=None if turned else 0,
+                adjust_maximum_thr=0.0,  # white is the sensor's, not the brightest sample
             )
         return pixels
 
@@ -233,12 +276,27 @@ class RawPicture:
         )
 
 
-def _from_array(
-    kind: type[RawPicture],
-    data: bytes,
-    name: str,
-    given: tuple[float | None, float | None, str | None],
-) -> RawPicture:
+def read_any(source: str | Path | bytes, *, name: str | None = None) -> Picture | RawPicture:
+    """A picture or a RAW picture: paths are told by their names, bytes by what they begin with.
+
+    Bytes of RAW files other than DNG look like those of TIFF, and are taken for such.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    if isinstance(source, (str, Path)):
+        raw = Path(source).suffix.lower() in (*formats.RAW_SUFFIXES, formats.ARRAY_SUFFIX)
+    else:
+        raw = is_array(bytes(source[:8])) or dng.is_dng(bytes(source))
+    return RawPicture.read(source, name=name) if raw else Picture.read(source, name=name)
+
+
+def is_array(data: bytes) -> bool:
+    """Whether bytes are a NumPy array's file."""
+    return data.startswith(_MAGIC)
+
+
+def _from_array(kind: type[RawPicture], data: bytes, name: str) -> RawPicture:
     try:
         array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -251,19 +309,10 @@ def _from_array(
             "and no planes (H, W, 4) of uint8, uint16 or floats."
         )
     check_size(array.shape[1], array.shape[0], name)
-    black, white, pattern = given
-    if array.dtype.kind == "f":
-        black, white = black or 0.0, 1.0 if white is None else white
-        if not np.isfinite(array).all():
-            raise PictureError(f"{name}: some of its values are not finite.")
-    if black is None or white is None:
-        raise UsageError(
-            f"{name}: an array does not say which numbers are black and white; "
-            "give --black and --white, such as --black 1024 --white 16383."
-        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise PictureError(f"{name}: some of its values are not finite.")
     samples = from_places(array) if planes else array.copy()
-    mosaic = Mosaic(samples, (black,) * 4, white, named_pattern(pattern or "RGGB"))
-    _check_levels(mosaic, name)
+    mosaic = Mosaic(samples, (0.0,) * 4, 1.0, "RGGB")
     return kind(name, mosaic, format="npy", _array=array[:0])
 
 
@@ -295,7 +344,7 @@ def _from_file(kind: type[RawPicture], data: bytes, name: str) -> RawPicture:
     profile = dng.noise_profile(data) if own else ()
     picture = kind(name, mosaic, profile, _source=data, _frame=frame)
     if not own:
-        picture.remarks += _lost(data, frame)
+        picture.remarks.update(_lost(data, frame))
     return picture
 
 
@@ -306,13 +355,13 @@ def _stated(data: bytes, shape: tuple[int, ...], name: str) -> dng.Stated:
         raise damaged(name, "DNG", error) from error
 
 
-def _lost(data: bytes, frame: _Frame) -> list[str]:
+def _lost(data: bytes, frame: _Frame) -> dict[str, str]:
     """What a new DNG does not take over from another RAW file."""
-    said = ["the maker's notes are not carried over into the DNG"]
+    said = {"makers-notes-left-out": "a DNG is made without the maker's notes"}
     if not dng.carried(dng.carried_block(data))[0]:
-        said = ["camera, EXIF and maker's notes could not be read and are not in the DNG"]
+        said = {"exif-left-out": "camera, EXIF and maker's notes could not be read"}
     if not any(frame.matrix):
-        said.append("the camera's colours are not known; the DNG has those of sRGB")
+        said["colours-unknown"] = "the camera's colours are not known; a DNG has those of sRGB"
     return said
 
 
@@ -361,13 +410,6 @@ def _crop(sizes: Any, active: tuple[int, int, int, int]) -> tuple[int, int, int,
 def _most(white: float) -> float:
     """The largest number of as many bits as full light takes."""
     return float(2 ** max(8, int(white).bit_length()) - 1)
-
-
-def _check_levels(mosaic: Mosaic, name: str) -> None:
-    if not mosaic.white > max(mosaic.black):
-        raise UsageError(
-            f"{name}: white ({mosaic.white:g}) must be above black ({max(mosaic.black):g})."
-        )
 
 
 @contextmanager

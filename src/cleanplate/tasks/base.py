@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.picture import Box, Picture
+from cleanplate.picture import Box, Picture, RawPicture
 from cleanplate.restoring import composite, feather
 from cleanplate.tasks.maps import cut
 
@@ -49,7 +49,7 @@ class Cleaned:
         changed: (H, W) bool, where colours may have changed; None: where the mask is not 0.
     """
 
-    picture: Picture
+    picture: Picture | RawPicture
     mask: NDArray[np.uint8]
     report: Report
     steps: dict[str, NDArray[np.float32]] = field(default_factory=dict)

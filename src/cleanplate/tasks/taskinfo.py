@@ -122,6 +122,7 @@ class TaskInfo:
         output: gives the suffix of a result from the source's (lower case, with its dot) and the
             options. A suffix that it gives back is one that a result can be written with.
         whole: the task changes the whole picture: its mask says nothing and is not asked for.
+        raw: it takes RAW files, too, and NumPy arrays of mosaics.
         share: what the share of the picture that the mask names is called on the screen.
     """
 
@@ -133,6 +134,7 @@ class TaskInfo:
     options: tuple[Option, ...] = ()
     output: Callable[[str, Options], str] = _same
     whole: bool = False
+    raw: bool = False
     share: str = "filled in"
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def score(pair: Pair, task: Task, *, masked: bool = False) -> Score:
     given = mask.astype(np.float32) if masked else None
     with Watch() as watch:
         cleaned = task.clean(picture, mask=given)
-    after = _like(cleaned.picture.pixels, target, pair)
+    after = _like(picture.pixels, target, pair)
     kernel = np.ones((2 * GROWN + 1, 2 * GROWN + 1), np.uint8)
     outside = cv2.dilate(mask.astype(np.uint8), kernel) == 0
     found = cleaned.mask > 127

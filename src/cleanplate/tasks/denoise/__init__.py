@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from cleanplate.tasks.taskinfo import Option, TaskInfo
+from cleanplate.tasks.taskinfo import Option, Options, TaskInfo
+
+PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")  # of mosaics
+DEVELOPED = {"tiff": ".tif", "jpeg": ".jpg"}
+
+
+def _output(suffix: str, options: Options) -> str:
+    """A RAW file becomes a DNG, or what it is developed to."""
+    from cleanplate.picture import RAW_SUFFIXES  # brings numpy
+
+    if suffix not in RAW_SUFFIXES:
+        return suffix
+    return DEVELOPED.get(str(options["develop"]), ".dng")
+
 
 INFO = TaskInfo(
     name="denoise",
-    summary="Take noise off photographs.",
+    summary="Take noise off photographs and RAW files.",
     make="cleanplate.tasks.denoise.task:Denoise",
     roles=("restorer",),
     options=(
@@ -29,6 +42,17 @@ INFO = TaskInfo(
             choices=("model", "bilateral", "nlm"),
             help="A model, or a classical filter: bilateral, or non-local means.",
         ),
+        Option(
+            "develop",
+            kind="choice",
+            choices=tuple(DEVELOPED),
+            help="RAW: develop the result, in the place of a DNG.",
+        ),
+        Option("black", between=(0, 65535), help="RAW: the level of no light (the file's own)."),
+        Option("white", between=(0, 65535), help="RAW: the level of full light (the file's own)."),
+        Option("pattern", kind="choice", choices=PATTERNS, help="RAW: the pattern of an array."),
     ),
+    output=_output,
     whole=True,
+    raw=True,
 )

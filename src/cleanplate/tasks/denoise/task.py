@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate import models
-from cleanplate.errors import UsageError
+from cleanplate.errors import PictureError, UsageError
 from cleanplate.models import Model
-from cleanplate.picture import Box, Picture
+from cleanplate.models.catalogue import FOLDER
+from cleanplate.picture import Box, Picture, RawPicture
 from cleanplate.restoring import composite, run_in_bands
-from cleanplate.tasks.base import Cleaned
-from cleanplate.tasks.denoise import INFO, filters
+from cleanplate.tasks.base import Cleaned, Remark, Report
+from cleanplate.tasks.denoise import INFO, filters, raw
 from cleanplate.tasks.maps import Floats, as_planes
 
 RGB = ("red", "green", "blue")
+RAW_MODEL = "denoiser-raw"
 LEAST = 0.8  # of 255: a mean level under which a picture counts as clean
 MOST = 55.0  # of 255: the strongest noise that the model has learnt
 ROWS = 512  # that a classical filter takes at a time
@@ -41,6 +44,10 @@ class Denoise:
         strength: float = 1.0,
         keep_grain: float = 0.0,
         method: str = "model",
+        develop: str | None = None,
+        black: float | None = None,
+        white: float | None = None,
+        pattern: str | None = None,
         device: str = "auto",
         threads: int = 0,
     ) -> None:
@@ -49,10 +56,15 @@ class Denoise:
         Args:
             restorer: the model: one that ships, or the path of an `.onnx` file. Its inputs are red,
                 green and blue, and `strength` if it is told how much to take away; its outputs
-                `picture` or `fill`, and `level` if it says how much there was.
+                `picture` or `fill`, and `level` if it says how much there was. Or it is one of RAW
+                files, whose inputs are the planes `raw.BAYER`; photographs are then refused.
             strength: what the estimated level is multiplied by, 0 to 2.
             keep_grain: share of the noisy picture in the result, 0 to 1.
             method: `model`, `bilateral` or `nlm`.
+            develop: what RAW files become in the place of DNGs; the suffix of a result follows it.
+            black: see `RawPicture.tell`.
+            white: see `RawPicture.tell`.
+            pattern: see `RawPicture.tell`.
             device: see `models.load`.
             threads: see `models.load`.
 
@@ -61,17 +73,34 @@ class Denoise:
             ModelError: the model or the device cannot be used.
         """
         self.strength, self.keep_grain, self.method = strength, keep_grain, method
+        self.numbers: dict[str, Any] = {"black": black, "white": white, "pattern": pattern}
+        self.start = partial(models.load, device=device, threads=threads)
         self.model: Model | None = None
+        self.raw_model: Model | None = None
         if method == "model":
-            self.model = models.load(restorer, device=device, threads=threads)
-            self._check(self.model)
+            chosen = self.start(restorer)
+            if chosen.card.inputs == raw.BAYER:
+                self.raw_model = chosen
+            else:
+                self.model = chosen
+                self._check(chosen)
 
-    def clean(self, picture: Picture, *, mask: NDArray[np.float32] | None = None) -> Cleaned:
+    def clean(
+        self, picture: Picture | RawPicture, *, mask: NDArray[np.float32] | None = None
+    ) -> Cleaned:
         """Take the noise off a picture, in place; one without noise stays as it is.
 
-        The report holds `noise`, the estimated standard deviation, of 255.
+        The report holds `noise`, the estimated standard deviation, of 255; of a RAW picture where
+        there is a fifth of full light.
         """
         INFO.check_mask(mask is not None)
+        if isinstance(picture, RawPicture):
+            return self._clean_raw(picture)
+        if self.raw_model is not None:
+            raise PictureError(
+                f"{picture.name}: {self.raw_model.card.name} takes noise off RAW files, and this "
+                "is none; leave --model out."
+            )
         size = (picture.height, picture.width)
         untouched = Cleaned(picture, np.zeros(size, np.uint8), {})
         if self.strength == 0 or self.keep_grain == 1:
@@ -88,6 +117,48 @@ class Denoise:
             composite(picture, box, part, share)
         everything = np.full(size, 255, np.uint8)
         return Cleaned(picture, everything, report, doubt=round(min(1.0, level / MOST), 3))
+
+    def _clean_raw(self, picture: RawPicture) -> Cleaned:
+        """Take the noise off a mosaic, in place."""
+        picture.tell(**self.numbers)
+        remarks = [Remark(code, text) for code, text in picture.remarks.items()]
+        size = (picture.height, picture.width)
+        untouched = Cleaned(picture, np.zeros(size, np.uint8), {}, remarks=remarks)
+        if self.strength == 0 or self.keep_grain == 1:
+            return untouched
+        noise = raw.noise_of(picture.mosaic, picture.profile)
+        report: Report = {"noise": round(255 * noise.level(), 2)}
+        untouched.report = report
+        if not noise.seen():
+            return untouched
+        if self.method == "bilateral":
+            raw.filter_bilaterally(picture.mosaic, self.strength, self.keep_grain)
+        else:
+            model = self._model_of_raw(picture.name)
+            raw.denoise(model, picture.mosaic, noise, self.strength, self.keep_grain)
+            report["device"] = model.device
+        if picture.profile:
+            left = raw.measured(picture.mosaic)
+            picture.noise_left = min(1.0, (left.level() / noise.level()) ** 2)
+        return Cleaned(picture, np.full(size, 255, np.uint8), report, remarks=remarks)
+
+    def _model_of_raw(self, name: str) -> Model:
+        """The model of mosaics that was chosen, or the one that ships."""
+        if self.method == "nlm":
+            raise PictureError(f"{name}: non-local means are for photographs; take bilateral.")
+        if self.raw_model is None:
+            if not (FOLDER / f"{RAW_MODEL}.json").is_file():
+                raise PictureError(
+                    f"{name}: no model of RAW files ships; give one, --model mine.onnx (the recipe "
+                    "denoise-raw trains it), or take --method bilateral."
+                )
+            self.raw_model = self.start(RAW_MODEL)
+        model = self.raw_model
+        if "unit" not in model.card.parameters and self.strength != 1:
+            raise UsageError(
+                f"{model.card.name} cannot be told a strength; --keep-grain tempers its result."
+            )
+        return model
 
     def _whole(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], float]:
         """The clean picture in the depth of the noisy one, and the mean level, of 255.

@@ -119,7 +119,7 @@ class Watermark:
         """Take the marks off `picture`, in place; see `Task.clean`."""
         filled = np.zeros((picture.height, picture.width), np.uint8)
         cleaned = Cleaned(picture, filled, {"device": self._finder.device})
-        self._take_off(cleaned, mask)
+        self._take_off(picture, cleaned, mask)
         cleaned.report["filled"] = share_filled(filled)
         if mask is not None and not (mask > self._threshold).any():
             cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
@@ -164,9 +164,9 @@ class Watermark:
         )["cover"][0]
         return cover
 
-    def _take_off(self, cleaned: Cleaned, given: Floats | None) -> None:
+    def _take_off(self, picture: Picture, cleaned: Cleaned, given: Floats | None) -> None:
         """Fill at full size where a mark was found with certainty, or is given (H, W)."""
-        picture, mask = cleaned.picture, cleaned.mask
+        mask = cleaned.mask
         look = self.look(picture, given)
         cleaned.steps = {"before": look.small, "found": grey(look.found)}
         if given is None:

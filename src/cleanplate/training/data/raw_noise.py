@@ -2,7 +2,7 @@
 
 A batch is a dict: `input` and `target` (N, 4, H, W) float32, the planes of `raw_pairs.py`, and
 `slope` and `offset` (N, 1, 1, 1) float32, what the variance of the noise is made of (see
-`cleanplate.tasks.sensor_noise`).
+`cleanplate.tasks.denoise.sensor_noise`).
 """
 
 from __future__ import annotations

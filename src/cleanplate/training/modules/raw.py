@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cleanplate.errors import UsageError
 from cleanplate.metrics import raw_score
-from cleanplate.tasks.sensor_noise import UNIT, SensorNoise
+from cleanplate.tasks.denoise.sensor_noise import UNIT, SensorNoise
 from cleanplate.training.data.raw import LEVELS
 from cleanplate.training.data.raw_files import BAYER
 from cleanplate.training.losses import ssim

@@ -138,9 +138,9 @@ LEAST = 1e-6  # of what a root is drawn
 class LeanRaw(nn.Module):
     """The denoiser of RAW files that ships: a residual U-Net over the root of normalised planes.
 
-    In planes brought to one noise (`cleanplate.tasks.sensor_noise`) the variance grows with the
-    value; in their root it is alike everywhere (Anscombe, 1948), and that is what the network takes
-    off.
+    In planes brought to one noise (`cleanplate.tasks.denoise.sensor_noise`) the variance grows with
+    the value; in their root it is alike everywhere (Anscombe, 1948), and that is what the network
+    takes off.
 
     Args:
         width: scales all channels.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cleanplate.tasks.sensor_noise import SensorNoise
+from cleanplate.tasks.denoise.sensor_noise import SensorNoise
 from cleanplate.training.data.raw import LEVELS
 from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import (

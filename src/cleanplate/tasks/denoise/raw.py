@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cleanplate.models import Model
 from cleanplate.picture import Box, Mosaic
-from cleanplate.restoring import run_in_bands
-from cleanplate.tasks.sensor_noise import SensorNoise, estimate, of_profile
-
-Floats = NDArray[np.float32]
+from cleanplate.restoring import run_in_bands, write_planes
+from cleanplate.tasks.denoise import filters
+from cleanplate.tasks.denoise.sensor_noise import SensorNoise, estimate, of_profile
+from cleanplate.tasks.maps import Floats
 
 BAYER = ("red", "green beside red", "green beside blue", "blue")
 """The inputs of a model of mosaics."""
 
-RADIUS, SPACE, COLOUR = 20, 15.0, 10.0 / 255
-"""The bilateral filter's, in positions of the planes, and in light of a range of 1."""
-
 MEASURED = 2048  # positions of the planes, at most, in whose middle noise is measured
-_BAND = 512  # rows of the planes filtered at a time
+ROWS = 512  # of the planes that a classical filter takes at a time
 
 
 def noise_of(mosaic: Mosaic, profile: tuple[tuple[float, float], ...]) -> SensorNoise:
     """The noise that the file states, or that is measured in the middle of the mosaic."""
     stated = of_profile(profile)
-    if stated is not None and stated.seen():
-        return stated
-    return measured(mosaic)
+    return measured(mosaic) if stated is None or not stated.seen() else stated
 
 
 def measured(mosaic: Mosaic) -> SensorNoise:
@@ -41,7 +34,13 @@ def measured(mosaic: Mosaic) -> SensorNoise:
     return estimate(mosaic.planes(middle))
 
 
-def denoise(model: Model, mosaic: Mosaic, noise: SensorNoise, strength: float = 1.0) -> None:
+def denoise(
+    model: Model,
+    mosaic: Mosaic,
+    noise: SensorNoise,
+    strength: float = 1.0,
+    keep_grain: float = 0.0,
+) -> None:
     """Take noise off a mosaic, in place.
 
     Args:
@@ -49,16 +48,15 @@ def denoise(model: Model, mosaic: Mosaic, noise: SensorNoise, strength: float = 
             the noise (k-sigma); another is given planes of 0 to 1 and has its way with the noise.
         mosaic: whose samples are changed.
         noise: of the mosaic.
-        strength: times the standard deviation of the noise, for a model that is told; of another,
-            the share of what it does, at most all.
+        strength: what the standard deviation of the noise is multiplied by, above 0; of no use to a
+            model that is not told.
+        keep_grain: share of the noisy mosaic that is mixed back in, 0 to 1.
 
     Raises:
         ModelError: the model failed.
     """
     told = noise.scaled(strength)
     normalises = "unit" in model.card.parameters
-    if strength == 0 or (normalises and not told.seen()):
-        return
 
     def planes(box: Box) -> Floats:
         seen = mosaic.planes(box)
@@ -67,46 +65,37 @@ def denoise(model: Model, mosaic: Mosaic, noise: SensorNoise, strength: float = 
 
     for box, maps in run_in_bands(model, planes, mosaic.size, outputs=("picture",)):
         clean = maps["picture"].transpose(1, 2, 0)
-        if normalises:
-            clean = told.restored(clean)
-        else:
-            seen = mosaic.planes(box)
-            clean = seen + np.float32(min(strength, 1.0)) * (clean - seen)
-        mosaic.put(clean, box)
+        clean = told.restored(clean) if normalises else clean
+        _mix(mosaic, box, clean, keep_grain)
 
 
-def filter_bilaterally(mosaic: Mosaic, strength: float = 1.0) -> None:
-    """Smooth each colour of a mosaic but across edges, in place (Tomasi and Manduchi, ICCV 1998).
+def filter_bilaterally(mosaic: Mosaic, strength: float = 1.0, keep_grain: float = 0.0) -> None:
+    """Smooth each colour of a mosaic but across edges, in place; see `filters.bilateral`.
 
     Args:
         mosaic: whose samples are changed.
-        strength: what `COLOUR` is multiplied by; 0 changes nothing.
+        strength: what the standard deviation over light is multiplied by, above 0.
+        keep_grain: share of the noisy mosaic that is mixed back in, 0 to 1.
     """
-    if strength == 0:
-        return
     height, width = mosaic.size
-    above: tuple[Floats, Box] | None = None
+    above: tuple[Box, Floats] | None = None
     for band in _bands(height):
-        top, bottom = max(0, band.start - RADIUS), min(height, band.stop + RADIUS)
-        around = bilateral(mosaic.planes(Box(top, 0, bottom, width)), strength)
+        top, bottom = max(0, band.start - filters.REACH), min(height, band.stop + filters.REACH)
+        around = filters.bilateral(mosaic.planes(Box(top, 0, bottom, width)), strength)
         if above is not None:  # this band has seen what lies above it as it was
-            mosaic.put(*above)
-        above = around[band.start - top : band.stop - top], Box(band.start, 0, band.stop, width)
+            _mix(mosaic, *above, keep_grain)
+        here = Box(band.start, 0, band.stop, width)
+        above = here, around[band.start - top : band.stop - top]
     if above is not None:
-        mosaic.put(*above)
+        _mix(mosaic, *above, keep_grain)
 
 
-def bilateral(planes: Floats, strength: float = 1.0) -> Floats:
-    """Each of the planes (H, W, 4) through the bilateral filter."""
-    parts = [
-        cv2.bilateralFilter(
-            np.ascontiguousarray(planes[..., n]), 2 * RADIUS + 1, COLOUR * strength, SPACE
-        )
-        for n in range(4)
-    ]
-    return np.stack(parts, axis=-1)
+def _mix(mosaic: Mosaic, box: Box, clean: Floats, keep_grain: float) -> None:
+    if keep_grain:
+        clean = clean + np.float32(keep_grain) * (mosaic.planes(box) - clean)
+    write_planes(mosaic, box, clean)
 
 
 def _bands(height: int) -> Iterator[slice]:
-    for start in range(0, height, _BAND):
-        yield slice(start, min(height, start + _BAND))
+    for start in range(0, height, ROWS):
+        yield slice(start, min(height, start + ROWS))

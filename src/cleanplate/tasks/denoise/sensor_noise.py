@@ -9,6 +9,7 @@ its ISO were: one network does for all.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,9 @@ Floats = NDArray[np.float32]
 UNIT = 5e-4
 """What one unit of the slope becomes, so that networks see numbers of about 0 to 10."""
 
-LEAST_SLOPE = 1e-6  # of a range of 1: below it there is no noise that could be seen
+MIDDLE = 0.2  # of full light: where noise is judged
+LEAST = 2e-4  # standard deviation there below which there is no noise that could be seen
+LEAST_SLOPE = 0.3  # times the variance there; real sensors have more than ten times as much
 SIDE = 16  # positions of a block in which noise is measured
 GROUPS = 24  # of blocks of alike light
 LOW = 0.05  # the share of a group's blocks that are as flat as any
@@ -54,9 +57,13 @@ class SensorNoise:
         """Undo `normalised`."""
         return (planes / UNIT - self.offset / self.slope**2) * self.slope
 
+    def level(self) -> float:
+        """The standard deviation where there is `MIDDLE` light."""
+        return math.sqrt(self.variance(MIDDLE))
+
     def seen(self) -> bool:
         """Whether there is any to be taken off."""
-        return bool(self.slope >= LEAST_SLOPE)
+        return self.level() >= LEAST
 
 
 def of_profile(profile: tuple[tuple[float, float], ...]) -> SensorNoise | None:
@@ -64,7 +71,7 @@ def of_profile(profile: tuple[tuple[float, float], ...]) -> SensorNoise | None:
     if not profile:
         return None
     slope, offset = (float(mean) for mean in np.mean(profile, axis=0))
-    return SensorNoise(slope, offset)
+    return _sloping(slope, offset)
 
 
 def estimate(planes: Floats) -> SensorNoise:
@@ -83,7 +90,19 @@ def estimate(planes: Floats) -> SensorNoise:
     lights = np.array([light[group].mean() for group in groups])
     variances = np.array([np.quantile(variance[group], LOW) for group in groups])
     slope, offset = _line(lights, variances / _low_of_square(SIDE**2 // 4))
-    return SensorNoise(slope, offset)
+    return _sloping(slope, offset)
+
+
+def _sloping(slope: float, offset: float) -> SensorNoise:
+    """Noise that can be normalised: as strong in the middle, and a little stronger in the light.
+
+    Noise that is alike everywhere is of no sensor, but of exercises.
+    """
+    middle = slope * MIDDLE + offset
+    least = LEAST_SLOPE * middle
+    if slope >= least:
+        return SensorNoise(slope, offset)
+    return SensorNoise(max(least, 1e-12), middle - least * MIDDLE)
 
 
 def _blocks(planes: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -136,4 +155,4 @@ def _line(light: NDArray[np.float64], variance: NDArray[np.float64]) -> tuple[fl
             )
         excess = variance / np.maximum(slope * light + offset, 1e-12)
         trust = 1.2 / np.maximum(excess, 1.2)
-    return max(slope, LEAST_SLOPE / 10), max(offset, 0.0)
+    return max(slope, 0.0), max(offset, 0.0)
