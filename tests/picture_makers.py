@@ -55,12 +55,16 @@ def exif(orientation: int = 1) -> bytes:
 
 
 def scribbled(picture: Picture, seed: int = 1) -> NDArray[np.bool_]:
-    """Change a random part of the picture in place; which part, (H, W)."""
+    """Turn a random part of the picture black and white in place; which part, (H, W).
+
+    So much that no JPEG loses it: at least 4 by 4 pixels of a larger picture.
+    """
     rng = np.random.default_rng(seed)
     mask = np.zeros((picture.height, picture.width), bool)
-    top, left = rng.integers(picture.height), rng.integers(picture.width)
-    mask[top : top + rng.integers(1, 20), left : left + rng.integers(1, 20)] = True
-    picture.pixels[mask] = rng.integers(0, picture.max_value, picture.pixels[mask].shape)
+    top, left = (rng.integers(max(1, side - 3)) for side in (picture.height, picture.width))
+    mask[top : top + rng.integers(4, 20), left : left + rng.integers(4, 20)] = True
+    bright = picture.pixels[mask] > picture.max_value // 2
+    picture.pixels[mask] = np.where(bright, 0, picture.max_value)
     return mask
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,31 @@ SCRIPT = Path(__file__).parent / "run_fake.py"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
 
 
-def start(*arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, "watermark", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a run; what still runs after the test is killed."""
+    started = []
+
+    def run(*arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, SCRIPT, "watermark", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+            # A shell lets what it runs in the background ignore Ctrl-C, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -64,7 +82,9 @@ def assert_finished(many: Path, out: Path) -> None:
     assert leftovers(out) == []
 
 
-def test_a_killed_run_leaves_whole_files_and_is_resumed(many: Path, tmp_path: Path) -> None:
+def test_a_killed_run_leaves_whole_files_and_is_resumed(
+    start: Start, many: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     process = start(many, "-o", out, BLOT_SECONDS="0.05")
     wait_for_some(out, 3)
@@ -95,7 +115,7 @@ def test_a_killed_run_leaves_whole_files_and_is_resumed(many: Path, tmp_path: Pa
         "replace:5:before",  # the manifest is being closed
     ],
 )
-def test_a_kill_at_any_step_is_survived(tmp_path: Path, step: str) -> None:
+def test_a_kill_at_any_step_is_survived(start: Start, tmp_path: Path, step: str) -> None:
     sources, out, masks = tmp_path / "many", tmp_path / "out", tmp_path / "masks"
     for name in ("a.png", "b.png"):
         draw(sources / name)
@@ -108,7 +128,7 @@ def test_a_kill_at_any_step_is_survived(tmp_path: Path, step: str) -> None:
     assert {path.name for path in masks.iterdir()} == {"a.png", "b.png"}
 
 
-def test_in_place_nothing_is_cleaned_twice(tmp_path: Path) -> None:
+def test_in_place_nothing_is_cleaned_twice(start: Start, tmp_path: Path) -> None:
     """Killed between the rename and its record, a picture is known to be done."""
     for name in ("a.png", "b.png"):
         draw(tmp_path / "many" / name)
@@ -120,7 +140,7 @@ def test_in_place_nothing_is_cleaned_twice(tmp_path: Path) -> None:
     assert [line["status"] for line in lines(tmp_path / "many")] == ["done", "done"]
 
 
-def test_control_c_waits_for_no_picture(many: Path, tmp_path: Path) -> None:
+def test_control_c_waits_for_no_picture(start: Start, many: Path, tmp_path: Path) -> None:
     process = start(many, "-o", tmp_path / "out", BLOT_SECONDS="100000")
     wait_for_some(tmp_path / "out", 0)
     process.send_signal(signal.SIGINT)
@@ -129,7 +149,7 @@ def test_control_c_waits_for_no_picture(many: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "manifest.jsonl").read_bytes() == b""
 
 
-def test_control_c_says_so_and_leaves_a_manifest(many: Path, tmp_path: Path) -> None:
+def test_control_c_says_so_and_leaves_a_manifest(start: Start, many: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start(many, "-o", out, BLOT_SECONDS="0.1")
     wait_for_some(out, 2)
