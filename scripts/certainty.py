@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cleanplate.picture import SUFFIXES, Picture
 from cleanplate.tasks.evidence import FEATURES
-from cleanplate.tasks.maps import cut, resized
+from cleanplate.tasks.maps import resized
 from cleanplate.tasks.watermark.task import Watermark
 
 HIT = 0.3  # share of a find under the true mask from which it is a mark
@@ -79,8 +79,8 @@ def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
         truth = resized(Picture.read(mask).rgb()[..., 0].copy(), look.found.shape)
     found = []
     for box in look.boxes():
-        measured, part = look.evidence(box), cut(look.marked, box)
-        hit = float((cut(truth, box)[part] > 0.5).mean())
+        measured, part = look.evidence(box), box.cut(look.marked)
+        hit = float((box.cut(truth)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]
         found.append(Find(row, hit > HIT, float(part.sum() / look.marked.size), str(path)))
     return found

@@ -1,10 +1,15 @@
 """Cleanplate takes off a picture what does not belong on it, and touches nothing else.
 
->>> import cleanplate
->>> cleanplate.clean("photo.jpg").save("clean.jpg")
->>> cleaner = cleanplate.Cleaner("watermark")  # keeps its models for many pictures
+A picture is the path of a file, the bytes of one, a Pillow image or an array:
+
+>>> import cleanplate, numpy
+>>> array = numpy.full((60, 80, 3), 200, numpy.uint8)
+>>> cleaner = cleanplate.Cleaner("watermark", device="cpu")  # keeps its models for many pictures
 >>> result = cleaner(array)
->>> result.picture, result.mask, result.report
+>>> result.picture.shape, bool(result.mask.any()), result.report["filled"]  # there was no mark
+((60, 80, 3), False, 0.0)
+
+`result.save("clean.jpg")` writes a file.
 """
 
 from __future__ import annotations

@@ -161,6 +161,12 @@ def clean(
 
     Takes what `Cleaner(task, **options)(picture, mask=mask)` takes, gives what it gives and raises
     the same.
+
+    >>> spot = np.full((40, 50), 180, np.uint8)
+    >>> spot[10:20, 10:20] = 0
+    >>> filled = clean(spot, "inpaint", mask=spot == 0, device="cpu")
+    >>> bool(filled.picture[15, 15] > 150), filled.report["filled"]
+    (True, 0.05)
     """
     return Cleaner(task, **options)(picture, mask=mask)
 

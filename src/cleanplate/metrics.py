@@ -29,6 +29,9 @@ def psnr(a: Picture, b: Picture, where: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB, over all samples or those of the pixels in `where`.
 
     `where` is a bool (H, W). Equal pictures give infinity; an empty `where` gives nan.
+
+    >>> round(psnr(np.zeros((8, 8)), np.full((8, 8), 0.1)), 2)
+    20.0
     """
     first, second, peak = _pair(a, b)
     error = np.square(first - second)
@@ -77,7 +80,11 @@ def ms_ssim(a: Picture, b: Picture) -> float:
 
 
 def iou(found: Mask, truth: Mask) -> float:
-    """Intersection over union of two bool masks of one shape; 1 when both are empty."""
+    """Intersection over union of two bool masks of one shape; 1 when both are empty.
+
+    >>> iou(np.array([[True, True, False]]), np.array([[False, True, False]]))
+    0.5
+    """
     first, second = _mask(found, truth.shape), _mask(truth, truth.shape)
     union = int(np.count_nonzero(first | second))
     return float(np.count_nonzero(first & second)) / union if union else 1.0

@@ -87,7 +87,7 @@ def run_tiled(
     ):
         for name, part in parts.items():
             if name not in maps:
-                shape = (len(part), region.bottom - region.top, region.right - region.left)
+                shape = (len(part), *region.size)
                 maps[name] = np.zeros(shape, dtype)
             maps[name][:, box.top - region.top : box.bottom - region.top] = part
     if not maps:
@@ -176,6 +176,11 @@ def regions(mask: NDArray[np.bool_], margin: float = 0.25, *, least: int = 32) -
 
     Returns:
         Boxes that lie in the picture, do not overlap and hold every True pixel.
+
+    >>> mask = np.zeros((100, 100), bool)
+    >>> mask[40:50, 20:30] = True
+    >>> regions(mask, least=5)
+    [Box(top=35, left=15, bottom=55, right=35)]
     """
     height, width = mask.shape
     canvas = mask.astype(np.uint8)
@@ -229,7 +234,7 @@ def composite(picture: Picture, box: Box, fill: Floats, mask: Floats) -> None:
     Raises:
         ValueError: the box leaves the picture, or a shape is not the box's.
     """
-    height, width = box.bottom - box.top, box.right - box.left
+    height, width = box.size
     _check_inside(box, (picture.height, picture.width))
     if fill.shape != (height, width, 3) or mask.shape != (height, width):
         raise ValueError(f"fill {fill.shape} and mask {mask.shape} are not of the size of {box}")

@@ -82,13 +82,13 @@ def add_task(app: typer.Typer, info: TaskInfo) -> None:
     """Add the verb of a task to the command line: what all have in common, and its own options."""
 
     def verb(**given: Any) -> None:
-        _clean(info, **given)
+        clean(info, **given)
 
     left_out = {"info", "own"}
     left_out |= {"mask"} if info.mask == "none" else set()
     left_out |= {"mask_out"} if info.whole else set()
     left_out |= set() if info.roles else {"model"}
-    common = inspect.signature(_clean, eval_str=True).parameters
+    common = inspect.signature(clean, eval_str=True).parameters
     parameters = [one for name, one in common.items() if name not in left_out]
     place = [one.name for one in parameters].index("overwrite")
     parameters[place:place] = [parameter_of(option) for option in info.options]
@@ -97,7 +97,7 @@ def add_task(app: typer.Typer, info: TaskInfo) -> None:
     app.command(info.name, help=info.summary)(verb)
 
 
-def _clean(
+def clean(
     info: TaskInfo,
     *,
     paths: _Paths,

@@ -20,14 +20,23 @@ def path_of(text: str) -> Path:
     return Path(text)
 
 
+def flag_of(option: Option) -> str:
+    """Return what an option is called on the command line."""
+    return f"--{option.name.replace('_', '-')}"
+
+
+def help_of(option: Option) -> str:
+    """Return the help of an option, with its default where it says something."""
+    default = option.default
+    if default is None or default is False:
+        return option.help
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    return f"{option.help} [default: {shown}]"
+
+
 def parameter_of(option: Option) -> inspect.Parameter:
     """Return the parameter of a command for an option; None is what is not said."""
-    flag = f"--{option.name.replace('_', '-')}"
-    words = option.help
-    if option.default not in (None, False):
-        default = option.default
-        shown = ",".join(default) if isinstance(default, tuple) else default
-        words = f"{words} [default: {shown}]"
+    flag, words = flag_of(option), help_of(option)
     kind: Any
     if option.kind == "number":
         low, high = option.between or (None, None)

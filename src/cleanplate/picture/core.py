@@ -95,6 +95,9 @@ class Picture:
         Integers are uint8 or uint16; floats lie in [0, 1] and are worked on with 16 bits. The
         array is copied.
 
+        >>> Picture.from_array(np.zeros((2, 3, 4), np.uint16)).pixels.shape  # without its alpha
+        (2, 3, 3)
+
         Raises:
             PictureError: another shape, dtype or range.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cleanplate.errors import PictureError
 from cleanplate.picture import directory, previews
 
+Sample = TypeVar("Sample", bound=np.generic)
 Samples = NDArray[Any]
 """uint8 or uint16 samples; Cleanplate reads and writes no other depth."""
 
@@ -25,12 +26,42 @@ _MAX_DPI = 65535
 
 
 class Box(NamedTuple):
-    """A rectangle of pixels; bottom and right are exclusive."""
+    """A rectangle of pixels; bottom and right are exclusive.
+
+    >>> box = Box(2, 3, 6, 9)
+    >>> box.height, box.width, box.moved(-2, -3)
+    (4, 6, Box(top=0, left=0, bottom=4, right=6))
+    >>> box.cut(np.zeros((10, 10, 3))).shape
+    (4, 6, 3)
+    """
 
     top: int
     left: int
     bottom: int
     right: int
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.right - self.left
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+    def moved(self, down: int, right: int) -> Box:
+        """Return the box so many pixels farther down and to the right."""
+        return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
+    def cut(self, values: NDArray[Sample]) -> NDArray[Sample]:
+        """Return the view of the box in an array (H, W, ...)."""
+        return values[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ def names() -> list[str]:
 
 
 def info(name: str) -> TaskInfo:
-    """Return what a task says of itself; UsageError where there is none of this name."""
+    """Return what a task says of itself; UsageError where there is none of this name.
+
+    >>> info("inpaint").mask
+    'required'
+    """
     if name not in _TABLE:
         raise UsageError(f"There is no task {name!r}; there are: {', '.join(names())}.")
     return _TABLE[name]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from cleanplate.picture import Box, Picture, RawPicture
 from cleanplate.restoring import composite, feather
-from cleanplate.tasks.maps import cut
 
 EDGE = 1.5  # pixels around a find in which the picture passes into the fill
 REACH = int(EDGE)  # rows that this is at most
@@ -129,7 +128,7 @@ def write_found(
     first row of the fill stands in for one of its own.
     """
     above = box._replace(top=max(0, box.top - REACH), bottom=box.top)
-    noted = cut(mask, above)
+    noted = above.cut(mask)
     share = feather(np.concatenate([noted == FOUND, sure]), EDGE)
     inner, outer = share[len(noted) :], share[: len(noted)]
     if outer.any():
@@ -138,7 +137,7 @@ def write_found(
         composite(picture, above, fill[:, : len(noted)].transpose(1, 2, 0), lacking)
         _note(noted, outer)
     composite(picture, box, fill.transpose(1, 2, 0), inner)
-    _note(cut(mask, box), inner)
+    _note(box.cut(mask), inner)
 
 
 def _note(mask: NDArray[np.uint8], share: NDArray[np.float32]) -> None:

@@ -25,7 +25,7 @@ from cleanplate.restoring import composite, regions, run_in_bands, run_tiled
 from cleanplate.tasks import squares
 from cleanplate.tasks.base import Cleaned, share_filled
 from cleanplate.tasks.hidden import Hidden
-from cleanplate.tasks.maps import Floats, as_planes, cut, planes_of
+from cleanplate.tasks.maps import Floats, as_planes, planes_of
 
 RGB = ("red", "green", "blue")
 FLOOR = 0.1  # share of a fill under which the picture is left as it is
@@ -111,14 +111,14 @@ class Exported:
             else:
                 share = np.ones(fill.shape[1:], np.float32)
             composite(picture, box, fill.transpose(1, 2, 0), share)
-            cut(found, box)[:] = _bytes(share)
+            box.cut(found)[:] = _bytes(share)
         return found
 
     def _fill(self, picture: Picture, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
         share = mask.astype(np.float32)
         for part in regions(mask, margin=0, least=0):
             painting = squares.paint(self.model, picture, Hidden(share, 0.5, mask.shape), part)
-            composite(picture, part, painting.at(self.picture or "picture", part), cut(share, part))
+            composite(picture, part, painting.at(self.picture or "picture", part), part.cut(share))
         return _bytes(share)
 
 

@@ -30,7 +30,7 @@ class Grain(NamedTuple):
 
     def over(self, box: Box) -> Floats:
         """Return the grain (h, w, 3) of a box; the same box has the same grain."""
-        size = (box.bottom - box.top, box.right - box.left)
+        size = box.size
         noise = np.random.default_rng(tuple(box)).standard_normal(size, np.float32)
         if self.softness > 0:
             noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), self.softness), np.float32)
@@ -49,7 +49,7 @@ def measure(picture: Picture, part: Box, hidden: Hidden) -> Grain:
     Returns:
         The grain of the flattest windows; none where no window is wholly seen.
     """
-    reach = round(AROUND * max(part.bottom - part.top, part.right - part.left))
+    reach = round(AROUND * max(part.size))
     rows = _places(part.top - reach, part.bottom + reach, picture.height)
     columns = _places(part.left - reach, part.right + reach, picture.width)
     windows = []

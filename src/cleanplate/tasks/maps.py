@@ -20,7 +20,7 @@ def planes_of(picture: Floats) -> Callable[[Box], Floats]:
     """Return what gives the planes (3, h, w) of a box of a picture (H, W, 3)."""
 
     def planes(box: Box) -> Floats:
-        return as_planes(cut(picture, box))
+        return as_planes(box.cut(picture))
 
     return planes
 
@@ -69,7 +69,7 @@ def enlarged(values: Floats, box: Box, size: tuple[int, ...]) -> Floats:
     part: Floats = cv2.warpAffine(  # type: ignore[assignment]
         values,
         matrix,
-        (box.right - box.left, box.bottom - box.top),
+        (box.width, box.height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )

@@ -18,7 +18,7 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import run_in_bands, run_tiled
 from cleanplate.tasks.base import write_found
 from cleanplate.tasks.hidden import Hidden, strips
-from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
+from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, planes_of, resized, scaled
 
 INPUTS = ("red", "green", "blue", "mask")
 """The planes of a filler that is given a picture and its mask."""
@@ -43,8 +43,8 @@ class Painting(NamedTuple):
 
     def at(self, name: str, box: Box) -> Floats:
         """Return an output in a box of the picture that lies in the square, enlarged."""
-        inner = _moved(box, -self.square.top, -self.square.left)
-        return enlarged(self.outputs[name], inner, _size(self.square))
+        inner = box.moved(-self.square.top, -self.square.left)
+        return enlarged(self.outputs[name], inner, self.square.size)
 
 
 def fill(
@@ -74,8 +74,8 @@ def fill(
         small = scaled(painting.square, mask.shape, where.shape)
         for output, step in SHOWN.items():
             if output in painting.outputs:
-                page = cut(steps.setdefault(step, steps["before"].copy()), small)
-                there = cut(where, small)
+                page = small.cut(steps.setdefault(step, steps["before"].copy()))
+                there = small.cut(where)
                 page[there] = resized(painting.outputs[output], page.shape)[there]
     return steps
 
@@ -97,9 +97,9 @@ def paint(model: Model, picture: Picture, hidden: Hidden, part: Box) -> Painting
     """
     card = model.card
     square = _square(part, hidden.size, int(card.parameters.get("crop", 0)))
-    longer = max(_size(square))
+    longer = max(square.size)
     factor = max(float(card.parameters.get("factor", 1)), longer / card.tile)
-    crop = Picture.from_array(cut(picture.pixels, square))
+    crop = Picture.from_array(square.cut(picture.pixels))
     rgb = crop.shrunk(max(1, round(longer / factor)))
     hole = hidden.within(square).astype(np.uint8) * 255
     blank = cv2.resize(hole, rgb.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None] > 0
@@ -143,13 +143,11 @@ def _erase(
     square: Box,
 ) -> None:
     def planes(box: Box) -> Floats:
-        return as_planes(picture.rgb(_moved(box, square.top, square.left)))
+        return as_planes(picture.rgb(box.moved(square.top, square.left)))
 
-    inner = _moved(part, -square.top, -square.left)
-    for band, maps in run_in_bands(
-        model, planes, _size(square), region=inner, outputs=("picture",)
-    ):
-        box = _moved(band, square.top, square.left)
+    inner = part.moved(-square.top, -square.left)
+    for band, maps in run_in_bands(model, planes, square.size, region=inner, outputs=("picture",)):
+        box = band.moved(square.top, square.left)
         write_found(picture, mask, box, maps["picture"], hidden.within(box))
 
 
@@ -164,7 +162,7 @@ def _square(part: Box, size: tuple[int, int], least: int, multiple: int = 1) -> 
 
     Its side is a multiple of `multiple`, `least` at least.
     """
-    wanted = max(least, round(CONTEXT * max(_size(part))))
+    wanted = max(least, round(CONTEXT * max(part.size)))
     side = -(-wanted // multiple) * multiple
     top, left = (
         min(max(0, (start + stop - side) // 2), max(0, length - side))
@@ -174,11 +172,3 @@ def _square(part: Box, size: tuple[int, int], least: int, multiple: int = 1) -> 
         )
     )
     return Box(top, left, min(size[0], top + side), min(size[1], left + side))
-
-
-def _size(box: Box) -> tuple[int, int]:
-    return box.bottom - box.top, box.right - box.left
-
-
-def _moved(box: Box, down: int, right: int) -> Box:
-    return Box(box.top + down, box.left + right, box.bottom + down, box.right + right)

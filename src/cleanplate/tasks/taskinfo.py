@@ -48,6 +48,9 @@ class Option:
     def checked(self, value: Any) -> Value:
         """Return a value as the task gets it.
 
+        >>> Option("inks", ("red",), kind="list", choices=("red", "blue")).checked("red, blue")
+        ('red', 'blue')
+
         Raises:
             UsageError: it is not one of this option's.
         """

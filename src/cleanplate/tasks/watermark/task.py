@@ -17,7 +17,7 @@ from cleanplate.tasks.base import Cleaned, Remark, Task, doubt_of, share_filled,
 from cleanplate.tasks.evidence import certainty, features
 from cleanplate.tasks.exported import Exported
 from cleanplate.tasks.hidden import strips
-from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized, scaled
+from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, planes_of, resized, scaled
 from cleanplate.tasks.masks import shrunk
 from cleanplate.tasks.overlay import Overlay, estimate, seen_through
 from cleanplate.tasks.repeats import repeated
@@ -48,8 +48,8 @@ class Look(NamedTuple):
 
     def evidence(self, box: Box) -> dict[str, float]:
         """Measure the find in a box (see `evidence.features`)."""
-        small, found = cut(self.small, box), cut(self.found, box)
-        return features(small, found, cut(self.marked, box), cut(self.cover, box))
+        small, found = box.cut(self.small), box.cut(self.found)
+        return features(small, found, box.cut(self.marked), box.cut(self.cover))
 
     def only(self, where: NDArray[Any]) -> Look:
         """Return what is found on some of the pixels, (h, w) bool or of 0 and 1."""
@@ -152,7 +152,7 @@ class Watermark:
         marked = found > self._threshold
 
         def planes(box: Box) -> Floats:
-            rgb, rough = as_planes(cut(small, box)), cut(found, box)[None]
+            rgb, rough = as_planes(box.cut(small)), box.cut(found)[None]
             return np.concatenate([rgb, rgb, rough, np.zeros_like(rough)])
 
         cover: Floats = run_tiled(
@@ -160,7 +160,7 @@ class Watermark:
             planes,
             found.shape,
             outputs=("cover",),
-            wanted=lambda box: bool(cut(marked, box).any()),
+            wanted=lambda box: bool(box.cut(marked).any()),
         )["cover"][0]
         return cover
 
@@ -254,7 +254,7 @@ class Watermark:
             outputs=("fill", "mask"),
             wanted=wanted,
         ):
-            for box in strips(band, max(STRIP // (band.right - band.left), 16)):
+            for box in strips(band, max(STRIP // band.width, 16)):
                 rows = slice(box.top - band.top, box.bottom - band.top)
                 fill, found = maps["fill"][:, rows], enlarged(look.found, box, mask.shape)
                 sure = (maps["mask"][0, rows] + found) / 2 > threshold
@@ -282,5 +282,5 @@ def within(boxes: list[Box], size: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return a map (h, w) that is True in some boxes."""
     inside = np.zeros(size, bool)
     for box in boxes:
-        cut(inside, box)[:] = True
+        box.cut(inside)[:] = True
     return inside
