@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate import tasks
-from cleanplate.batch import format_by, format_of, write_all
+from cleanplate.batch import format_by, format_of
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.masks import Masks
+from cleanplate.writing import write_all
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,7 +16,7 @@ from fakes import Blot, draw, stand_in
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from cleanplate import tasks
+from cleanplate import models
 from cleanplate.cli import make_app
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Cleaned
@@ -203,9 +203,9 @@ def test_the_suffix_of_a_models_file_may_be_left_out(
     onnx_models.write(tmp_path, "mine", onnx_models.threshold(), role="locator")
     monkeypatch.chdir(tmp_path)
     for model in ("mine", "locator=mine"):
-        assert tasks.by_role("watermark", [model]) == {"locator": "mine.onnx"}
+        assert models.by_role([model], ["locator"]) == {"locator": "mine.onnx"}
     (tmp_path / "watermark-locator.onnx").write_bytes(b"")
-    assert tasks.by_role("watermark", ["locator=watermark-locator"]) == {
+    assert models.by_role(["locator=watermark-locator"], ["locator"]) == {
         "locator": "watermark-locator"
     }
 

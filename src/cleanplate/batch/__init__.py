@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cleanplate.batch.files import write_all
 from cleanplate.batch.manifest import Manifest
 from cleanplate.batch.run import Batch, Outcome, clean_one, fingerprint
 from cleanplate.batch.sources import Job, Plan, format_by, format_of, plan
@@ -18,5 +17,4 @@ __all__ = [
     "format_by",
     "format_of",
     "plan",
-    "write_all",
 ]

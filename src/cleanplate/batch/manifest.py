@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cleanplate.batch.files import remove_leftovers, write_all
 from cleanplate.errors import CleanplateError, UsageError
+from cleanplate.writing import remove_leftovers, write_all
 
 Line = dict[str, Any]
 _START = b'{"source": '

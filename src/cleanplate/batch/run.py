@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.batch.files import remove_leftovers, write_all
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.sheets import sheet
 from cleanplate.batch.sources import (
@@ -29,6 +28,7 @@ from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, encode_png
 from cleanplate.tasks.masks import Masks, mask_of
+from cleanplate.writing import remove_leftovers, write_all
 
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Remark, Task

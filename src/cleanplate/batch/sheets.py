@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.batch.files import write_all
 from cleanplate.picture import encode_png
+from cleanplate.writing import write_all
 
 GAP = 4  # white pixels between cells
 CAPTION = 20  # pixels in height

@@ -118,7 +118,7 @@ def clean(
 ) -> None:
     """Carry out a verb; `own` are the options of the task, None where nothing was said."""
     with explained(debug):
-        from cleanplate import batch, models, tasks
+        from cleanplate import batch, models
         from cleanplate.errors import UsageError
         from cleanplate.picture import Picture, read_any
 
@@ -126,7 +126,7 @@ def clean(
         if info.mask == "required" and mask is None:
             raise UsageError("Say what to fill in: --mask FILE or FOLDER.")
         said = {name: value for name, value in own.items() if value is not None}
-        looks = tasks.by_role(info.name, model or []) | said
+        looks = models.by_role(model or [], info.roles) | said
         chosen = info.checked(looks)  # before anything is written
         if device not in models.DEVICES:
             raise UsageError(f"--device {device}: there are {', '.join(models.DEVICES)}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import ModelError
 from cleanplate.models.catalogue import FOLDER, Card, card, read_card
+from cleanplate.models.cores import usable_cores
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -235,12 +235,6 @@ def _share_arena() -> None:
     )
     as_requested = onnxruntime.OrtArenaCfg(0, 1, -1, -1)  # no limit, no rounding up
     onnxruntime.create_and_register_allocator(memory, as_requested)
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _checked_input(card: Card, session: onnxruntime.InferenceSession) -> str:

@@ -4,7 +4,6 @@ is set up, not before.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
@@ -21,7 +20,6 @@ __all__ = [
     "Remark",
     "Task",
     "TaskInfo",
-    "by_role",
     "create",
     "info",
     "names",
@@ -62,60 +60,6 @@ def create(name: str, **options: Any) -> Task:
 def register(task: TaskInfo) -> None:
     """Add a task to the table, or put another in the place of one of its name."""
     _TABLE[task.name] = task
-
-
-def by_role(task: str, given: list[str]) -> dict[str, str]:
-    """Read the models of a command line: ROLE=MODEL, or MODEL alone, whose card names the role.
-
-    Args:
-        task: one of `names()`.
-        given: MODEL is the name of one that ships, or the path of an `.onnx` file, whose suffix may
-            be left out.
-
-    Returns:
-        The models by role.
-
-    Raises:
-        UsageError: there is no such task or model, the task has no such role, or an argument is
-            not of this form.
-        ModelError: a card is missing or wrong.
-    """
-    chosen = {}
-    for one in given:
-        role, equals, model = one.partition("=")
-        if not equals:
-            model = _with_suffix(one)
-            role = _role_of(model, task)
-        if not role or not model:
-            raise UsageError(f"--model {one}: give ROLE=MODEL, such as locator=mine.onnx.")
-        if role not in info(task).roles:
-            roles = ", ".join(info(task).roles)
-            raise UsageError(f"--model {one}: the task {task} has no role {role}; it has: {roles}.")
-        chosen[role] = _with_suffix(model)
-    return chosen
-
-
-def _with_suffix(model: str) -> str:
-    """Return the path of an .onnx file whose suffix was left out; anything else as it is."""
-    from cleanplate.models.catalogue import FOLDER  # brings numpy, as below
-
-    ships = (FOLDER / f"{model}.json").is_file()
-    return f"{model}.onnx" if Path(f"{model}.onnx").is_file() and not ships else model
-
-
-def _role_of(model: str, task: str) -> str:
-    """Return the role that a model's card names."""
-    from cleanplate import models  # brings numpy, as below
-
-    path = Path(model)
-    own = path.suffix == ".onnx"
-    card = models.read_card(path.with_suffix(".json")) if own else models.card(model)
-    if card.role not in info(task).roles:
-        raise UsageError(
-            f"--model {model}: its card gives it the role {card.role}, which the task {task} does "
-            f"not have; give another, --model ROLE={model}."
-        )
-    return card.role
 
 
 def __getattr__(name: str) -> Any:

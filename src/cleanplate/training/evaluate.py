@@ -74,7 +74,7 @@ def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task | RawMod
 
     Args:
         name: of the task; not looked at for a model alone.
-        chosen: models of the task, see `tasks.by_role`; or one MODEL alone, a path or a name.
+        chosen: models of the task, see `models.by_role`; or one MODEL alone, a path or a name.
         options: further ones of the task.
 
     Raises:
@@ -85,7 +85,7 @@ def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task | RawMod
         if "threshold" in options:
             raise UsageError("A threshold is a task's; a model alone is measured without one.")
         return open_model(chosen[0], **options)
-    return tasks.create(name, **options, **tasks.by_role(name, list(chosen)))
+    return tasks.create(name, **options, **models.by_role(chosen, tasks.info(name).roles))
 
 
 def open_model(model: str | Path, **options: Any) -> Exported | RawModel:

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from cleanplate.batch import write_all
 from cleanplate.errors import ModelError, UsageError
 from cleanplate.models import Card
 from cleanplate.training import networks
@@ -27,6 +26,7 @@ from cleanplate.training.networks.backbones import Normalised
 from cleanplate.training.networks.deploy import Deployable
 from cleanplate.training.networks.registry import NetworkCard
 from cleanplate.training.weights import average_with, load_weights, read_checkpoint
+from cleanplate.writing import write_all
 
 TOLERANCE = 1e-4
 RGB = ("red", "green", "blue")

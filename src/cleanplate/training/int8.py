@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from cleanplate import metrics
-from cleanplate.batch import write_all
 from cleanplate.errors import ModelError
 from cleanplate.models import read_card
 from cleanplate.picture import Picture
@@ -36,6 +35,7 @@ from cleanplate.training.data.paired import spread
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
 from cleanplate.training.graphs import INPUT
 from cleanplate.training.raw_model import RawModel
+from cleanplate.writing import write_all
 
 Model = Exported | RawModel
 WAYS = ("weights", "static")

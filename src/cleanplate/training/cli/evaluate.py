@@ -35,8 +35,8 @@ def run(arguments: list[str]) -> int:
     )
     given = parser.parse_args(arguments)
     from cleanplate import tasks
-    from cleanplate.batch import write_all
     from cleanplate.training import evaluate
+    from cleanplate.writing import write_all
 
     options = {"device": given.device, "threads": given.threads}
     if given.threshold is not None:

@@ -25,8 +25,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--list", type=Path, required=True, help="file for the pairs' names")
     given = parser.parse_args(arguments)
-    from cleanplate.batch import write_all
     from cleanplate.training import evaluate, mining
+    from cleanplate.writing import write_all
 
     pairs = pairs_of(given)
     task = evaluate.open_task(given.task, given.model, device=given.device, threads=given.threads)

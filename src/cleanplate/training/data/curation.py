@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.batch import write_all
 from cleanplate.errors import PictureError
 from cleanplate.picture import encode_mask
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_pair
 from cleanplate.training.data.layouts import PLANES, Pair, mask_path
+from cleanplate.writing import write_all
 
 Pixels = NDArray[np.uint8]
 THRESHOLD = 5  # of 255; what JPEG alone changes mostly stays under it

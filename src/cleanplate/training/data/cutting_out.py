@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import SUFFIXES, encode_png
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import places_below, read_mask, read_rgb
 from cleanplate.training.data.synthesis.cutouts import cut_hand, cut_person
+from cleanplate.writing import write_all
 
 Job = tuple[Path, Path | None, Path]  # a photograph, its mask, the place of the cut-out
 

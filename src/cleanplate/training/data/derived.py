@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.batch import write_all
-from cleanplate.batch.files import remove_leftovers
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import encode_mask, encode_png
 from cleanplate.training.data.augmentation import Pixels
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_pair
 from cleanplate.training.data.layouts import GROUPS, Pair, read_groups
+from cleanplate.writing import remove_leftovers, write_all
 
 SETTINGS = "settings.json"
 PARTS = ("input", "target", "mask")  # of a pair, and folders of the plain layout

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.lib.format import write_array
 from numpy.typing import NDArray
 
-from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import RAW_SUFFIXES, Mosaic, Picture, RawPicture
 from cleanplate.picture.mosaic import by_place, cropped, from_places
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import places_below, read_planes
+from cleanplate.writing import write_all
 
 SUFFIXES = {".npy", ".png", ".tif", ".tiff", *RAW_SUFFIXES}
 Planes = NDArray[np.float32]

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from cleanplate.batch import write_all
 from cleanplate.errors import UsageError
+from cleanplate.writing import write_all
 
 ANNOTATION = "annotation.txt"
 

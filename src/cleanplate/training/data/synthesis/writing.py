@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cleanplate.batch import write_all
-from cleanplate.batch.files import remove_leftovers
 from cleanplate.errors import PictureError
 from cleanplate.training.data.derived import claim, encoded, places, write_groups
 from cleanplate.training.data.faults import Fault
@@ -26,6 +24,7 @@ from cleanplate.training.data.synthesis.sources import (
     grounds_of,
     source_of,
 )
+from cleanplate.writing import remove_leftovers, write_all
 
 PARTS = {"pages": ("target",), "noise": ("input", "target"), "raw": ("input", "target")}
 MASKED = ("input", "target", "mask")  # of all other kinds

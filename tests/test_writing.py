@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes import leftovers
 
-from cleanplate.batch.files import remove_leftovers, write_all
+from cleanplate.writing import remove_leftovers, write_all
 
 
 def test_files_are_written_with_their_folders(tmp_path: Path) -> None:
