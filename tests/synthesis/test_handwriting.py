@@ -54,9 +54,11 @@ def page(height: int = 400, width: int = 300) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(12))
 def test_the_mask_is_where_the_page_changed(hand: Handwriting, seed: int) -> None:
     rng, clean = np.random.default_rng(seed), page()
-    picture, mask = hand.draw(rng, clean, [Box(5, 30, 25, 200)])
+    picture, mask, cover = hand.draw(rng, clean, [Box(5, 30, 25, 200)])
     assert picture.dtype == np.uint8 and picture.shape == clean.shape
     assert np.array_equal(mask, (picture != clean).any(-1))
+    assert cover.shape == mask.shape and 0 <= cover.min() <= cover.max() <= 1
+    assert (cover[mask] > 0).all()
     assert (picture <= clean).all()  # ink takes light, it gives none
     assert not np.shares_memory(picture, clean)
 

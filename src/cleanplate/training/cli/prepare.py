@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,9 @@ def run(arguments: list[str]) -> int:
     options["gradients"].add_argument("--out", default="kept.txt", help="list file (kept.txt)")
     _add_raw(verbs)
     _add_cutouts(verbs)
-    for name in ("check", "masks", "crops", "gradients", "halve", "raw", "cutouts"):
+    _add_pages(verbs)
+    _add_ink(verbs)
+    for name in ("check", "masks", "crops", "gradients", "halve", *MAKERS):
         add_workers(options[name])
     given = parser.parse_args(arguments)
     call: Call = given.call
@@ -76,6 +79,26 @@ def _add_cutouts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("out", type=Path, help="folder of the cut-outs; heads: a folder `busts`")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of people; none: hands")
     parser.set_defaults(call=_cutouts)
+
+
+def _add_pages(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "render pages of PDF files; scans and blank pages are left out"
+    parser = verbs.add_parser("pages", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="PDF files, in folders of any depth")
+    parser.add_argument("out", type=Path, help="folder of the pages (PNG)")
+    parser.add_argument("--files", type=at_least(1), metavar="N", help="of the files (all)")
+    parser.add_argument("--most", type=at_least(1), default=3, help="pages of a file (3)")
+    parser.add_argument("--dpi", type=at_least(36), nargs=2, default=(150, 250), metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(call=_pages)
+
+
+def _add_ink(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "take the ink off photographed notes, a line or a drawing a file"
+    parser = verbs.add_parser("ink", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="notes, in folders of any depth")
+    parser.add_argument("out", type=Path, help="folder of the ink (PNG, white where there is none)")
+    parser.set_defaults(call=_ink)
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -238,6 +261,34 @@ def _cutouts(given: argparse.Namespace) -> int:
     return tell(tally(track(made, len(jobs), "photographs")), f"{given.out}: ", "cut-outs")
 
 
+def _pages(given: argparse.Namespace) -> int:
+    import numpy as np
+
+    from cleanplate.training.data.derived import claim
+    from cleanplate.training.data.parallel import each
+    from cleanplate.training.data.pdf_pages import Rendering, find_pdfs, render_file
+
+    rendering = Rendering(given.out, tuple(sorted(given.dpi)), given.most, given.seed)
+    files = find_pdfs(given.folder)
+    order = np.random.default_rng(given.seed).permutation(len(files))[: given.files]
+    settings = {"step": "pages", "folder": str(given.folder), "dpi": rendering.dpi}
+    claim(given.out, {**settings, "most": given.most, "seed": given.seed})
+    chosen = [files[number] for number in order]
+    made = each(partial(render_file, given=rendering), chosen, given.workers)
+    pages = chain.from_iterable(track(made, len(chosen), "files"))
+    return tell(tally(pages), f"{given.out}: ", "pages")
+
+
+def _ink(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.parallel import each
+    from cleanplate.training.data.unmixing import find_notes, unmix_file
+
+    jobs = find_notes(given.folder, given.out)
+    made = each(unmix_file, jobs, given.workers)
+    return tell(tally(track(made, len(jobs), "notes")), f"{given.out}: ", "notes")
+
+
+MAKERS = ("raw", "cutouts", "pages", "ink")  # steps that make files of files that are no pairs
 STEPS: dict[str, tuple[str, Call]] = {
     "check": ("name unreadable, unequal, partnerless, repeated and blank files", _check),
     "masks": ("make the masks of pairs that have none", _masks),

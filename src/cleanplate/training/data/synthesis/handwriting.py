@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,24 +11,35 @@ import cv2
 import numpy as np
 
 from cleanplate.picture import Box
-from cleanplate.training.data.synthesis.ink import Ink, some_ink
+from cleanplate.training.data.synthesis.ink import HIGHLIGHTERS, Ink, some_ink
 from cleanplate.training.data.synthesis.lettering import COMMON_HAN, Map, latin_phrase
 from cleanplate.training.data.synthesis.paths import SHAPES, Drawing, inked, pressed
+from cleanplate.training.data.synthesis.paths import line as ruled
 from cleanplate.training.data.synthesis.printed import Print, find_print
+from cleanplate.training.data.synthesis.scraps import Scraps
 from cleanplate.training.data.synthesis.scripts import Face, faces, written
 from cleanplate.training.data.synthesis.strokes import Strokes
 from cleanplate.training.data.synthesis.watermarks import place
 
 EM = (0.02, 0.05)  # size of writing, as shares of a page's short side
-PEN = (0.0013, 0.0032)  # width of a line
+PEN = (0.0009, 0.0036)  # width of a line, from a hairline on
+MARKER = (0.0036, 0.008)
+HIGHLIGHTER = (0.012, 0.024)
+BOLD = 0.18  # share of writers with a marker, or a pen as thick as print
+SCRAPPED = 0.25  # share of pages that bear real ink, where there is some
 LINES = 0.55  # share of writing with fonts where there are recorded strokes, too
 
 
 class Written(NamedTuple):
-    """A page that was written on: `picture` (H, W, 3) uint8 and `mask` (H, W) bool."""
+    """A page that was written on.
+
+    `picture` (H, W, 3) uint8; `mask` (H, W) bool, where that differs from the page; `cover` (H, W)
+    float32, the share of each pixel that ink lies on, where it changes nothing, too.
+    """
 
     picture: Map
     mask: Map
+    cover: Map
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Writer:
     weight: float
     face: Face
     corrects: bool  # ticks and underlines rather than answers
+    highlights: bool = False  # draws a broad pale line over print, and nothing else
 
 
 @dataclass(frozen=True)
@@ -58,14 +70,20 @@ class Sheet:
 class Handwriting:
     """A source of handwriting for pages."""
 
-    def __init__(self, pens: Sequence[str | Path], strokes: Sequence[str | Path] = ()) -> None:
-        """Load handwriting fonts and, if any, recorded pen strokes (see `strokes`).
+    def __init__(
+        self,
+        pens: Sequence[str | Path],
+        strokes: Sequence[str | Path] = (),
+        scraps: Sequence[str | Path] = (),
+    ) -> None:
+        """Load handwriting fonts and, if any, pen strokes (see `strokes`) and ink (`scraps`).
 
         Raises:
             UsageError: a folder holds none.
         """
         self.faces = faces(pens)
         self.strokes = Strokes(strokes) if strokes else None
+        self.scraps = Scraps(scraps) if scraps else None
 
     def draw(
         self,
@@ -88,39 +106,58 @@ class Handwriting:
         unit = unit or min(page.shape[:2])
         found = find_print(page, unit, int(rng.choice((3, 5, 9))))
         sheet = Sheet(page.shape[0], page.shape[1], unit, found, blanks)
-        picture = page
+        picture, everything = page, np.zeros(page.shape[:2], np.float32)
         for writer in self._writers(rng, unit):
             cover = np.zeros(page.shape[:2], np.float32)
             self._write(rng, writer, sheet, cover)
-            soft = rng.uniform(0.3, 0.9)
-            picture = writer.ink.over(rng, picture, cv2.GaussianBlur(cover, (0, 0), soft))
-        return Written(picture, (picture != page).any(-1))
+            cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.3, 0.9))
+            picture = writer.ink.over(rng, picture, cover)
+            np.maximum(everything, cover, out=everything)
+        if self.scraps and rng.random() < SCRAPPED:
+            light = np.ones(page.shape, np.float32)
+            for _ in range(int(rng.integers(1, 5))):
+                self._scrap(rng, sheet, light)
+            picture = np.rint(picture * light).astype(np.uint8)
+            np.maximum(everything, np.minimum(1, 1.6 * (1 - light.min(-1))), out=everything)
+        picture = picture.copy() if picture is page else picture
+        return Written(picture, (picture != page).any(-1), everything)
 
     def _writers(self, rng: np.random.Generator, unit: float) -> list[Writer]:
-        """One who answers, one who corrects, or both."""
+        """One who answers, one who corrects, or both; now and then one who marks lines."""
         kind = rng.random()
-        roles = [False] if kind < 0.65 else [False, True] if kind < 0.9 else [True]
-        return [self._writer(rng, unit, corrects) for corrects in roles]
+        roles = [False] if kind < 0.6 else [False, True] if kind < 0.85 else [True]
+        writers = [self._writer(rng, unit, corrects) for corrects in roles]
+        if rng.random() < 0.1:
+            ink = some_ink(rng, str(rng.choice(HIGHLIGHTERS)))
+            width = unit * rng.uniform(*HIGHLIGHTER)
+            writers.append(replace(writers[0], ink=ink, width=width, highlights=True))
+        return writers
 
     def _writer(self, rng: np.random.Generator, unit: float, corrects: bool) -> Writer:
         if corrects:
-            name = "red" if rng.random() < 0.85 else "blue"
+            name = str(rng.choice(("red", "blue", "black", "green"), p=(0.7, 0.08, 0.17, 0.05)))
         else:
-            name = str(rng.choice(("blue", "black", "pencil", "red"), p=(0.45, 0.36, 0.12, 0.07)))
-        low, high = np.log(EM)
-        width = unit * rng.uniform(*PEN) * (1.3 if corrects else 1.0)
+            names = ("blue", "black", "pencil", "red", "green")
+            name = str(rng.choice(names, p=(0.33, 0.4, 0.14, 0.09, 0.04)))
+        bold = name != "pencil" and rng.random() < BOLD
+        low, high = np.log(MARKER if bold else PEN)
+        width = unit * np.exp(rng.uniform(low, high)) * (1.2 if corrects else 1.0)
+        em = unit * np.exp(rng.uniform(*np.log(EM))) * (1.3 if bold else 1.0)
         return Writer(
             ink=some_ink(rng, name),
-            em=max(9.0, unit * float(np.exp(rng.uniform(low, high)))),
-            width=max(1.0, width),
+            em=max(9.0, float(em)),
+            width=max(1.0, float(width)),
             slant=rng.normal(0.08, 0.15),
-            weight=rng.uniform(-1, 1),
+            weight=rng.uniform(0.5, 2) if bold else rng.uniform(-1, 1),
             face=self.faces[rng.integers(len(self.faces))],
             corrects=corrects,
         )
 
     def _write(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map) -> None:
         """Fill blanks and make marks, as many as the size of the sheet asks for."""
+        if writer.highlights:
+            self._highlight(rng, writer, sheet, cover)
+            return
         share = sheet.height * sheet.width / sheet.unit**2
         if sheet.blanks and not writer.corrects:
             filled = rng.uniform(0.3, 1.0)
@@ -158,7 +195,10 @@ class Handwriting:
             self._over(rng, writer, sheet, cover)
         else:
             word = words[rng.integers(len(words))]
-            box = beside(rng, word, writer.em) if kind in ASIDE else cut(rng, word)
+            size = writer.em * (np.exp(rng.uniform(0, 1.4)) if writer.corrects else 1.0)
+            box = beside(rng, word, size) if kind in ASIDE else cut(rng, word)
+            if kind == "signature":
+                box = Box(box.top, box.left, box.bottom, box.left + int(size * rng.uniform(2, 6)))
             self._shape(rng, writer, kind, box, cover)
             if kind == "strike" and rng.random() < 0.5:  # what should stand there, above it
                 line = self._line(rng, writer, 0.8 * writer.em, writer.em * rng.uniform(2, 5))
@@ -171,6 +211,37 @@ class Handwriting:
         drawing = SHAPES[kind](rng, max(4, box.right - box.left), max(4, box.bottom - box.top))
         patch, top, left = drawn(rng, drawing, writer.width)
         place(cover, patch, box.top + top, box.left + left)
+
+    def _highlight(
+        self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map
+    ) -> None:
+        """Draw a broad line or a few over lines of print, as long as some words."""
+        words = sheet.print.words or [Box(0, 0, sheet.height, sheet.width)]
+        for _ in range(int(rng.integers(1, 4))):
+            box = cut(rng, words[rng.integers(len(words))])
+            middle = (box.top + box.bottom) / 2 + rng.normal(0, 0.1) * writer.width
+            ends = ((box.left, middle), (box.right, middle + rng.normal(0, 0.1) * writer.width))
+            path = ruled(rng, *ends)
+            patch, top, left = inked([path], [np.full(len(path), writer.width)])
+            place(cover, patch, top, left)
+
+    def _scrap(self, rng: np.random.Generator, sheet: Sheet, light: Map) -> None:
+        """Lay real ink on the light (H, W, 3) that reaches the sheet: where it has room, or not."""
+        assert self.scraps is not None
+        scrap = self.scraps.draw(rng, sheet.unit)
+        height, width = scrap.shape[:2]
+        spots = [
+            Box(y, x, y + height, x + width)
+            for y, x in zip(
+                rng.integers(-height // 3, max(1, sheet.height - height // 2), 6).tolist(),
+                rng.integers(-width // 3, max(1, sheet.width - width // 2), 6).tolist(),
+                strict=True,
+            )
+        ]
+        spot = min(spots, key=sheet.print.share) if rng.random() < 0.6 else spots[0]
+        top, left = max(0, spot.top), max(0, spot.left)
+        part = light[top : spot.bottom, left : spot.right]
+        part *= scrap[top - spot.top :, left - spot.left :][: part.shape[0], : part.shape[1]]
 
     def _note(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map) -> None:
         """Write some lines where the sheet has room, or where it has most of it."""
@@ -264,12 +335,8 @@ def moved(box: Box, down: int, right: int) -> Box:
     return Box(box.top + down, box.left + right, box.bottom + down, box.right + right)
 
 
-ASIDE = {"tick", "cross", "bracket", "arrow"}  # marks beside words, not on them
-NOTES = (
-    ("note", "over", "underline", "strike", "loop", "tick", "cross", "bracket", "arrow"),
-    (0.34, 0.16, 0.14, 0.1, 0.1, 0.05, 0.03, 0.04, 0.04),
-)
-CORRECTIONS = (
-    ("note", "over", "underline", "strike", "loop", "tick", "cross", "bracket", "arrow"),
-    (0.1, 0.1, 0.12, 0.08, 0.14, 0.3, 0.12, 0.02, 0.02),
-)
+ASIDE = {"tick", "cross", "bracket", "arrow", "signature"}  # marks beside words, not on them
+KINDS = ("note", "over", *SHAPES)
+# underline, strike, loop, tick, cross, bracket, arrow, signature
+NOTES = KINDS, (0.34, 0.16, 0.12, 0.1, 0.09, 0.05, 0.03, 0.04, 0.03, 0.04)
+CORRECTIONS = KINDS, (0.1, 0.1, 0.12, 0.08, 0.14, 0.28, 0.11, 0.02, 0.02, 0.03)

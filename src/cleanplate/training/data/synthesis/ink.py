@@ -63,14 +63,20 @@ class Ink:
 RANGES: dict[str, tuple[tuple[tuple[float, float], ...], float, float]] = {
     # light through a full line: red, green, blue; most grain, most flow
     "blue": (((0.08, 0.4), (0.14, 0.45), (0.5, 0.8)), 0.35, 0.2),
-    "black": (((0.06, 0.32), (0.06, 0.32), (0.06, 0.34)), 0.35, 0.2),
+    "black": (((0.02, 0.32), (0.02, 0.32), (0.02, 0.34)), 0.35, 0.2),
     "red": (((0.72, 0.93), (0.12, 0.42), (0.14, 0.45)), 0.35, 0.2),
-    "pencil": (((0.3, 0.56), (0.3, 0.56), (0.3, 0.56)), 0.5, 0.25),
+    "green": (((0.05, 0.35), (0.4, 0.65), (0.25, 0.5)), 0.35, 0.2),
+    "pencil": (((0.3, 0.66), (0.3, 0.66), (0.3, 0.66)), 0.5, 0.25),
+    "yellow highlighter": (((0.93, 1.0), (0.88, 1.0), (0.1, 0.5)), 0.1, 0.15),
+    "pink highlighter": (((0.93, 1.0), (0.45, 0.75), (0.65, 0.9)), 0.1, 0.15),
+    "green highlighter": (((0.5, 0.8), (0.93, 1.0), (0.3, 0.65)), 0.1, 0.15),
+    "orange highlighter": (((0.95, 1.0), (0.65, 0.85), (0.2, 0.5)), 0.1, 0.15),
 }
+HIGHLIGHTERS = tuple(name for name in RANGES if name.endswith("highlighter"))
 
 
 def some_ink(rng: np.random.Generator, name: str) -> Ink:
-    """Return an ink of the name "blue", "black", "red" or "pencil"; its ranges: `RANGES`."""
+    """Return an ink of a name in `RANGES`, its colour drawn from the ranges there."""
     ranges, grain, flow = RANGES[name]
     depth = rng.random()  # pale or deep in all three at once
     spread = rng.uniform(-0.15, 0.15, 3)

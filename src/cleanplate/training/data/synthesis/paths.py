@@ -176,6 +176,22 @@ def arrow(rng: np.random.Generator, width: float, height: float) -> Drawing:
     return [shaft, smooth(np.array([barbs[0], ends[1], barbs[1]]), 1)]
 
 
+def signature(rng: np.random.Generator, width: float, height: float) -> Drawing:
+    """A name written so often that its letters are loops: one stroke, now and then a flourish."""
+    loops = int(rng.integers(3, 9))
+    turn = np.linspace(0, 2 * np.pi * loops, 14 * loops)
+    along = turn / turn[-1]
+    knots = np.linspace(0, 1, loops + 2)
+    tall = np.interp(along, knots, rng.uniform(0.08, 0.5, loops + 2))
+    wide = np.interp(along, knots, rng.uniform(0.3, 1.6, loops + 2)) * width / (6 * loops)
+    x = along * width + wide * np.sin(turn + rng.uniform(0, 2))
+    y = height * (0.5 - tall * np.cos(turn)) + rng.normal(0, 0.1) * height * along
+    drawn = [smooth(np.stack([x, y], 1), 1)]
+    if rng.random() < 0.4:
+        drawn.append(line(rng, (0.05 * width, 0.9 * height), (0.95 * width, 0.85 * height)))
+    return drawn
+
+
 SHAPES: dict[str, Callable[[np.random.Generator, float, float], Drawing]] = {
     "underline": underline,
     "strike": strike,
@@ -184,4 +200,5 @@ SHAPES: dict[str, Callable[[np.random.Generator, float, float], Drawing]] = {
     "cross": cross,
     "bracket": bracket,
     "arrow": arrow,
+    "signature": signature,
 }
