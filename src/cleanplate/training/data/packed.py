@@ -57,5 +57,7 @@ class Packed(Sequence[Map]):
         return len(self.shapes)
 
     def __getitem__(self, number: int) -> Map:  # type: ignore[override]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
         start, end = self.starts[number : number + 2]
         return self.pixels[start:end].reshape(self.shapes[number])

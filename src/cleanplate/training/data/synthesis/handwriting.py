@@ -106,9 +106,10 @@ class Handwriting:
         unit = unit or min(page.shape[:2])
         found = find_print(page, unit, int(rng.choice((3, 5, 9))))
         sheet = Sheet(page.shape[0], page.shape[1], unit, found, blanks)
-        picture, everything = page, np.zeros(page.shape[:2], np.float32)
+        everything: Map = np.zeros(page.shape[:2], np.float32)
+        picture = page
         for writer in self._writers(rng, unit):
-            cover = np.zeros(page.shape[:2], np.float32)
+            cover: Map = np.zeros(page.shape[:2], np.float32)
             self._write(rng, writer, sheet, cover)
             cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.3, 0.9))
             picture = writer.ink.over(rng, picture, cover)
