@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.occluded import OccludedPages
+from cleanplate.training.data.occluded import OccludedCrops
 from cleanplate.training.data.synthesis.cutouts import cut_hand, cut_person
 from cleanplate.training.data.synthesis.occluders import Occluders
 from cleanplate.training.data.synthesis.pages import laid
@@ -91,18 +91,18 @@ def test_items_of_pages_have_a_hole_with_a_guess_in_it(cutouts: Path) -> None:
     rng = np.random.default_rng(0)
     pages = [rng.integers(180, 255, (320, 240, 3), np.uint8)]
     prints = [rng.integers(0, 255, (100, 100, 3), np.uint8)]
-    data = OccludedPages(
+    data = OccludedCrops(
         pages, [1.0], prints, Occluders([cutouts]), crop=96, sides=(150, 300),
         clean_share=0.3, seed=1, size=8,
     )  # fmt: skip
     items = [data[(0, index)] for index in range(8)]
-    assert items[3]["picture"].shape == (3, 96, 96)
-    assert any(item["alpha"].any() for item in items)
-    assert not all(item["alpha"].any() for item in items)
+    assert items[3]["input"].shape == (3, 96, 96)
+    assert any(item["mask"].any() for item in items)
+    assert not all(item["mask"].any() for item in items)
     for item in items:
         outside = item["hole"] == 0
-        assert (item["guess"] == item["picture"])[outside.expand(3, -1, -1)].all()
-        assert ((item["seen"] > 0.97) | (item["alpha"] == 1)).all()
+        assert (item["guess"] == item["input"])[outside.expand(3, -1, -1)].all()
+        assert ((item["seen"] > 0.97) | (item["mask"] == 1)).all()
 
 
 def test_a_page_laid_on_a_ground_covers_most_of_it() -> None:

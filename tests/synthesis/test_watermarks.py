@@ -9,10 +9,10 @@ import pytest
 from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.training.data.drawn import load_clean
-from cleanplate.training.data.marked import MarkedPictures, rough_mask
 from cleanplate.training.data.synthesis.lettering import Lettering, draw_lines, load_font
 from cleanplate.training.data.synthesis.pages import Pages
 from cleanplate.training.data.synthesis.watermarks import Watermarks
+from cleanplate.training.data.watermarked import WatermarkedCrops, rough_mask
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,9 @@ def marks(sources: Path) -> Watermarks:
     return Watermarks([sources / "fonts"], [sources / "logos"])
 
 
-def crops(sources: Path, marks: Watermarks, seed: int = 3, clean: float = 0.0) -> MarkedPictures:
+def crops(sources: Path, marks: Watermarks, seed: int = 3, clean: float = 0.0) -> WatermarkedCrops:
     pictures = load_clean([sources / "photos"], 400)
-    return MarkedPictures(
+    return WatermarkedCrops(
         pictures,
         [1.0] * len(pictures),
         marks,
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_bytes(sources: Path, marks: Watermarks) ->
     one, two = (crops(sources, marks)[1, 5] for _ in range(2))
     assert all(np.array_equal(one[name], two[name]) for name in one)
     other = crops(sources, marks, seed=4)[1, 5]
-    assert not np.array_equal(one["picture"], other["picture"])
+    assert not np.array_equal(one["input"], other["input"])
 
 
 def test_opacities_cover_what_is_seen_in_the_wild(marks: Watermarks) -> None:
@@ -66,7 +66,7 @@ def test_opacities_cover_what_is_seen_in_the_wild(marks: Watermarks) -> None:
 
 def test_clean_items_bear_no_mark(sources: Path, marks: Watermarks) -> None:
     item = crops(sources, marks, clean=1.0)[0, 0]
-    assert np.array_equal(item["picture"], item["clean"])
+    assert np.array_equal(item["input"], item["target"])
     assert float(item["alpha"].max()) == 0
     assert float(item["opacity"]) == 0
 
@@ -77,7 +77,7 @@ def test_items_differ_from_the_clean_picture_only_under_the_mark(
     for index in range(8):
         item = crops(sources, marks)[0, index]
         outside = (item["alpha"] == 0).expand(3, -1, -1)
-        assert np.array_equal(item["picture"][outside], item["clean"][outside])
+        assert np.array_equal(item["input"][outside], item["target"][outside])
 
 
 def test_a_string_holds_no_character_that_the_font_lacks(marks: Watermarks) -> None:
@@ -131,7 +131,7 @@ def test_hard_examples_are_those_in_which_a_locator_sees_a_mark(
     data = crops(sources, marks, clean=1.0)
     data.mine(locator, 24)
     assert 0 < len(data.hard) < 24
-    alarms = [bool(locator(data[0, i]["clean"][None].numpy())["mask"].any()) for i in range(40)]
+    alarms = [bool(locator(data[0, i]["target"][None].numpy())["mask"].any()) for i in range(40)]
     data.hard = []
-    chance = [bool(locator(data[0, i]["clean"][None].numpy())["mask"].any()) for i in range(40)]
+    chance = [bool(locator(data[0, i]["target"][None].numpy())["mask"].any()) for i in range(40)]
     assert sum(alarms) > sum(chance)

@@ -75,7 +75,7 @@ def test_the_recipe_trains_and_exports(tmp_path: Path) -> None:
         [
             "--model.init_args.network_options={width: 0.125}",
             "--model.init_args.square_after=1",
-            "--data.init_args.pictures={some: 1.0}",
+            "--data.init_args.backgrounds={some: 1.0}",
             "--data.init_args.validation=[some]",
             "--data.init_args.progressive=[[1,2,32],[1,1,48]]",
             "--data.init_args.steps=2",

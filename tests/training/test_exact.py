@@ -12,13 +12,15 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from cleanplate.errors import CleanplateError, ModelError
+from cleanplate.errors import CleanplateError, ModelError, UsageError
 from cleanplate.training import losses
 from cleanplate.training import train as training
 from cleanplate.training.callbacks import origin
 from cleanplate.training.cli import main
 from cleanplate.training.export import load_checkpoint
-from cleanplate.training.modules.marks import FillerModule
+from cleanplate.training.modules.adversarial import CRITICS
+from cleanplate.training.modules.erasing import Erasing
+from cleanplate.training.modules.watermark_filling import WatermarkFilling
 from cleanplate.training.perceptual import VggPools
 
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
@@ -128,7 +130,7 @@ def test_the_discriminator_learns_on_every_third_batch(plain: Path, tmp_path: Pa
 
 def test_accumulated_batches_are_one_of_their_size(plain: Path, tmp_path: Path) -> None:
     """Two batches of one picture teach the network what one of two does, also at an epoch's end."""
-    alone = [*BOTH, "--model.init_args.adversarial=0", "--trainer.max_epochs=1"]
+    alone = [*BOTH, "--model.init_args.loss={both_l1: 100, hinge: 0}", "--trainer.max_epochs=1"]
     one = run(alone, plain, tmp_path / "one", "--data.init_args.batch_size=2")
     more = ["--model.init_args.accumulate=2", "--trainer.limit_train_batches=4"]
     two = run(alone, plain, tmp_path / "two", *more)
@@ -186,6 +188,18 @@ def test_erasenet_learns_by_all_published_terms(
         assert f"train/{term}".encode() in curves
 
 
+@pytest.mark.parametrize("term", CRITICS)
+def test_the_discriminator_learns_by_the_counterpart_of_the_term(term: str) -> None:
+    options = {"width": 0.0625}
+    module = Erasing(
+        network_options=options, discriminator_options=options, loss={"l1": 1.0, term: 0.1}
+    )
+    assert module.critic_loss.__name__ == f"{term}_discriminator"
+    for wrong in ({"l1": 1.0}, dict.fromkeys(("hinge", "wasserstein"), 1.0)):
+        with pytest.raises(UsageError, match="hinge, least_squares, wasserstein"):
+            Erasing(network_options=options, discriminator_options=options, loss=wrong)
+
+
 def test_a_stage_starts_from_the_averaged_weights(plain: Path, tmp_path: Path) -> None:
     first = run(PLAIN, plain, tmp_path / "first", "--trainer.max_epochs=1")
     best = tmp_path / "first/checkpoints/best.ckpt"
@@ -235,10 +249,10 @@ def test_nan_names_the_layer(plain: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_nan_names_the_layer_of_a_module_that_draws_its_batches() -> None:
-    module = FillerModule(options={"widths": [8, 8]})
+    module = WatermarkFilling(network_options={"widths": [8, 8]})
     layer = module.network.bottom[0].second
     layer.register_forward_hook(lambda layer, given, found: found * float("nan"))
-    batch = {"picture": torch.rand(2, 3, 16, 16), "rough": torch.ones(2, 1, 16, 16)}
+    batch = {"input": torch.rand(2, 3, 16, 16), "rough": torch.ones(2, 1, 16, 16)}
     assert origin(module, batch) == "it begins in the layer network.bottom.0.second"
 
 
@@ -252,7 +266,7 @@ BOTH = [  # without Adam, which makes much of the least difference between two s
     *ADVERSARIAL,
     f"--model.init_args.optimizer={SGD}",
     f"--model.init_args.discriminator_optimizer={SGD}",
-    "--model.init_args.l1=100",
+    "--model.init_args.loss={both_l1: 100, hinge: 1}",
 ]
 
 

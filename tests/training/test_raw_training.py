@@ -212,7 +212,7 @@ def test_the_recipe_trains_exports_and_runs(tmp_path: Path) -> None:
         small = rng.integers(20, 200, (5, 5, 3), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / f"clean/{number}.png"), cv2.resize(small, (96, 96)))
     run = tmp_path / "run"
-    data = {"pictures": "{clean: 1}", "validation": "[clean]", "crop": "32", "batch_size": "2"}
+    data = {"backgrounds": "{clean: 1}", "validation": "[clean]", "crop": "32", "batch_size": "2"}
     data |= {"workers": "0", "validation_pictures": "2", "steps": "2"}
     given = ["denoise-raw-cpu", "--data", str(tmp_path), "--run", str(run)]
     given += [f"--data.init_args.{name}={value}" for name, value in data.items()]

@@ -16,7 +16,7 @@ from cleanplate.models import cards, load
 from cleanplate.tasks.exported import Exported
 from cleanplate.training.cli import main
 from cleanplate.training.data.files import read_rgb
-from cleanplate.training.layers import layered
+from cleanplate.training.settings import resolved
 from cleanplate.training.train import find_recipe, recipes
 
 OWN = {"denoise-raw-cpu"}  # has a test of its own, in test_raw_training.py
@@ -73,7 +73,7 @@ def mosaics(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(name: str) -> list[str]:
     """Arguments that make a few small steps of a recipe."""
-    settings = layered(find_recipe(name), find_recipe)
+    settings = resolved(find_recipe(name), find_recipe)
     model, data = (settings[part]["init_args"] for part in ("model", "data"))
     kind = settings["data"]["class_path"].rpartition(".")[2]
     chosen = [f"--data.init_args.{setting}" for setting in TINY[kind]]
@@ -134,7 +134,7 @@ def test_from_files_to_a_model(name: str, pages: Path, mosaics: Path, tmp_path: 
     assert main("export", [str(last), "-o", str(model), "--tile", "64"]) == 0
     card = load(model, device="cpu", threads=1).card
     assert card.recipe == name
-    assert card.task == layered(find_recipe(name), find_recipe)["card"]["task"]
+    assert card.task == resolved(find_recipe(name), find_recipe)["card"]["task"]
     table = tmp_path / "figures.csv"
     assert main("evaluate", [str(folder), "--model", str(model), "--csv", str(table)]) == 0
     assert len(table.read_text().splitlines()) == 1 + 6 + 1

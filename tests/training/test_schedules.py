@@ -13,14 +13,14 @@ import torch
 from cleanplate.errors import UsageError
 from cleanplate.training.data.loading import Phase, Progressive, ResumableLoader
 from cleanplate.training.data.pairs import Pairs
-from cleanplate.training.layers import layered
 from cleanplate.training.losses import COMPOSITES
 from cleanplate.training.schedules import CosinePeriods, Cyclic, StepDecay, WarmRestarts
+from cleanplate.training.settings import resolved
 from cleanplate.training.train import find_recipe, recipes
 
 
 def init_args(recipe: str, part: str) -> dict[str, Any]:
-    return layered(find_recipe(recipe), find_recipe)[part]["init_args"]
+    return resolved(find_recipe(recipe), find_recipe)[part]["init_args"]
 
 
 def rates(make: Any, rate: float, steps: list[int]) -> list[float]:
@@ -181,7 +181,7 @@ def test_masks_are_sought_at_the_size_of_the_training() -> None:
     """A locator sees a picture whose longer side is its card's tile, or the side it names."""
     found = 0
     for name, path in recipes().items():
-        settings = layered(path, find_recipe)
+        settings = resolved(path, find_recipe)
         if settings["data"]["class_path"].endswith(".Cutouts"):
             card, longer = settings["card"], max(settings["data"]["init_args"]["size"])
             side = card.get("parameters", {}).get("side", card["tile"])

@@ -13,7 +13,7 @@ from PIL import Image
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training.cli import main
 from cleanplate.training.data.cutouts import Cutouts, Framing
-from cleanplate.training.data.holes import Holes, about
+from cleanplate.training.data.holes import Holes, square_about
 from cleanplate.training.data.layouts import survey
 from cleanplate.training.data.masked import survey_any
 from cleanplate.training.data.pairs import Pairs
@@ -201,12 +201,12 @@ def test_squares_lie_about_a_hole() -> None:
     mask = np.zeros((90, 120, 1), np.uint8)
     mask[40:50, 60:66] = 255
     mask[80:84, 2:4] = 255
-    cut, hole = about(picture, mask, 32)
+    cut, hole = square_about(picture, mask, 32)
     assert cut.shape == (32, 32, 3) and hole[11:21, 13:19].all() and hole.sum() == 60 * 255
     assert np.array_equal(cut, picture[29:61, 47:79])
     seen = set()
     for seed in range(30):
-        _, hole = about(picture, mask, 32, np.random.default_rng(seed))
+        _, hole = square_about(picture, mask, 32, np.random.default_rng(seed))
         assert hole.sum() in (60 * 255, 8 * 255)
         seen.add((int(hole.sum()), int(np.flatnonzero(hole.any((1, 2)))[0])))
     assert len(seen) > 10 and len({count for count, _ in seen}) == 2
@@ -215,7 +215,7 @@ def test_squares_lie_about_a_hole() -> None:
 def test_a_hole_larger_than_the_square_is_reduced() -> None:
     mask = np.zeros((200, 200, 1), np.uint8)
     mask[20:180, 90:110] = 255
-    cut, hole = about(np.repeat(mask, 3, 2), mask, 64)
+    cut, hole = square_about(np.repeat(mask, 3, 2), mask, 64)
     assert cut.shape == (64, 64, 3)
     assert 0.03 < (hole > 0).mean() < 0.2 and not hole[0].any() and not hole[-1].any()
 
@@ -228,7 +228,7 @@ def test_a_thin_hole_stays(crop: int, turned: bool) -> None:
     mask[150, 20:180] = 255
     mask = np.ascontiguousarray(np.swapaxes(mask, 0, 1)) if turned else mask
     for rng in (None, np.random.default_rng(0)):
-        cut, hole = about(np.repeat(mask, 3, 2), mask, crop, rng)
+        cut, hole = square_about(np.repeat(mask, 3, 2), mask, crop, rng)
         assert cut.shape == (crop, crop, 3)
         assert max((hole > 0).any(axis).sum() for axis in (0, 1)) > 0.6 * crop
         assert not (cut[..., :1].any(2, keepdims=True) & (hole == 0)).any()

@@ -189,10 +189,10 @@ class NotANumberError(Exception):
 
 @torch.no_grad()
 def origin(module: pl.LightningModule, batch: Any) -> str:
-    """Where numbers that are none begin: in which weights, or in which layer on this batch.
+    """Locate the first NaN: in which weights, or in which layer on this batch.
 
-    The module computes anew what it would `predict`, or without that its `losses`, as far as that
-    layer: what comes after it may not bear such numbers.
+    The module computes anew what it would `predict`, as far as that layer: what comes after it may
+    not bear such numbers.
     """
     for name, parameter in module.named_parameters():
         if not torch.isfinite(parameter).all():
@@ -211,8 +211,6 @@ def origin(module: pl.LightningModule, batch: Any) -> str:
     try:
         if hasattr(module, "predict"):
             module.predict(batch)
-        elif hasattr(module, "losses"):
-            module.losses(batch, 0)
     except NotANumberError as found:
         return f"it begins in the layer {found}"
     finally:

@@ -67,6 +67,25 @@ def l1_outside(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     return ((picture - truth).abs() * (1 - mask)).mean()
 
 
+def l1_hole(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference under the masks of a batch, large holes and small ones alike."""
+    _same("l1_hole", picture, truth)
+    _covers("l1_hole", mask, picture)
+    return ((picture - truth).abs() * mask).sum() / _samples(picture, mask)
+
+
+def l2_hole(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared difference under the masks of a batch."""
+    _same("l2_hole", picture, truth)
+    _covers("l2_hole", mask, picture)
+    return ((picture - truth).square() * mask).sum() / _samples(picture, mask)
+
+
+def _samples(picture: Tensor, mask: Tensor) -> Tensor:
+    """How many samples lie under the masks; one more, for masks may be blank."""
+    return picture.shape[1] * mask.sum() + 1
+
+
 def tv(picture: Tensor) -> Tensor:
     """Anisotropic total variation: mean absolute step down plus mean absolute step right."""
     if picture.ndim != 4 or min(picture.shape[-2:]) < 2:
@@ -139,6 +158,8 @@ def _blurred(x: Tensor) -> Tensor:
 
 # --------------------------------------------------------------------- masks
 
+SPECK = 200.0  # pixels
+
 
 def bce(logits: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy of logits."""
@@ -179,6 +200,30 @@ def iou(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:
     _mask("iou", logits, mask)
     overlap, total = _overlap(logits, mask)
     return (1 - (overlap + smooth) / (total - overlap + smooth)).mean()
+
+
+def bce_inside(logits: Tensor, mask: Tensor) -> Tensor:
+    """BCE under the mask, as a mean over the whole picture; with `bce`, it weighs the mask."""
+    _mask("bce_inside", logits, mask)
+    return functional.binary_cross_entropy_with_logits(logits, mask, mask)
+
+
+def batch_dice(logits: Tensor, mask: Tensor) -> Tensor:
+    """Dice over a whole batch, as if it were one picture: large masks count by their pixels."""
+    _mask("batch_dice", logits, mask)
+    return dice(*(maps.flatten(0, 2)[None, None] for maps in (logits, mask)))
+
+
+def smooth_dice(logits: Tensor, mask: Tensor) -> Tensor:
+    """Dice of each picture that forgives misses and false finds much smaller than 200 pixels."""
+    _mask("smooth_dice", logits, mask)
+    return dice(logits, mask, smooth=SPECK)
+
+
+def smooth_iou(logits: Tensor, mask: Tensor) -> Tensor:
+    """IoU of each picture that forgives misses and false finds much smaller than 200 pixels."""
+    _mask("smooth_iou", logits, mask)
+    return iou(logits, mask, smooth=SPECK)
 
 
 def bce_l1(logits: Tensor, mask: Tensor) -> Tensor:
@@ -302,12 +347,28 @@ def _deep(loss: Callable[[Tensor, Tensor], Tensor]) -> Term:
     return lambda outputs, truth: deep_supervision(loss, outputs, truth["mask"])
 
 
+_UNDER = (l1_inside, l1_outside, l1_hole, l2_hole)
 _PICTURES = (l1, l2, charbonnier, psnr, ssim, ms_ssim)
-_MASKS = (bce, balanced_bce, focal, mask_l1, dice, iou, bce_l1, bce_dice, bce_iou, mask_tv)
+_MASKS = (
+    bce,
+    bce_inside,
+    balanced_bce,
+    focal,
+    mask_l1,
+    dice,
+    batch_dice,
+    smooth_dice,
+    iou,
+    smooth_iou,
+    bce_l1,
+    bce_dice,
+    bce_iou,
+    mask_tv,
+)
 
 TERMS: dict[str, Term] = {
     **{loss.__name__: _picture(loss) for loss in _PICTURES},
-    **{loss.__name__: _masked(loss) for loss in (l1_inside, l1_outside)},
+    **{loss.__name__: _masked(loss) for loss in _UNDER},
     **{loss.__name__: _located(loss) for loss in _MASKS},
     **{f"deep_{loss.__name__}": _deep(loss) for loss in _MASKS},
     "tv": lambda outputs, truth: tv(outputs["picture"]),
@@ -319,9 +380,9 @@ TERMS: dict[str, Term] = {
 }
 
 
-def _value(name: str, outputs: Planes, truth: Planes) -> Tensor:
+def _value(name: str, term: Term, outputs: Planes, truth: Planes) -> Tensor:
     try:
-        return TERMS[name](outputs, truth)
+        return term(outputs, truth)
     except KeyError as missing:
         raise UsageError(
             f"{name}: {missing} is neither among the network's outputs nor in the truth."
@@ -352,19 +413,27 @@ class Composed(nn.Module):
     `weights` maps names in `TERMS` (or perceptual, style) to weights, or is a name in
     `COMPOSITES`. Called with a network's outputs and the truth, both keyed "picture", "mask"
     (logits in the outputs), and "labels" or "score" where a term wants them. The VGG terms use
-    `features`; without it they get torchvision's weights. UsageError for unknown names, and for
-    a term whose tensors are not there.
+    `features`; without it they get torchvision's weights. `terms` are further ones by name.
+
+    Raises:
+        UsageError: unknown names; when called, a term whose tensors are not there.
     """
 
-    def __init__(self, weights: dict[str, float] | str, features: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        weights: dict[str, float] | str,
+        features: nn.Module | None = None,
+        terms: Mapping[str, Term] | None = None,
+    ) -> None:
         super().__init__()
+        self.terms = {**TERMS, **(terms or {})}
         if isinstance(weights, str):
             if weights not in COMPOSITES:
                 raise UsageError(f"No loss {weights!r}; there are: {', '.join(COMPOSITES)}.")
             weights = COMPOSITES[weights]
-        unknown = sorted(set(weights) - set(TERMS) - set(_VGG_TERMS))
+        unknown = sorted(set(weights) - set(self.terms) - set(_VGG_TERMS))
         if unknown or not weights:
-            there = ", ".join([*TERMS, *_VGG_TERMS])
+            there = ", ".join([*self.terms, *_VGG_TERMS])
             raise UsageError(f"No loss terms {', '.join(unknown)}; there are: {there}.")
         self.weights = dict(weights)
         self.features: nn.Module | None = None
@@ -372,7 +441,11 @@ class Composed(nn.Module):
             self.features = features or VggPools()
 
     def forward(self, outputs: Planes, truth: Planes) -> tuple[Tensor, dict[str, Tensor]]:
-        parts = {name: _value(name, outputs, truth) for name in self.weights if name in TERMS}
+        parts = {
+            name: _value(name, self.terms[name], outputs, truth)
+            for name in self.weights
+            if name in self.terms
+        }
         if self.features is not None:
             parts.update(self._vgg_terms(outputs, truth))
         total = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()

@@ -1,6 +1,7 @@
 """Learning-rate schedules that PyTorch lacks, or has with another count.
 
-Each says by `interval` whether it steps once an epoch or once a step of the optimiser.
+Each says by `interval` whether it steps once an epoch or once a step of the optimiser. One with
+`fit` takes the training's length from its trainer before the first step.
 """
 
 from __future__ import annotations
@@ -8,8 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import lightning.pytorch as pl
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+from cleanplate.errors import UsageError
+
+FIRST = 0.02  # share of the rate that a warm-up begins at
 
 
 class StepDecay(LRScheduler):
@@ -54,7 +60,9 @@ class CosinePeriods(LRScheduler):
     """Half a cosine from the rate to `lowest` over each of `periods`, counted in steps.
 
     Each period begins at the full rate again (Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5,
-    with periods of any length). After the last the rate stays at `lowest`.
+    with periods of any length). After the last the rate stays at `lowest`. With `warm_up`, the rate
+    first rises in a straight line over so many steps of the first period. `periods` None: one over
+    the whole training.
     """
 
     interval = "step"
@@ -62,22 +70,43 @@ class CosinePeriods(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        periods: list[int],
+        periods: list[int] | None = None,
         lowest: float = 1e-6,
+        warm_up: int = 0,
         last_epoch: int = -1,
     ) -> None:
         self.periods = periods
         self.lowest = lowest
+        self.warm_up = warm_up
         super().__init__(optimizer, last_epoch)
+
+    def fit(self, trainer: pl.Trainer) -> None:
+        """Take the training's length as the one period where none is stated.
+
+        Raises:
+            UsageError: the training has no end.
+        """
+        if self.periods is None:
+            steps = trainer.estimated_stepping_batches
+            if math.isinf(steps):
+                raise UsageError(
+                    "The schedule needs the training's length: give --trainer.max_steps=N."
+                )
+            self.periods = [int(steps)]
 
     def get_lr(self) -> list[Any]:
         """The rates of this step."""
-        place, share = self.last_epoch, 1.0
-        for period in self.periods:
+        place = self.last_epoch
+        if place < self.warm_up:
+            return [base * (FIRST + (1 - FIRST) * place / self.warm_up) for base in self.base_lrs]
+        share, past = 1.0, self.warm_up
+        periods: list[float] = [*self.periods] if self.periods else [math.inf]
+        for period in periods:
             if place < period:
-                share = place / period
+                share = (place - past) / (period - past)
                 break
             place -= period
+            past = 0
         height = (1 + math.cos(math.pi * share)) / 2
         return [self.lowest + (base - self.lowest) * height for base in self.base_lrs]
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.training.callbacks import Place, Provenance, checkpoints
-from cleanplate.training.layers import Settings, layered, over
+from cleanplate.training.settings import Settings, merged, resolved
 
 MINUTES = 5.0  # between two checkpoints within an epoch
 CONFIG = "config.yaml"  # all settings of a run, in its folder
@@ -80,7 +80,7 @@ def train(
         raise UsageError(
             f"{folder} holds a run already: go on with --resume, or name another folder with --run."
         )
-    settings = layered(recipe, find_recipe)
+    settings = resolved(recipe, find_recipe)
     card = settings.pop("card", {})
     if resume:
         settings = _of_run(folder)
@@ -107,9 +107,9 @@ def train(
 
 def _of_run(folder: Path) -> Settings:
     """The settings of the run in `folder`, without what its weights once started from."""
-    settings = layered(folder / CONFIG, find_recipe)
+    settings = resolved(folder / CONFIG, find_recipe)
     if "init_from" in settings["model"].get("init_args", {}):
-        settings = over(settings, {"model": {"init_args": {"init_from": None}}})
+        settings = merged(settings, {"model": {"init_args": {"init_from": None}}})
     return settings
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cleanplate.training.data.layouts import Pair
 
 
+OWN = {"name", "file", "sha256", "inputs", "outputs", "multiple", "recipe"}
+"""Fields of a card that follow from the checkpoint and the file."""
+
+
 def run(arguments: list[str]) -> int:
     """Write a checkpoint as ONNX with its card."""
     parser = new_parser("export", "Turn a checkpoint into an ONNX model with its card.")
@@ -41,7 +45,11 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--licence", help="of the weights, an SPDX name")
     parser.add_argument("--source", help="what it was trained on")
     parser.add_argument("--terms", help="of what it was trained on")
-    parser.add_argument("--card", type=Path, help="JSON file with further fields of the card")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        help="another model's card, or a JSON file with further fields of one",
+    )
     given = parser.parse_args(arguments)
     if (given.source is None) != (given.terms is None):
         raise UsageError("--source and --terms go together.")
@@ -94,4 +102,4 @@ def _read_fields(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read as fields of a card: {error}.") from error
     if not isinstance(fields, dict):
         raise UsageError(f"{path} must hold a JSON object, the fields of a card.")
-    return fields
+    return {name: value for name, value in fields.items() if name not in OWN}

@@ -6,7 +6,7 @@ from cleanplate.training.cli.shared import at_least, new_parser
 
 
 def run(arguments: list[str]) -> int:
-    """Print the table of architectures, at full width, and of the models that ship."""
+    """Print the table of architectures, at full width."""
     parser = new_parser("networks", "List the architectures and what they cost.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.add_argument("--measure", action="store_true", help="time each on one core, too")

@@ -43,8 +43,8 @@ def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
 class DrawnData(LightningDataModule):
     """Crops made anew for every step, and the same ones for every validation.
 
-    A kind saves its hyperparameters, among them `folder`, `batch`, `steps`, `seed` and `workers`,
-    and sets `training` and `validation` up, and `phases` where it trains progressively.
+    A subclass saves its hyperparameters, among them `folder`, `batch_size`, `steps`, `seed` and
+    `workers`, and sets `training` and `validation` up, and `phases` where it trains progressively.
     """
 
     training: Dataset[Sample]
@@ -61,7 +61,7 @@ class DrawnData(LightningDataModule):
         return loader_of(
             self.training,
             self.trainer,
-            batch_size=own["batch"],
+            batch_size=own["batch_size"],
             seed=own["seed"],
             workers=own["workers"],
             progressive=self.phases,
@@ -71,4 +71,4 @@ class DrawnData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return the same crops each time."""
         keys = [(0, index) for index in range(len(self.validation))]  # type: ignore[arg-type]
-        return DataLoader(self.validation, self.hparams["batch"], sampler=keys)
+        return DataLoader(self.validation, self.hparams["batch_size"], sampler=keys)

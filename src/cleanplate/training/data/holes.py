@@ -32,7 +32,7 @@ class Sample(TypedDict):
     name: str
 
 
-def about(
+def square_about(
     picture: Pixels, mask: Pixels, crop: int, rng: np.random.Generator | None = None
 ) -> tuple[Pixels, Pixels]:
     """A square of side `crop` about one part of the mask, (crop, crop, C) each.
@@ -48,7 +48,7 @@ def about(
     longer, wanted = max(width, height), crop / 1.25
     if longer > min(crop, wanted + 2):  # reduced parts are up to two pixels longer than asked for
         size = [max(1, round(length * wanted / longer)) for length in mask.shape[:2]]
-        return about(resized(picture, *size), any_marked(mask, *size), crop, rng)
+        return square_about(resized(picture, *size), any_marked(mask, *size), crop, rng)
     place = []
     for start, length, side in ((top, height, mask.shape[0]), (left, width, mask.shape[1])):
         slack = crop - length
@@ -74,10 +74,10 @@ class Squares(Dataset[Sample]):
         pair = self.pairs[key if isinstance(key, int) else key[1]]
         picture, mask = self.views.read(pair)
         if self.seed is None or isinstance(key, int):
-            picture, mask = about(picture, mask, self.crop)
+            picture, mask = square_about(picture, mask, self.crop)
         else:
             rng = generator(self.seed, key)
-            picture, mask = about(picture, mask, self.crop, rng)
+            picture, mask = square_about(picture, mask, self.crop, rng)
             if rng.random() < self.flip:
                 picture, mask = picture[:, ::-1], mask[:, ::-1]
         return Sample(target=to_tensor(picture), mask=to_tensor(mask), name=pair.name)

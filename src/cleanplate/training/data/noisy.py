@@ -101,7 +101,7 @@ class NoisyData(DrawnData):
 
     def __init__(
         self,
-        pictures: dict[str, float],
+        backgrounds: dict[str, float],
         validation: tuple[str, ...],
         folder: str = ".",
         crop: int = 128,
@@ -115,7 +115,7 @@ class NoisyData(DrawnData):
         """Name the clean pictures, and say how they are cut.
 
         Args:
-            pictures: folders of clean pictures and the share of the crops that each gives.
+            backgrounds: folders of clean pictures and the share of the crops that each gives.
             validation: folders of clean pictures to validate on.
             folder: that all folders are relative to.
             crop: side of the crops in pixels.
@@ -131,7 +131,6 @@ class NoisyData(DrawnData):
         """
         super().__init__()
         self.save_hyperparameters()
-        self.hparams["batch"] = batch_size
         self.phases = phases_of(progressive)
 
     def setup(self, stage: str) -> None:
@@ -141,9 +140,9 @@ class NoisyData(DrawnData):
             UsageError: a folder holds none.
         """
         own = self.hparams
-        names, shares = list(own["pictures"]), list(own["pictures"].values())
+        names, shares = list(own["backgrounds"]), list(own["backgrounds"].values())
         groups = [load_clean(self.paths([name]), LONGEST) for name in names]
         held = [load_clean(self.paths(own["validation"]), LONGEST)]
-        count, seed = own["steps"] * own["batch"], own["seed"]
+        count, seed = own["steps"] * own["batch_size"], own["seed"]
         self.training = NoisyCrops(groups, shares, own["crop"], seed, count)
         self.validation = NoisyCrops(held, [1.0], own["crop"], seed + 1, own["validation_pictures"])

@@ -1,4 +1,4 @@
-"""Pages with hands and heads before them, made on the fly: what the occlusion models learn from."""
+"""Hands and heads set before pages while training: the data of the shipped occlusion models."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
 
 
-class OccludedPages(Dataset[Sample]):
+class OccludedCrops(Dataset[Sample]):
     """Crops of pages seen small, with something before them; an item is always the same.
 
-    Each item holds `picture` and `clean` (3, S, S) in [0, 1]; `alpha` (1, S, S), 1 where something
+    Each item holds `input` and `target` (3, S, S) in [0, 1]; `mask` (1, S, S), 1 where something
     hides or shades the page; `hole` (1, S, S), that mask as a locator might draw it; `seen`
-    (1, S, S), how much of the page is to be seen, shaded or not; and `guess` (3, S, S), the picture
-    with the tone about the hole flown in. `clean_share` of the items have
-    nothing before them.
+    (1, S, S), how much of the page is to be seen, shaded or not; and `guess` (3, S, S), the input
+    with a coarse fill in the hole. `clean_share` of the items have nothing before them.
     """
 
     def __init__(
@@ -64,14 +63,14 @@ class OccludedPages(Dataset[Sample]):
             picture, mask, seen = self.occluders.draw(rng, clean)
         if rng.random() < 0.4:
             picture = recompressed(picture, int(rng.integers(60, 98)))
-        window = about(rng, mask, self.crop)
+        window = corner(rng, mask, self.crop)
         picture, clean, mask, seen = (part[window] for part in (picture, clean, mask, seen))
         hole = as_located(rng, mask)
         rgb = np.ascontiguousarray(picture, np.float32) / np.float32(255)
         return {
-            "picture": to_tensor(rgb),
-            "clean": to_tensor(np.ascontiguousarray(clean, np.float32) / 255),
-            "alpha": torch.from_numpy(mask.astype(np.float32))[None],
+            "input": to_tensor(rgb),
+            "target": to_tensor(np.ascontiguousarray(clean, np.float32) / 255),
+            "mask": torch.from_numpy(mask.astype(np.float32))[None],
             "hole": torch.from_numpy(hole.astype(np.float32))[None],
             "seen": torch.from_numpy(np.ascontiguousarray(seen))[None],
             "guess": to_tensor(flow_in(rgb, hole)),
@@ -117,7 +116,7 @@ def printed(rng: np.random.Generator, page: Map, photo: Map) -> None:
     page[top : top + height, left : left + width] = scaled[y : y + height, x : x + width]
 
 
-def about(rng: np.random.Generator, mask: Map, crop: int) -> tuple[slice, slice]:
+def corner(rng: np.random.Generator, mask: Map, crop: int) -> tuple[slice, slice]:
     """Choose a crop: mostly about a pixel of the mask, else anywhere."""
     room = [side - crop for side in mask.shape]
     at = [int(rng.integers(spare + 1)) for spare in room]
@@ -137,30 +136,43 @@ def as_located(rng: np.random.Generator, mask: Map) -> Map:
     return change(mask.astype(np.uint8), brush if change is cv2.dilate else np.ones((3, 3))) > 0
 
 
-class OccludedData(DrawnData):
+class Occluded(DrawnData):
     """Pages behind synthetic occluders, for training and validation."""
 
     def __init__(
         self,
-        pages: dict[str, float],
-        validation_pages: list[str],
+        backgrounds: dict[str, float],
+        validation: list[str],
         prints: list[str],
-        occluders: list[str],
-        validation_occluders: list[str],
+        cutouts: list[str],
+        validation_cutouts: list[str],
         folder: str = ".",
         crop: int = 256,
         sides: tuple[int, int] = (512, 1000),
-        batch: int = 8,
+        batch_size: int = 8,
         steps: int = 250,
-        validation_items: int = 96,
+        validation_pictures: int = 96,
         clean_share: float = 0.15,
         seed: int = 1,
         workers: int = 1,
     ) -> None:
-        """Take pages from folders, each with its share of the crops.
+        """What is drawn, on what, and how it is cut.
 
-        Photographs to print on them come from `prints`, cut-outs from `occluders`. Folders are
-        relative to `folder`; an epoch has `steps` batches of `batch` crops.
+        Args:
+            backgrounds: folders of clean pages, each with its share of the crops.
+            validation: folders of clean pages to validate on.
+            prints: folders of photographs that are now and then printed on a page.
+            cutouts: folders of hands and heads.
+            validation_cutouts: folders of those to validate on.
+            folder: that all folders are relative to.
+            crop: side of the crops in pixels.
+            sides: least and largest longer side of a page in pixels.
+            batch_size: crops a step and process.
+            steps: batches an epoch.
+            validation_pictures: crops to validate on.
+            clean_share: share of the crops that nothing lies on.
+            seed: of all that is drawn.
+            workers: processes that draw.
         """
         super().__init__()
         self.save_hyperparameters()
@@ -170,28 +182,28 @@ class OccludedData(DrawnData):
         own = self.hparams
         pages: list[Map] = []
         weights: list[float] = []
-        for name, share in own["pages"].items():
+        for name, share in own["backgrounds"].items():
             found = load_clean(self.paths([name]), LONGEST)
             pages += found
             weights += [share / len(found)] * len(found)
-        unseen = load_clean(self.paths(own["validation_pages"]), LONGEST)
+        unseen = load_clean(self.paths(own["validation"]), LONGEST)
         prints = load_clean(self.paths(own["prints"]), 800)
         common = {name: own[name] for name in ("crop", "sides", "clean_share")}
-        self.training = OccludedPages(
+        self.training = OccludedCrops(
             pages,
             weights,
             prints,
-            Occluders(self.paths(own["occluders"])),
+            Occluders(self.paths(own["cutouts"])),
             seed=own["seed"],
-            size=own["steps"] * own["batch"],
+            size=own["steps"] * own["batch_size"],
             **common,
         )
-        self.validation = OccludedPages(
+        self.validation = OccludedCrops(
             unseen,
             [1.0] * len(unseen),
             prints,
-            Occluders(self.paths(own["validation_occluders"])),
+            Occluders(self.paths(own["validation_cutouts"])),
             seed=own["seed"] + 1,
-            size=own["validation_items"],
+            size=own["validation_pictures"],
             **common,
         )

@@ -52,7 +52,7 @@ class RawNoiseData(DrawnData):
 
     def __init__(
         self,
-        pictures: dict[str, float],
+        backgrounds: dict[str, float],
         validation: tuple[str, ...],
         folder: str = ".",
         crop: int = 96,
@@ -66,7 +66,7 @@ class RawNoiseData(DrawnData):
         """Name the clean pictures, and say how they are cut.
 
         Args:
-            pictures: folders of clean pictures and the share of the crops that each gives.
+            backgrounds: folders of clean pictures and the share of the crops that each gives.
             validation: folders of clean pictures to validate on.
             folder: that all folders are relative to.
             crop: side of the crops in pixels of the planes.
@@ -82,7 +82,6 @@ class RawNoiseData(DrawnData):
         """
         super().__init__()
         self.save_hyperparameters()
-        self.hparams["batch"] = batch_size
         self.phases = phases_of(progressive)
 
     def setup(self, stage: str) -> None:
@@ -92,9 +91,9 @@ class RawNoiseData(DrawnData):
             UsageError: a folder holds none.
         """
         own = self.hparams
-        groups = [load_clean(self.paths([name]), LONGEST) for name in own["pictures"]]
+        groups = [load_clean(self.paths([name]), LONGEST) for name in own["backgrounds"]]
         held = [load_clean(self.paths(own["validation"]), LONGEST)]
-        shares, count = list(own["pictures"].values()), own["steps"] * own["batch"]
+        shares, count = list(own["backgrounds"].values()), own["steps"] * own["batch_size"]
         crop, seed = own["crop"], own["seed"]
         self.training = NoisyMosaics(groups, shares, crop, seed, count)
         self.validation = NoisyMosaics(held, [1.0], crop, seed + 1, own["validation_pictures"])

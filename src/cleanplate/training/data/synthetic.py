@@ -133,7 +133,6 @@ class Synthetic(DrawnData):
         """
         super().__init__()
         self.save_hyperparameters()
-        self.hparams["batch"] = batch_size
         self.phases = phases_of(progressive)
 
     def setup(self, stage: str) -> None:
@@ -143,7 +142,7 @@ class Synthetic(DrawnData):
             UsageError: a folder holds nothing of what it is named for, or there are no pages.
         """
         own = self.hparams
-        seed, count = own["seed"], own["steps"] * own["batch"]
+        seed, count = own["seed"], own["steps"] * own["batch_size"]
         self.training = self._crops(own["backgrounds"], seed, count)
         self.validation = self._crops(own["validation"], seed + 1, own["validation_pictures"])
 

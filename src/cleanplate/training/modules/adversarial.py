@@ -10,16 +10,25 @@ from torch import Tensor
 
 from cleanplate.errors import UsageError
 from cleanplate.training import networks
-from cleanplate.training.losses import hinge_discriminator
+from cleanplate.training.losses import (
+    hinge_discriminator,
+    least_squares_discriminator,
+    wasserstein_discriminator,
+)
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
     Planes,
     adam,
     in_float32,
-    with_schedule,
 )
 from cleanplate.training.weights import load_weights
+
+CRITICS = {  # the discriminator's loss by the network's adversarial term
+    "hinge": hinge_discriminator,
+    "least_squares": least_squares_discriminator,
+    "wasserstein": wasserstein_discriminator,
+}
 
 
 class Adversarial(Learner):
@@ -52,7 +61,8 @@ class Adversarial(Learner):
                 `score`.
             network_options: for its constructor.
             discriminator_options: for its constructor.
-            loss: see `Learner`; its term `hinge` is what the discriminator says.
+            loss: see `Learner`; one of its terms is what the discriminator says: `hinge`,
+                `least_squares` or `wasserstein`, and the discriminator learns by its counterpart.
             ratio: updates of the network to one of the discriminator.
             optimizer: makes the network's optimiser from its parameters.
             discriminator_optimizer: makes the discriminator's.
@@ -62,13 +72,18 @@ class Adversarial(Learner):
             accumulate: batches to an update.
 
         Raises:
-            UsageError: an unknown network or loss, or one that this module does not train; what is
-                no discriminator; a number out of its range.
+            UsageError: an unknown network or loss, or one that this module does not train; a loss
+                without an adversarial term, or with several; what is no discriminator; a number
+                out of its range.
             ModelError: `init_from` cannot be used, or VGG's weights for the loss cannot be had.
         """
         super().__init__(network, network_options, loss, optimizer, schedule, init_from)
         if networks.card(discriminator).role != "discriminator":
             raise UsageError(f"{discriminator} is not a discriminator.")
+        named = [name for name in CRITICS if name in self.loss.weights]
+        if len(named) != 1:
+            raise UsageError(f"The loss needs one of these terms: {', '.join(CRITICS)}.")
+        self.critic_loss = CRITICS[named[0]]
         if min(ratio, accumulate) < 1:
             raise UsageError(f"ratio and accumulate are 1 or more, not {ratio} and {accumulate}.")
         if clip is not None and clip <= 0:
@@ -87,11 +102,8 @@ class Adversarial(Learner):
     def configure_optimizers(self) -> Any:
         """One for each of the two."""
         return (
-            with_schedule(self.make_optimizer(self.network.parameters()), self.make_schedule),
-            with_schedule(
-                self.make_discriminator_optimizer(self.discriminator.parameters()),
-                self.make_schedule,
-            ),
+            self.scheduled(self.make_optimizer(self.parameter_groups())),
+            self.scheduled(self.make_discriminator_optimizer(self.discriminator.parameters())),
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -105,7 +117,7 @@ class Adversarial(Learner):
         if update % self.ratio == 0:
             both = torch.cat([truth["picture"], fake.detach()])
             real, unreal = self.score(both, mask.repeat(2, 1, 1, 1)).chunk(2)
-            self.update(judges, hinge_discriminator(real, unreal), "discriminator", due)
+            self.update(judges, self.critic_loss(real, unreal), "discriminator", due)
         self.toggle_optimizer(optimizer)
         total, parts = self.total({**outputs, "score": self.score(fake, mask)}, truth)
         self.update(optimizer, total, "loss", due)

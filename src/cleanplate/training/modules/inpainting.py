@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from cleanplate.errors import UsageError
-from cleanplate.training.losses import hinge_generator
+from cleanplate.training.losses import Planes as Named
+from cleanplate.training.losses import Term, l1
 from cleanplate.training.modules.adversarial import Adversarial
 from cleanplate.training.modules.learner import Batch, Planes, as_float, psnr
 
 PLANES = ("red", "green", "blue", "mask")
+
+
+def both_l1(outputs: Named, truth: Named) -> Tensor:
+    """Mean absolute difference of the coarse step and of the refined one, added."""
+    steps = [l1(outputs[name], truth["picture"]) for name in ("picture", "coarse")]
+    return steps[0] + steps[1]
 
 
 class Inpainting(Adversarial):
@@ -24,12 +31,13 @@ class Inpainting(Adversarial):
     `val/psnr_mask` within the hole alone.
     """
 
+    terms: ClassVar[Mapping[str, Term]] = {"both_l1": both_l1}
+
     def __init__(
         self,
         network: str = "deepfill-v2",
         discriminator: str = "sn-patchgan",
-        l1: float = 1000.0,
-        adversarial: float = 1.0,
+        loss: str | dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Put a network to its training.
@@ -38,19 +46,19 @@ class Inpainting(Adversarial):
             network: name of a registered network of picture and mask with the outputs `picture`
                 and `coarse`.
             discriminator: see `Adversarial`.
-            l1: weight of the mean absolute difference, of both outputs.
-            adversarial: weight of the hinge loss of the fill pasted into the picture.
-            kwargs: see `Adversarial`; without `loss`, which these weights are.
+            loss: see `Adversarial`; the term `both_l1` is the mean absolute difference of both
+                outputs.
+            kwargs: see `Adversarial`.
 
         Raises:
             UsageError: an unknown network, or one that this module does not train.
             ModelError: `init_from` cannot be used.
         """
-        super().__init__(network, discriminator, loss="l1", **kwargs)
+        chosen = loss or {"both_l1": 1000.0, "hinge": 1.0}
+        super().__init__(network, discriminator, loss=chosen, **kwargs)
         if self.card.planes != len(PLANES) or "coarse" not in self.card.outputs:
             raise UsageError(f"{network} does not fill a hole in two steps.")
         self.built_from["planes"] = list(PLANES)
-        self.l1, self.adversarial = l1, adversarial
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
         """The picture without what lies in the hole, and the hole; the truth."""
@@ -61,13 +69,6 @@ class Inpainting(Adversarial):
     def shown(self, outputs: Planes, truth: Planes) -> Tensor:
         """The fill pasted into the picture."""
         return outputs["picture"] * truth["mask"] + truth["picture"] * (1 - truth["mask"])
-
-    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
-        """The loss and its terms: of both steps, and what the discriminator says."""
-        steps = [functional.l1_loss(outputs[n], truth["picture"]) for n in ("picture", "coarse")]
-        parts = {"l1": steps[0] + steps[1], "adversarial": hinge_generator(outputs["score"])}
-        total = self.l1 * parts["l1"] + self.adversarial * parts["adversarial"]
-        return total, {name: part.detach() for name, part in parts.items()}
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
         """PSNR of the pasted fill, over all and in the hole."""

@@ -1,9 +1,10 @@
-"""What the modules that learn from files have in common."""
+"""The base of all training modules: a network, its loss, its optimiser and schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -11,11 +12,14 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from cleanplate.training import networks
-from cleanplate.training.losses import TERMS, Composed
+from cleanplate.training.losses import TERMS, Composed, Term
 from cleanplate.training.weights import start_from
 
 Batch = dict[str, Any]
 Planes = dict[str, Tensor]
+GUESS_AND_PICTURE = tuple(
+    f"{p} {c}" for p in ("guess", "picture") for c in ("red", "green", "blue")
+)  # first planes of the shipped fillers
 PEAK = 100.0  # dB; what equal pictures count as
 
 
@@ -27,12 +31,17 @@ def adam(parameters: Iterable[Any]) -> torch.optim.Optimizer:
 class Learner(pl.LightningModule):
     """A network, its loss, its optimiser and schedule; what it was built from goes with it.
 
-    A kind of training says what the network sees and what is true of a batch (`unpack`), and what
+    A subclass says what the network sees and what is true of a batch (`unpack`), and what
     validation measures (`measure`). Batches are dicts of tensors (N, C, H, W), uint8 in 0..255 or
     float, and `name`, a list of N.
+
+    Attributes:
+        monitor: the logged figure that the best checkpoint is chosen by, and "max" or "min".
+        terms: loss terms of the subclass's own, by name, beside those of `losses.TERMS`.
     """
 
     monitor = ("val/psnr", "max")
+    terms: ClassVar[Mapping[str, Term]] = {}
 
     def __init__(
         self,
@@ -49,7 +58,7 @@ class Learner(pl.LightningModule):
             network: name of a registered network.
             network_options: for its constructor.
             loss: name of a composite in `losses.COMPOSITES` or of a term, or weights by term.
-            optimizer: makes the optimiser from the parameters.
+            optimizer: makes the optimiser from the parameters or groups of them.
             schedule: makes the learning-rate schedule (see `schedules`).
             init_from: what the network's weights start from; see `weights.start_from`.
 
@@ -65,7 +74,7 @@ class Learner(pl.LightningModule):
         if init_from is not None:
             start_from(self.network, init_from)
         self.network.to(memory_format=torch.channels_last)  # faster on CPUs; inputs need not be
-        self.loss = composed(loss)
+        self.loss = composed(loss, self.terms)
         self.make_optimizer, self.make_schedule = optimizer, schedule
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
@@ -73,35 +82,60 @@ class Learner(pl.LightningModule):
         raise NotImplementedError
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """Figures of each picture (N,) by name, and the columns of the validation sheet."""
+        """Figures of each picture (N,) by name, nan where one does not apply, and the columns of
+        the validation sheet."""
         raise NotImplementedError
 
     def forward(self, planes: Tensor) -> Planes:
-        """The network's outputs by name."""
+        """The network's outputs by name; a filler's `fill` is the `picture` here."""
         outputs: Planes = self.network(planes)
-        return outputs
+        return {("picture" if name == "fill" else name): x for name, x in outputs.items()}
 
     def predict(self, batch: Batch) -> Planes:
         """The network's outputs for a batch."""
         return in_float32(self(self.unpack(batch)[0]))
 
+    def parameter_groups(self) -> Iterable[Any]:
+        """What the optimiser is made of: parameters, or groups of them with rates of their own."""
+        return self.network.parameters()
+
     def configure_optimizers(self) -> Any:
         """Over the network's parameters."""
-        optimizer = self.make_optimizer(self.network.parameters())
-        return with_schedule(optimizer, self.make_schedule)
+        return self.scheduled(self.make_optimizer(self.parameter_groups()))
+
+    def scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Lightning's description of an optimiser and its schedule."""
+        if self.make_schedule is None:
+            return {"optimizer": optimizer}
+        made = self.make_schedule(optimizer)
+        if hasattr(made, "fit"):
+            made.fit(self.trainer)
+        every = {"scheduler": made, "interval": getattr(made, "interval", "epoch")}
+        return {"optimizer": optimizer, "lr_scheduler": every}
+
+    def on_fit_start(self) -> None:
+        """Spare CPUs the bfloat16 depthwise convolution: its gradient is slower than float32's."""
+        for module in self.network.modules():
+            depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
+            if depthwise and self.device.type == "cpu":
+                module.forward = partial(without_autocast, module.forward)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted sum of the terms; each is logged."""
-        planes, truth = self.unpack(batch)
-        total, parts = self.total(in_float32(self(planes)), truth)
+        total, parts = self.losses(batch)
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in parts.items()})
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("train/learning_rate", rate)
         return total
 
+    def losses(self, batch: Batch) -> tuple[Tensor, Planes]:
+        """The loss of a batch, and its terms without their weights, by name."""
+        planes, truth = self.unpack(batch)
+        return self.total(in_float32(self(planes)), truth)
+
     def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
-        """The loss and its terms."""
+        """The loss of outputs, and its terms without their weights."""
         with torch.autocast(self.device.type, enabled=False):
             total, parts = self.loss(outputs, truth)
         return total, parts
@@ -110,13 +144,15 @@ class Learner(pl.LightningModule):
         """Logs the means of the figures; returns the columns of the validation sheet."""
         figures, columns = self.measure(self.predict(batch), batch)
         for name, values in figures.items():
-            self.log(
-                f"val/{name}",
-                values.mean(),
-                batch_size=len(values),
-                sync_dist=True,
-                prog_bar=f"val/{name}" == self.monitor[0],
-            )
+            known = values[~values.isnan()]
+            if len(known):
+                self.log(
+                    f"val/{name}",
+                    known.mean(),
+                    batch_size=len(known),
+                    sync_dist=True,
+                    prog_bar=f"val/{name}" == self.monitor[0],
+                )
         return columns
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -124,18 +160,11 @@ class Learner(pl.LightningModule):
         checkpoint["cleanplate"] = self.built_from
 
 
-def composed(loss: str | dict[str, float]) -> nn.Module:
+def composed(loss: str | dict[str, float], terms: Mapping[str, Term]) -> nn.Module:
     """The loss that a recipe names: a composite, one term, or terms with their weights."""
-    return Composed({loss: 1.0} if isinstance(loss, str) and loss in TERMS else loss)
-
-
-def with_schedule(optimizer: torch.optim.Optimizer, schedule: LRSchedulerCallable | None) -> Any:
-    """Lightning's description of an optimiser and its schedule."""
-    if schedule is None:
-        return {"optimizer": optimizer}
-    made = schedule(optimizer)
-    every = {"scheduler": made, "interval": getattr(made, "interval", "epoch")}
-    return {"optimizer": optimizer, "lr_scheduler": every}
+    if isinstance(loss, str) and (loss in TERMS or loss in terms):
+        loss = {loss: 1.0}
+    return Composed(loss, terms=terms)
 
 
 def as_float(planes: Tensor) -> Tensor:
@@ -146,6 +175,17 @@ def as_float(planes: Tensor) -> Tensor:
 def in_float32(outputs: Planes) -> Planes:
     """Losses and figures are not for half precision."""
     return {name: planes.float() for name, planes in outputs.items()}
+
+
+def without_autocast(forward: Any, maps: Tensor) -> Tensor:
+    """Run one layer in float32."""
+    with torch.autocast(maps.device.type, enabled=False):
+        return forward(maps.float())
+
+
+def channels_last(planes: Tensor) -> Tensor:
+    """The tensor in the memory format that CPU convolutions are fastest in."""
+    return planes.to(memory_format=torch.channels_last)
 
 
 def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:

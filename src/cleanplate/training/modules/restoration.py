@@ -11,7 +11,7 @@ from torch import Tensor
 from cleanplate.errors import UsageError
 from cleanplate.tasks.exported import FLOOR
 from cleanplate.training.losses import COMPOSITES
-from cleanplate.training.modules.adversarial import Adversarial
+from cleanplate.training.modules.adversarial import CRITICS, Adversarial
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
@@ -59,10 +59,11 @@ class Restoration(Learner):
             ModelError: `init_from` cannot be used.
         """
         terms = COMPOSITES.get(loss, {}) if isinstance(loss, str) else loss
-        if "hinge" in terms and not isinstance(self, Adversarial):
+        judged = [name for name in CRITICS if name in terms]
+        if judged and not isinstance(self, Adversarial):
             raise UsageError(
-                "The term 'hinge' needs a discriminator, which this module does not train: see the "
-                "recipe watermark-erasenet-published, or give the other terms with their weights."
+                f"The term {judged[0]!r} needs a discriminator, which this module does not train: "
+                "see the recipe watermark-erasenet-published, or give the other terms alone."
             )
         super().__init__(network, network_options, loss, optimizer, schedule, init_from)
         if not {"picture", "fill"} & set(self.card.outputs):
@@ -70,11 +71,6 @@ class Restoration(Learner):
         if tlc is not None:
             self.network.use_tlc((tlc, tlc))
             self.built_from["tlc"] = tlc
-
-    def forward(self, planes: Tensor) -> Planes:
-        """The network's outputs by name; a filler's `fill` is the picture here."""
-        outputs: Planes = self.network(planes)
-        return {("picture" if name == "fill" else name): x for name, x in outputs.items()}
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
         """`input`, and the truth; floats in [0, 1]."""

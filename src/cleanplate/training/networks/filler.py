@@ -7,6 +7,7 @@ in EDSR, Lim et al., CVPRW 2017) behind a pixel-unshuffle (Shi et al., CVPR 2016
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -30,17 +31,39 @@ class Residual(nn.Module):
         return maps + self.second(F.relu(self.first(F.relu(maps))))
 
 
+_card = partial(
+    NetworkCard,
+    multiple=32,
+    source="Ronneberger et al. 2015 behind Shi et al. 2016",
+    role="filler",
+)
+
+
 @register(
-    NetworkCard(
-        name="filler",
-        planes=4,
-        multiple=32,
-        outputs=("fill", "mask"),
-        parameters=2.663e6,
-        source="Ronneberger et al. 2015 behind Shi et al. 2016",
-        logits=("mask",),
-        role="filler",
-    )
+    _card("filler", planes=4, outputs=("fill", "mask"), logits=("mask",), parameters=2.663e6),
+)
+@register(
+    _card(
+        "watermark-filler",
+        planes=8,
+        outputs=("fill", "mask", "cover"),
+        logits=("mask", "cover"),
+        parameters=2.667e6,
+    ),
+    planes=8,
+    heads={"cover": 1, "mask": 1},
+)
+@register(
+    _card(
+        "occlusion-filler",
+        planes=7,
+        outputs=("fill", "seen"),
+        logits=("seen",),
+        parameters=2.769e6,
+    ),
+    planes=7,
+    heads={"seen": 1},
+    widths=(32, 64, 96, 160, 160),
 )
 class Filler(nn.Module):
     """A first guess corrected, and whatever maps its task asks for besides.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,20 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from cleanplate.training.networks.deploy import Deployable
 from cleanplate.training.networks.registry import card, create, names
 
-SHIPPED: dict[str, tuple[str, dict[str, Any]]] = {  # the models that ship: network and options
-    "watermark-locator": ("locator", {}),
-    "watermark-filler": ("filler", {"planes": 8, "heads": {"mask": 1, "cover": 1}}),
-    "occlusion-locator": ("locator", {}),
-    "occlusion-filler": (
-        "filler",
-        {"planes": 7, "widths": (32, 64, 96, 160, 160), "heads": {"seen": 1}},
-    ),
-}
-
 
 @dataclass(frozen=True)
 class Row:
-    """One network at full width, or as it ships."""
+    """One network at full width."""
 
     name: str
     role: str
@@ -41,28 +30,26 @@ class Row:
 def rows(
     chosen: Sequence[str] | None = None, side: int = 256, measure: bool = False
 ) -> Iterator[Row]:
-    """A row for every chosen network or shipped model (all by default), as soon as it is known.
+    """A row for every chosen network (all by default), as soon as it is known.
 
     MACs are counted at `side` x `side` without running anything; with `measure` each network is
     also built and timed there. Raises UsageError for an unknown name.
     """
-    for name in chosen if chosen is not None else [*names(), *SHIPPED]:
-        kind, options = SHIPPED.get(name, (name, {}))
-        entry = card(kind)
-        planes = options.get("planes", entry.planes)
-        outputs = ("fill", *options["heads"]) if "heads" in options else entry.outputs
+    for name in chosen if chosen is not None else names():
+        entry = card(name)
         with torch.device("meta"):
-            network = create(kind, **options)
-            macs = count_macs(Deployable(network, outputs), planes, side)
+            network = create(name)
+            macs = count_macs(Deployable(network, entry.outputs), entry.planes, side)
         seconds = None
         if measure:
-            seconds = time_megapixel(Deployable(create(kind, **options), outputs), planes, side)
+            ready = Deployable(create(name), entry.outputs)
+            seconds = time_megapixel(ready, entry.planes, side)
         yield Row(
             name=name,
             role=entry.role,
             parameters=sum(p.numel() for p in network.parameters()),
             macs_per_pixel=macs / side**2,
-            outputs=outputs,
+            outputs=entry.outputs,
             seconds_per_megapixel=seconds,
             source=entry.source,
         )

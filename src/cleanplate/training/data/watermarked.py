@@ -1,4 +1,4 @@
-"""Marked pictures made on the fly from clean ones: the training data of the watermark models."""
+"""Watermarks drawn on clean pictures while training: the data of the shipped watermark models."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from cleanplate.training.data.synthesis.pages import Pages, laid
 from cleanplate.training.data.synthesis.scenes import varied
 from cleanplate.training.data.synthesis.watermarks import Mark, Watermarks
 
-ALARM = 0.005  # share of a crop from which finding a mark where there is none makes it hard
+ALARM = 0.005  # share of a clean crop that, found, makes it a hard example
+VISIBLE = 0.02  # opacity from which a pixel counts as marked
 
 
-class MarkedPictures(Dataset[Sample]):
+class WatermarkedCrops(Dataset[Sample]):
     """Crops of clean pictures with marks on them; an item is the same whenever it is asked for.
 
-    Each item holds `picture` and `clean` (3, S, S) in [0, 1], `alpha` (1, S, S), a `rough` mask
-    (1, S, S) as a locator might give it, the mark's `colour` (3,) and `opacity` (1,); all float32.
+    Each item holds `input` and `target` (3, S, S) in [0, 1], the mark's `alpha` (1, S, S) and
+    `mask`, 1 where it can be seen, a `rough` mask (1, S, S) as a locator might give it, the mark's
+    `colour` (3,) and `opacity` (1,); all float32.
     `clean_share` of the items bear no mark; where hard examples were mined, every other one of
     these is one of them.
     """
@@ -92,9 +94,10 @@ class MarkedPictures(Dataset[Sample]):
             picture = recompressed(picture, int(rng.integers(50, 98)))
         alpha = self._enlarged(mark.alpha)
         return {
-            "picture": to_tensor(self._enlarged(picture.astype(np.float32) / 255)),
-            "clean": to_tensor(self._enlarged(clean)),
+            "input": to_tensor(self._enlarged(picture.astype(np.float32) / 255)),
+            "target": to_tensor(self._enlarged(clean)),
             "alpha": torch.from_numpy(np.ascontiguousarray(alpha))[None],
+            "mask": torch.from_numpy((alpha > VISIBLE).astype(np.float32))[None],
             "rough": torch.from_numpy(rough_mask(rng, alpha))[None],
             "colour": torch.from_numpy(mark.colour),
             "opacity": torch.tensor([mark.opacity], dtype=torch.float32),
@@ -147,7 +150,7 @@ def window(rng: np.random.Generator, alpha: Map, crop: int) -> tuple[int, int]:
     """Choose a crop's corner: mostly about a pixel of the mark, else anywhere."""
     height, width = alpha.shape
     if rng.random() < 0.85:
-        ys, xs = np.nonzero(alpha[::4, ::4] > 0.02)
+        ys, xs = np.nonzero(alpha[::4, ::4] > VISIBLE)
         if ys.size:
             pick = rng.integers(ys.size)
             y, x = (int(4 * v[pick] - rng.integers(crop)) for v in (ys, xs))
@@ -158,7 +161,7 @@ def window(rng: np.random.Generator, alpha: Map, crop: int) -> tuple[int, int]:
 def rough_mask(rng: np.random.Generator, alpha: Map) -> Map:
     """Spoil a true mask as a locator would: too fat or thin, parts missed, false alarms, soft."""
     size = alpha.shape[0]
-    mask: Map = (alpha > 0.02).astype(np.float32)
+    mask: Map = (alpha > VISIBLE).astype(np.float32)
     reach = 2 * int(rng.integers(0, 5)) + 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     mask = cv2.dilate(mask, brush) if rng.random() < 0.8 else cv2.erode(mask, brush[:3, :3])
@@ -172,21 +175,21 @@ def rough_mask(rng: np.random.Generator, alpha: Map) -> Map:
     return (soft * rng.uniform(0.6, 1.0)).astype(np.float32)
 
 
-class MarkedData(DrawnData):
+class Watermarked(DrawnData):
     """Photographs and rendered pages under synthetic watermarks, for training and validation."""
 
     def __init__(
         self,
-        pictures: dict[str, float],
+        backgrounds: dict[str, float],
+        validation: list[str],
         fonts: list[str],
         logos: list[str],
-        validation: list[str],
         folder: str = ".",
         crop: int = 256,
         sides: tuple[int, int] = (256, 720),
-        batch: int = 8,
+        batch_size: int = 8,
         steps: int = 500,
-        validation_items: int = 96,
+        validation_pictures: int = 96,
         rendered: int = 60,
         rendered_share: float = 0.15,
         clean_share: float = 0.15,
@@ -197,11 +200,28 @@ class MarkedData(DrawnData):
         seed: int = 1,
         workers: int = 1,
     ) -> None:
-        """Take clean pictures from folders, each with its share of the crops.
+        """What is drawn, on what, and how it is cut.
 
-        `rendered` pages are drawn besides. Folders are relative to `folder`; an epoch has `steps`
-        batches of `batch` crops. Of `candidates` clean crops, those in which the locator `critic`
-        finds a mark are hard examples.
+        Args:
+            backgrounds: folders of clean pictures, each with its share of the crops.
+            validation: folders of clean pictures to validate on.
+            fonts: folders of fonts, of marks and of rendered pages.
+            logos: folders of logos.
+            folder: that all folders are relative to.
+            crop: side of the crops in pixels, as the network sees them.
+            sides: least and largest shorter side of a picture, in the same pixels.
+            batch_size: crops a step and process.
+            steps: batches an epoch.
+            validation_pictures: crops to validate on.
+            rendered: pages that are rendered besides.
+            rendered_share: their share of the crops.
+            clean_share: share of the crops that bear no mark.
+            jpeg_share: share that goes through JPEG.
+            zooms: how crops are enlarged, each as often.
+            critic: a locator; clean crops in which it finds a mark are hard examples.
+            candidates: clean crops that are looked at for these.
+            seed: of all that is drawn.
+            workers: processes that draw.
         """
         super().__init__()
         self.save_hyperparameters()
@@ -214,7 +234,7 @@ class MarkedData(DrawnData):
         setting = Pages(marks.lettering)
         clean: list[Map] = []
         weights: list[float] = []
-        for name, share in own["pictures"].items():
+        for name, share in own["backgrounds"].items():
             found = load_clean(self.paths([name]), LONGEST)
             clean += found
             weights += by_area(found, share)
@@ -229,23 +249,23 @@ class MarkedData(DrawnData):
         clean += rendered[len(held_out) :]
         weights += by_area(rendered[len(held_out) :], own["rendered_share"])
         common = {name: own[name] for name in SHARED}
-        self.training = MarkedPictures(
+        self.training = WatermarkedCrops(
             clean,
             weights,
             marks,
             seed=own["seed"],
-            size=own["steps"] * own["batch"],
+            size=own["steps"] * own["batch_size"],
             **common,
         )
         if own["critic"]:
             self.training.mine(models.load(own["critic"], device="cpu"), own["candidates"])
             rank_zero_info(f"{len(self.training.hard)} of {own['candidates']} crops are hard.")
-        self.validation = MarkedPictures(
+        self.validation = WatermarkedCrops(
             unseen,
             [1.0] * len(unseen),
             marks,
             seed=own["seed"] + 1,
-            size=own["validation_items"],
+            size=own["validation_pictures"],
             **common,
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cleanplate.errors import UsageError
-from cleanplate.training.layers import layered, over
+from cleanplate.training.settings import merged, resolved
 
 
 def write(folder: Path, **recipes: str) -> dict[str, Path]:
@@ -24,7 +24,7 @@ def test_only_what_differs_is_replaced(tmp_path: Path) -> None:
         small="model: {options: {width: 0.5}}\nsteps: [3]\nworkers: 1\n",
         last="base: [first, small]\nmodel: {network: b}\n",
     )
-    assert layered(paths["last"], paths.__getitem__) == {
+    assert resolved(paths["last"], paths.__getitem__) == {
         "model": {"network": "b", "options": {"width": 0.5, "depth": 2}},
         "steps": [3],
         "workers": 1,
@@ -35,8 +35,8 @@ def test_arguments_of_another_class_are_dropped() -> None:
     below = {"class_path": "Adam", "init_args": {"lr": 1, "betas": [0, 1]}}
     same = {"init_args": {"lr": 2}}
     other = {"class_path": "SGD", "init_args": {"lr": 2}}
-    assert over({"o": below}, {"o": same})["o"]["init_args"] == {"lr": 2, "betas": [0, 1]}
-    assert over({"o": below}, {"o": other})["o"] == other
+    assert merged({"o": below}, {"o": same})["o"]["init_args"] == {"lr": 2, "betas": [0, 1]}
+    assert merged({"o": below}, {"o": other})["o"] == other
     assert below["init_args"] == {"lr": 1, "betas": [0, 1]}
 
 
@@ -44,4 +44,4 @@ def test_faulty_recipes_are_named(tmp_path: Path) -> None:
     paths = write(tmp_path, a="base: b\n", b="base: a\n", c="[1]\n", d="{")
     for name, what in (("a", "its own base"), ("c", "mapping"), ("d", "cannot be read")):
         with pytest.raises(UsageError, match=what):
-            layered(paths[name], paths.__getitem__)
+            resolved(paths[name], paths.__getitem__)

@@ -1,4 +1,4 @@
-"""Recipes laid over recipes.
+"""The settings of a recipe: its own, laid over those of its bases.
 
 A recipe may begin with `base: NAME`, or a list of names or paths: it then holds only what differs.
 Mappings are merged key by key, anything else replaces what was there, and so does a mapping with a
@@ -18,7 +18,7 @@ from cleanplate.errors import UsageError
 Settings = dict[str, Any]
 
 
-def layered(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = ()) -> Settings:
+def resolved(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = ()) -> Settings:
     """The settings of a recipe with those of its bases, later bases over earlier ones.
 
     Args:
@@ -36,19 +36,19 @@ def layered(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = (
     names = own.pop("base", [])
     settings: Settings = {}
     for name in [names] if isinstance(names, str) else names:
-        settings = over(settings, layered(find(name), find, (*above, path)))
-    return over(settings, own)
+        settings = merged(settings, resolved(find(name), find, (*above, path)))
+    return merged(settings, own)
 
 
-def over(below: Settings, upper: Settings) -> Settings:
+def merged(below: Settings, upper: Settings) -> Settings:
     """`upper` laid over `below`; neither is changed."""
-    merged = dict(below)
+    both = dict(below)
     for key, value in upper.items():
-        there = merged.get(key)
+        there = both.get(key)
         if isinstance(there, dict) and isinstance(value, dict) and _alike(there, value):
-            value = over(there, value)
-        merged[key] = value
-    return merged
+            value = merged(there, value)
+        both[key] = value
+    return both
 
 
 def _alike(there: Settings, value: Settings) -> bool:
