@@ -188,6 +188,14 @@ def test_erasenet_learns_by_all_published_terms(
         assert f"train/{term}".encode() in curves
 
 
+def test_steps_of_the_discriminator_are_not_counted(plain: Path, tmp_path: Path) -> None:
+    limits = ["--trainer.max_steps=2", "--trainer.max_epochs=-1", "--model.init_args.ratio=1"]
+    content = run([*ADVERSARIAL, *limits], plain, tmp_path / "run")
+    assert content["global_step"] == 2
+    for optimizer in content["optimizer_states"]:
+        assert {int(state["step"]) for state in optimizer["state"].values()} == {2}
+
+
 @pytest.mark.parametrize("term", CRITICS)
 def test_the_discriminator_learns_by_the_counterpart_of_the_term(term: str) -> None:
     options = {"width": 0.0625}

@@ -150,6 +150,7 @@ def test_two_logits_leave_as_the_foregrounds_softmax(plain: Path, tmp_path: Path
     assert logits.shape == (1, 2, 48, 64) and 0 <= info["figures"]["val/miou"] <= 1
     found = load(out, device="cpu", threads=1)(x.numpy())["mask"]
     assert np.abs(found - logits.softmax(1)[:, 1:].numpy()).max() < 5e-3
+    assert info["card"]["tile"] == 32  # as trained, not as the recipe has it
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

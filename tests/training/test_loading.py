@@ -147,3 +147,31 @@ def test_loader_leaves_the_random_numbers_alone(plain: Path) -> None:
     assert len(list(data.train_dataloader())) == len(data.training)
     assert len(list(data.val_dataloader())) == len(data.validation)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_epoch_of_a_stated_size_repeats_few_and_spreads_many() -> None:
+    few = Stream(3, 2, seed=0, epoch_size=8)
+    assert len(few) == 4
+    keys = [key for number in range(6) for key in few.batch(number)]
+    assert sorted(keys) == [(turn, index) for turn in range(4) for index in range(3)]
+    many = Stream(100, 2, seed=0, epoch_size=8)
+    many.start = len(many)
+    seen = [key for batch in many for key in batch]
+    assert len(seen) == 8
+    assert not set(seen) & {key for number in range(4) for key in many.batch(number)}
+    both = [Stream(3, 2, 0, rank, 2, epoch_size=8) for rank in (0, 1)]
+    assert [len(one) for one in both] == [2, 2]
+    together = sorted(key for one in both for number in range(3) for key in one.batch(number))
+    assert together == keys_sorted(Stream(3, 4, 0, epoch_size=8), 3)
+
+
+def keys_sorted(stream: Stream, batches: int) -> list[tuple[int, int]]:
+    return sorted(key for number in range(batches) for key in stream.batch(number))
+
+
+def test_epochs_of_a_data_module(plain: Path) -> None:
+    data = Pairs(str(plain), batch_size=2, epoch_size=10, workers=0, validation_share=0.34, crop=16)
+    data.setup("fit")
+    assert len(list(data.train_dataloader())) == 5
+    with pytest.raises(CleanplateError, match="epoch_size"):
+        Pairs(str(plain), epoch_size=0)

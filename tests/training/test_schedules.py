@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,8 +144,42 @@ def test_cyclic_as_in_the_cutout_recipes() -> None:
     assert given["optimizer"]["init_args"] == {"lr": 5e-4, "weight_decay": 1e-2}
     schedule = given["schedule"]["init_args"]
     assert schedule == {"period": 20, "lowest": 1e-4}
-    found = rates(lambda o: Cyclic(o, **schedule), 5e-4, [0, 5, 10, 15, 20, 30])
-    assert found == pytest.approx([5e-4, 3e-4, 1e-4, 3e-4, 5e-4, 1e-4])
+    found = rates(lambda o: Cyclic(o, **schedule), 5e-4, [0, 1, 10, 19, 20, 21, 299])
+    assert found == pytest.approx([1e-4, 5e-4, 3e-4, 1e-4, 1e-4, 5e-4, 1e-4])
+
+
+@pytest.mark.parametrize(("epochs", "cycles"), [(24, 3), (20, 2), (29, 4), (3, 1), (1, 1)])
+def test_cycles_end_low_with_the_training(epochs: int, cycles: int) -> None:
+    def make(optimizer: Any) -> Cyclic:
+        made = Cyclic(optimizer, period=8, lowest=0.1)
+        made.fit(SimpleNamespace(max_epochs=epochs))
+        return made
+
+    found = rates(make, 1.0, list(range(epochs)))
+    assert found[-1] == pytest.approx(0.1 if epochs > 1 else 1.0)
+    assert sum(rate == pytest.approx(1.0) for rate in found) == cycles
+
+
+def test_one_cosine_over_the_whole_training_after_a_warm_up() -> None:
+    """As PyTorch's own, one after the other."""
+    kinds = torch.optim.lr_scheduler
+
+    def ours(optimizer: Any) -> CosinePeriods:
+        made = CosinePeriods(optimizer, warm_up=10, lowest=0.01)
+        made.fit(SimpleNamespace(estimated_stepping_batches=100))
+        return made
+
+    def theirs(optimizer: Any) -> Any:
+        first = kinds.LinearLR(optimizer, 0.02, 1.0, 10)
+        second = kinds.CosineAnnealingLR(optimizer, 90, 0.01)
+        return kinds.SequentialLR(optimizer, [first, second], [10])
+
+    steps = list(range(100))
+    assert rates(ours, 1.0, steps) == pytest.approx(rates(theirs, 1.0, steps))
+    endless = SimpleNamespace(estimated_stepping_batches=math.inf)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    with pytest.raises(UsageError, match="max_steps"):
+        CosinePeriods(optimizer).fit(endless)
 
 
 def test_warm_restarts_as_in_the_watermark_recipes() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training import train as training
+from cleanplate.training.callbacks import WorseThanNothing
 from cleanplate.training.cli import main
 from cleanplate.training.train import find_recipe, recipes
 
@@ -88,6 +92,61 @@ def test_a_cut_run_equals_a_whole_one(
     assert one["place"]["served"] == two["place"]["served"] == 6
     optimizers = [content["optimizer_states"][0] for content in (one, two)]
     assert optimizers[0]["param_groups"] == optimizers[1]["param_groups"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    last = last_of(tmp_path / "run")
+
+    class Send(Callback):
+        def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
+            assert last.is_file()  # from the start on
+            if trainer.global_step == 2:
+                signal.raise_signal(number)
+
+    kept, before = training.checkpoints, signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "checkpoints", lambda *given: [*kept(*given), Send()])
+        with pytest.raises(CleanplateError, match=r"step 3, .*--run .*run --resume$"):
+            start(whole, tmp_path / "run")
+    assert signal.getsignal(number) is before
+    assert torch.load(last, weights_only=True)["global_step"] == 3
+    assert start(whole, tmp_path / "run", "--resume") == 0
+    one, two = (torch.load(path, weights_only=True) for path in (whole.last, last))
+    for name, value in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], value, rtol=0, atol=1e-6)
+
+
+def test_two_signals_end_at_once(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Send(Callback):
+        def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    kept, before = training.checkpoints, signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "checkpoints", lambda *given: [*kept(*given), Send()])
+        with pytest.raises(CleanplateError, match=r"Stopped.*--resume"):
+            start(whole, tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("found", "said"), [(20.0, True), (31.0, False)])
+def test_a_run_that_ends_worse_than_doing_nothing_says_so(found: float, said: bool) -> None:
+    figures = {"val/psnr": found, "val/psnr_input": 30.0}
+    trainer = SimpleNamespace(callback_metrics=figures, sanity_checking=False)
+    watch = WorseThanNothing()
+    watch.on_validation_end(trainer, None)
+    figures["val/psnr"] = found - 5  # the best counts
+    watch.on_validation_end(trainer, None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        watch.on_fit_end(trainer, None)
+    assert any("no better: 20.00 dB" in str(one.message) for one in caught) is said
 
 
 def test_a_resumed_run_keeps_its_settings(whole: Run, plain: Path, tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import signal
+import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.nn.utils import parametrize
 
@@ -219,6 +223,93 @@ def origin(module: pl.LightningModule, batch: Any) -> str:
     return "no layer, but the loss itself"
 
 
+class StopOnSignal(Callback):
+    """Saves at the start, and when the process is told to end (SIGINT, SIGTERM), and then ends it.
+
+    The step that is under way is finished first, and so is a validation. A second signal ends the
+    process at once.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, path: Path, command: str) -> None:
+        """`path`: of the checkpoint; `command`: what goes on from it."""
+        self.path, self.command = path, command
+        self.caught = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save where nothing is saved yet, and listen."""
+        if trainer.global_step == 0 and not self.path.is_file():
+            trainer.save_checkpoint(self.path)
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.getsignal(number) for number in self.SIGNALS}
+            for number in self.SIGNALS:
+                signal.signal(number, self._catch)
+
+    def _catch(self, number: int, frame: Any) -> None:
+        if self.caught:
+            raise KeyboardInterrupt
+        self.caught = True
+        print("Stopping after this step; once more to stop at once.", file=sys.stderr)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        """Save and end, where a signal came.
+
+        Raises:
+            CleanplateError: the training was stopped; it says how to go on.
+        """
+        if trainer.world_size > 1:  # all processes end at the same step
+            self.caught = trainer.strategy.reduce_boolean_decision(self.caught, all=False)
+        if self.caught:
+            trainer.save_checkpoint(self.path)
+            raise CleanplateError(
+                f"Stopped after step {trainer.global_step}, which is saved. Go on with: "
+                f"{self.command}"
+            )
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Listen no longer."""
+        self._restore()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Listen no longer."""
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+
+class WorseThanNothing(Callback):
+    """Says at the end of a run when no validation was better than leaving the pictures alone."""
+
+    def __init__(self) -> None:
+        self.best: float | None = None
+        self.untouched = 0.0
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the best PSNR, where that of the input is measured, too."""
+        found = trainer.callback_metrics
+        if trainer.sanity_checking or not {"val/psnr", "val/psnr_input"} <= set(found):
+            return
+        self.untouched = float(found["val/psnr_input"])
+        self.best = max(float(found["val/psnr"]), self.best or -math.inf)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare."""
+        if self.best is not None and self.best <= self.untouched:
+            rank_zero_warn(
+                f"This run made the validation pictures no better: {self.best:.2f} dB at best, "
+                f"{self.untouched:.2f} dB as they are. Train longer, or on more pairs."
+            )
+
+
 class ValidationSheet(Callback):
     """Draws the first validation pictures each epoch: input, result, truth, mask, true mask.
 
@@ -259,7 +350,8 @@ class ValidationSheet(Callback):
 class Provenance(Callback):
     """Notes in each checkpoint by which recipe it came about and what validation last measured.
 
-    `card`: fields of a model's card that the recipe gives, such as the task.
+    `card`: fields of a model's card that the recipe gives, such as the task. Where the data are
+    seen at one size, that is the model's tile whatever the recipe says.
     """
 
     def __init__(self, recipe: str, card: dict[str, Any] | None = None) -> None:
@@ -277,8 +369,17 @@ class Provenance(Callback):
         checkpoint["provenance"] = {
             "recipe": self.recipe,
             "figures": figures,
-            "card": self.card,
+            "card": self.card_of(getattr(getattr(trainer, "datamodule", None), "tile", None)),
         }
+
+    def card_of(self, tile: int | None) -> dict[str, Any]:
+        """The card's fields, for data that are seen with a longer side of `tile` pixels."""
+        if tile is None:
+            return self.card
+        parameters = dict(self.card.get("parameters", {}))
+        if "side" in parameters:
+            parameters["side"] = tile
+        return {**self.card, "tile": tile, **({"parameters": parameters} if parameters else {})}
 
 
 def checkpoints(folder: Path, monitor: tuple[str, str] | None, minutes: float) -> list[Callback]:

@@ -112,21 +112,44 @@ class CosinePeriods(LRScheduler):
 
 
 class Cyclic(LRScheduler):
-    """Down from the rate to `lowest` and up again in a straight line, every `period` epochs.
+    """Cycles of `period` epochs: a rise from `lowest` to the rate, then half a cosine down to it.
 
-    The triangle of Smith, "Cyclical Learning Rates", WACV 2017, begun at its top.
+    The cosine restarts of Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5, each with a warm-up in a
+    straight line over `warm_up` epochs. The last epoch of a cycle is at `lowest`. Periods are made
+    a little longer or shorter, so that the last cycle ends with the training.
     """
 
     interval = "epoch"
 
     def __init__(
-        self, optimizer: Optimizer, period: int = 10, lowest: float = 1e-4, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        period: int = 10,
+        lowest: float = 1e-4,
+        warm_up: int = 1,
+        last_epoch: int = -1,
     ) -> None:
-        self.period = period
+        self.period: float = period
         self.lowest = lowest
+        self.warm_up = warm_up
         super().__init__(optimizer, last_epoch)
+
+    def fit(self, trainer: pl.Trainer) -> None:
+        """Divide the training into whole cycles, where its epochs are known."""
+        epochs = trainer.max_epochs
+        if epochs is not None and epochs > 0:
+            self.period = epochs / max(1, round(epochs / self.period))
+            for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+                group["lr"] = rate  # of the first epoch
 
     def get_lr(self) -> list[Any]:
         """The rates of this epoch."""
-        height = abs(1 - 2 * (self.last_epoch % self.period) / self.period)
+        cycle = math.floor(self.last_epoch / self.period + 1e-9)
+        first, following = (math.ceil(n * self.period - 1e-9) for n in (cycle, cycle + 1))
+        place, last = self.last_epoch - first, following - first - 1
+        rise = self.warm_up if self.warm_up < last else 0
+        if place < rise:
+            height = place / rise
+        else:
+            height = (1 + math.cos(math.pi * (place - rise) / max(1, last - rise))) / 2
         return [self.lowest + (base - self.lowest) * height for base in self.base_lrs]

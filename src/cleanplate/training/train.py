@@ -15,7 +15,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from cleanplate.errors import CleanplateError, UsageError
-from cleanplate.training.callbacks import Place, Provenance, checkpoints
+from cleanplate.training.callbacks import (
+    Place,
+    Provenance,
+    StopOnSignal,
+    WorseThanNothing,
+    checkpoints,
+)
 from cleanplate.training.settings import Settings, merged, resolved
 
 MINUTES = 5.0  # between two checkpoints within an epoch
@@ -68,7 +74,8 @@ def train(
 
     Raises:
         UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not.
-        CleanplateError: the data cannot be used, or the loss is no longer a number.
+        CleanplateError: the data cannot be used, the loss is no longer a number, or the training
+            was stopped by a signal.
     """
     recipe = find_recipe(name)
     folder = Path(run) if run else Path("runs") / recipe.stem
@@ -91,14 +98,20 @@ def train(
         arguments.append(f"--data.init_args.folder={data}")
     if resume:
         arguments += [f"--ckpt_path={last}", "--weights_only=true"]
+    go_on = StopOnSignal(last, f"cleanplate train {name} --run {folder} --resume")
     try:
-        RecipeCLI(folder, Provenance(recipe.stem, card), [*arguments, *overrides])
+        kept = [Provenance(recipe.stem, card), go_on, WorseThanNothing()]
+        RecipeCLI(folder, kept, [*arguments, *overrides])
     except (CleanplateError, ValueError) as error:
         found = _known(error)
         if found is None:
             raise
         raise found from error
     except SystemExit as end:
+        if end.code == 1:  # Lightning's, of a KeyboardInterrupt
+            raise CleanplateError(
+                f"Stopped. Go on from the last checkpoint: {go_on.command}"
+            ) from None
         if end.code:
             raise UsageError(f"The arguments of {recipe.stem} are not right (see above).") from None
         return None
@@ -125,8 +138,8 @@ class KeepConfig(SaveConfigCallback):
 class RecipeCLI(LightningCLI):
     """Lightning's command line with a run's folder and what belongs into it."""
 
-    def __init__(self, folder: Path, provenance: Provenance, arguments: list[str]) -> None:
-        self.folder, self.provenance = folder, provenance
+    def __init__(self, folder: Path, kept: list[Callback], arguments: list[str]) -> None:
+        self.folder, self.kept = folder, kept
         super().__init__(
             args=arguments,
             subclass_mode_model=True,
@@ -155,7 +168,7 @@ class RecipeCLI(LightningCLI):
         given = self._get(self.config_init, "trainer")
         if given.get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
-        kept: list[Callback] = [Place(), self.provenance]
+        kept: list[Callback] = [Place(), *self.kept]
         monitor = getattr(self.model, "monitor", None)
         kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES)
         kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]

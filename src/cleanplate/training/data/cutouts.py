@@ -169,6 +169,11 @@ class Cutouts(PairedData):
         self.framing = Framing((size[0], size[1]), area, flip=flip, rotation=rotation, blur=blur)
         self.threshold = threshold
 
+    @property
+    def tile(self) -> int:
+        """Longest side in pixels that the network is trained to look at."""
+        return max(self.framing.size)
+
     def find(self) -> Survey:
         """The pictures with masks, or the pairs."""
         return survey_any(self.folder, self.versions)

@@ -42,27 +42,48 @@ def phases_of(progressive: Sequence[tuple[int, int, int]] | None) -> list[Phase]
 
 
 class Stream(Sampler[list[Key]]):
-    """Batches of keys without end in shuffled rounds; `len()` of them make a round.
+    """Batches of keys without end in shuffled rounds; `len()` of them make an epoch.
 
-    What does not fill a batch is left out of a round, unless it is all there is. With several
+    An epoch is a round, of which what does not fill a batch is left out unless it is all there is;
+    or `epoch_size` samples, so that few are repeated and many go on in the next epoch. With several
     processes each takes every `world`-th sample, beginning with its `rank`.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        epoch_size: int | None = None,
+    ) -> None:
         self.count, self.batch_size, self.seed = count, batch_size, seed
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.epoch_size = rank, world, epoch_size
         self.start = 0  # number of the first batch of the next iteration
 
     def __len__(self) -> int:
-        return max(1, self.count // (self.batch_size * self.world))
+        return max(1, (self.epoch_size or self.count) // (self.batch_size * self.world))
 
     def batch(self, number: int) -> list[Key]:
         """The keys of batch `number`, counted from the beginning of the run."""
+        if self.epoch_size is not None:
+            first = number * self.batch_size * self.world + self.rank
+            return [
+                self._sample(n)
+                for n in range(first, first + self.batch_size * self.world, self.world)
+            ]
         turn, place = divmod(number, len(self))
-        order = np.random.default_rng((self.seed, turn)).permutation(self.count)
-        mine = order[self.rank :: self.world]
+        mine = self._order(turn)[self.rank :: self.world]
         part = mine[place * self.batch_size : (place + 1) * self.batch_size]
         return [(turn, int(index)) for index in part]
+
+    def _sample(self, number: int) -> Key:
+        turn, place = divmod(number, self.count)
+        return turn, int(self._order(turn)[place])
+
+    def _order(self, turn: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, turn)).permutation(self.count)
 
     def __iter__(self) -> Iterator[list[Key]]:
         for number in range(self.start, self.start + len(self)):
@@ -145,13 +166,17 @@ class ResumableLoader(DataLoader[Any]):
         world: int = 1,
         progressive: Sequence[Phase] = (),
         steps: int = 1000,
+        epoch_size: int | None = None,
     ) -> None:
-        """With `progressive`, in place of `batch_size`, an epoch has `steps` batches."""
+        """With `progressive`, in place of `batch_size`, an epoch has `steps` batches.
+
+        Else it has `epoch_size` samples; None: each sample once.
+        """
         count = len(dataset)  # type: ignore[arg-type]
         self.stream: Stream | Progressive = (
             Progressive(count, progressive, steps, seed, rank, world)
             if progressive
-            else Stream(count, batch_size, seed, rank, world)
+            else Stream(count, batch_size, seed, rank, world, epoch_size)
         )
         self.served = 0
         self.waited = 0.0

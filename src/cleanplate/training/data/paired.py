@@ -31,6 +31,7 @@ class PairedData(pl.LightningDataModule):
         batch_size: int = 10,
         progressive: list[tuple[int, int, int]] | None = None,
         steps: int = 1000,
+        epoch_size: int | None = None,
         validation_share: float = 0.05,
         validation_pictures: int | None = None,
         everything: bool = False,
@@ -50,6 +51,8 @@ class PairedData(pl.LightningDataModule):
             progressive: phases of [steps, batch size, crop] in the place of batch size and crop;
                 steps are counted in batches.
             steps: what counts as an epoch of progressive training, in batches.
+            epoch_size: crops an epoch, where it is not progressive: of few pairs each gives
+                several, many go on in the next epoch; None for one crop of each pair.
             validation_share: share of the clean pictures kept for validation.
             validation_pictures: validate on at most so many.
             everything: train on the validation pairs, too.
@@ -61,14 +64,16 @@ class PairedData(pl.LightningDataModule):
             seed: of the order, the crops and the split.
 
         Raises:
-            UsageError: a share, or a phase, is out of its range.
+            UsageError: a share, a phase or the epoch's size is out of its range.
         """
         super().__init__()
         if not 0 < validation_share < 1:
             raise UsageError("validation_share must lie between 0 and 1.")
+        if epoch_size is not None and epoch_size < 1:
+            raise UsageError(f"epoch_size is 1 or more, not {epoch_size}.")
         self.phases = phases_of(progressive)
         self.folder, self.pairs, self.versions = Path(folder), pairs, versions
-        self.batch_size, self.steps = batch_size, steps
+        self.batch_size, self.steps, self.epoch_size = batch_size, steps, epoch_size
         self.validation_share, self.validation_pictures = validation_share, validation_pictures
         self.everything, self.faulty = everything, faulty
         self.workers, self.cache, self.seed = workers, int(cache_gigabytes * 2**30), seed
@@ -161,6 +166,7 @@ class PairedData(pl.LightningDataModule):
             workers=self.workers,
             progressive=self.phases,
             steps=self.steps,
+            epoch_size=self.epoch_size,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:

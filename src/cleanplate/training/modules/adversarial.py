@@ -31,6 +31,11 @@ CRITICS = {  # the discriminator's loss by the network's adversarial term
 }
 
 
+def uncounted(optimizer: Any) -> None:
+    """Keep Lightning, and so `max_steps`, from counting the steps of an optimiser."""
+    optimizer._on_before_step = optimizer._on_after_step = lambda: None
+
+
 class Adversarial(Learner):
     """A learner with a discriminator, which learns to tell what the network makes from the truth.
 
@@ -110,6 +115,7 @@ class Adversarial(Learner):
         """Update the discriminator at every `ratio`-th update of an epoch, the network at each."""
         planes, truth = self.unpack(batch)
         optimizer, judges = self.optimizers()
+        uncounted(judges)
         update, place = divmod(batch_idx, self.accumulate)
         due = place == self.accumulate - 1 or self.trainer.is_last_batch
         outputs = in_float32(self(planes))
