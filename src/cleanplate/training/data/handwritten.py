@@ -160,7 +160,6 @@ class Handwritten(DrawnData):
         """
         super().__init__()
         self.save_hyperparameters()
-        self.hparams["batch"] = batch_size
 
     def prepare_data(self) -> None:
         """Decode the pages.
