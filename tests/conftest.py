@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,15 @@ if TYPE_CHECKING:
 # Machines differ in speed; a deadline would make their tests differ too.
 settings.register_profile("cleanplate", deadline=None)
 settings.load_profile("cleanplate")
+
+
+def required(name: str, *args: Any, **kwargs: Any) -> Any:
+    """Import what a test needs; an error where it is missing."""
+    return import_module(name)
+
+
+if os.environ.get("CI"):  # there a missing package is a fault, not a reason to skip
+    pytest.importorskip = required
 
 
 @pytest.fixture

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from cleanplate.errors import UsageError
-
-Settings = dict[str, Any]
+from cleanplate.training.former import Settings, with_arguments, with_classes
 
 
 def resolved(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = ()) -> Settings:
@@ -37,7 +35,8 @@ def resolved(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = 
     settings: Settings = {}
     for name in [names] if isinstance(names, str) else names:
         settings = merged(settings, resolved(find(name), find, (*above, path)))
-    return merged(settings, own)
+    own, granted = with_classes(own, lambda name: resolved(find(name), find)["model"])
+    return with_arguments(merged(merged(settings, granted), own))
 
 
 def merged(below: Settings, upper: Settings) -> Settings:
