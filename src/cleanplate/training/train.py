@@ -22,7 +22,8 @@ from cleanplate.training.callbacks import (
     WorseThanNothing,
     checkpoints,
 )
-from cleanplate.training.settings import Settings, merged, resolved
+from cleanplate.training.former import Settings
+from cleanplate.training.settings import merged, resolved
 
 MINUTES = 5.0  # between two checkpoints within an epoch
 CONFIG = "config.yaml"  # all settings of a run, in its folder

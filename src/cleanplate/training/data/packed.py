@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cleanplate.batch import write_all
 from cleanplate.errors import UsageError
 from cleanplate.picture import SUFFIXES
 from cleanplate.training.data.files import read_rgb
 from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.writing import write_all
 
 
 def pack(folder: Path, store: Path) -> None:

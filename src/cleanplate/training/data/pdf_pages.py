@@ -11,11 +11,11 @@ import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
-from cleanplate.batch import write_all
 from cleanplate.errors import UsageError
 from cleanplate.picture import encode_png
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.writing import write_all
 
 POINTS = 72  # units of a PDF an inch
 SCAN = 0.5  # share of a page's area from which a picture on it makes it a scan

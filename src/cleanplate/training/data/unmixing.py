@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import SUFFIXES, encode_png
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import places_below, read_rgb
 from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.writing import write_all
 
 LONGEST = 3000  # pixels that a note is looked at in
 REACH = 41  # pixels over which the brightest is paper; wider than any pen
