@@ -55,7 +55,7 @@ def fill(
             flows in, the picture and the hole.
         picture: changed in place.
         mask: (H, W), in which the change is noted.
-        hidden: what is filled in.
+        hidden: what is filled in. Where it is blind, the tone stands for what is hidden.
 
     Returns:
         The steps, see `Cleaned.steps`.
@@ -65,10 +65,13 @@ def fill(
     """
     finer = picture.shrunk(lines.SIDE)
     hole = reached(hidden.small, finer.shape)
-    view = look(
-        picture.shrunk(int(model.card.parameter("side"))), hidden.small, lines.edges(finer, hole)
-    )
+    small = picture.shrunk(int(model.card.parameter("side")))
+    view = look(small, hidden.small, lines.edges(finer, hole))
+    if hidden.blind:
+        view = view._replace(rgb=view.tone)
     guess = guess_behind(model, view, lines.rules(finer, hole))
+    if hidden.blind:
+        guess = guess._replace(light=guess.light * ~view.hole[..., None])
     for part in hidden.parts():
         surface = grain.measure(picture, part, hidden)
         for box in strips(part):

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.picture import Box
-from cleanplate.restoring import regions
+from cleanplate.picture import Box, Picture
+from cleanplate.restoring import composite, regions
 from cleanplate.tasks.maps import Floats, enlarged, scaled
 
 RIM = 4  # pixels of the copy about a find that are worked on with it, for its soft edge
+CONCEALED = 0.5  # grey, in [0, 1]
 STRIP = 512  # rows of the picture that are worked on at a time
 
 
@@ -23,11 +24,13 @@ class Hidden(NamedTuple):
         found: (h, w), how probably each pixel of a copy is hidden; the copy may be of full size.
         threshold: probability above which a pixel counts as hidden.
         size: height and width of the picture.
+        blind: nothing of what is hidden may be looked at, nor reach the result: see `conceal`.
     """
 
     found: Floats
     threshold: float
     size: tuple[int, int]
+    blind: bool = False
 
     @property
     def small(self) -> NDArray[np.bool_]:
@@ -44,6 +47,14 @@ class Hidden(NamedTuple):
         return np.concatenate(
             [enlarged(self.found, rows, self.size) > self.threshold for rows in strips(box)]
         )
+
+
+def conceal(picture: Picture, hidden: Hidden) -> None:
+    """Paint over what is hidden of a picture, in place, so that nobody can look at it."""
+    for box in strips(Box(0, 0, *hidden.size)):
+        there = hidden.within(box)
+        paint = np.full((*there.shape, 3), CONCEALED, np.float32)
+        composite(picture, box, paint, there.astype(np.float32))
 
 
 def strips(box: Box, rows: int = STRIP) -> Iterator[Box]:

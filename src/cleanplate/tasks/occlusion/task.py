@@ -15,7 +15,7 @@ from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
 from cleanplate.tasks import behind, squares
 from cleanplate.tasks.base import Cleaned, Remark, Report, doubt_of, share_filled
-from cleanplate.tasks.hidden import Hidden
+from cleanplate.tasks.hidden import Hidden, conceal
 from cleanplate.tasks.maps import Floats, planes_of
 
 NONE = "none"  # as the locator: all of the page is hidden
@@ -54,10 +54,15 @@ class Inpaint:
         self._fill = squares.erase if eraser else squares.fill if on_squares else behind.fill
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
-        """Fill in what `mask` names, in place; see `Task.clean`."""
+        """Fill in what `mask` names, in place; see `Task.clean`.
+
+        Nothing of what lies under the mask reaches the result: it is painted over first.
+        """
         if mask is None:
             raise UsageError("Say what to fill in: inpaint needs a mask.")
-        cleaned = self.fill(picture, Hidden(mask, 0.5, mask.shape))
+        hidden = Hidden(mask, 0.5, mask.shape, blind=True)
+        conceal(picture, hidden)
+        cleaned = self.fill(picture, hidden)
         if cleaned.unchanged:
             cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
         return cleaned
