@@ -74,6 +74,19 @@ def reshaped(side: int) -> dict[str, Any]:
     return {"nodes": nodes, "weights": weights, "planes": 3, "outputs": {"picture": 3}}
 
 
+def guesses(seen: float) -> dict[str, Any]:
+    """A filler: `fill` is the guess it is given, `seen` the same everywhere in the hole."""
+    nodes = [
+        helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["fill"]),
+        helper.make_node("Slice", ["planes", "six", "seven", "axis"], ["hole"]),
+        helper.make_node("Mul", ["hole", "share"], ["seen"]),
+    ]
+    numbers = {"zero": 0, "three": 3, "six": 6, "seven": 7, "axis": 1}
+    weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
+    weights["share"] = np.array(seen, np.float32)
+    return {"nodes": nodes, "weights": weights, "planes": 7, "outputs": {"fill": 3, "seen": 1}}
+
+
 def write(folder: Path, name: str, graph: dict[str, Any], **fields: Any) -> Path:
     """Write `NAME.onnx` and its card `NAME.json`; `fields` replace those of the card."""
     outputs = [_value(key, planes) for key, planes in graph["outputs"].items()]

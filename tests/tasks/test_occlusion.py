@@ -22,22 +22,9 @@ from cleanplate.tasks.occlusion.task import Inpaint, Occlusion
 BLOB = (slice(60, 100), slice(50, 90))
 
 
-def guesses(seen: float) -> dict[str, object]:
-    """A filler: `fill` is the guess it is given, `seen` the same everywhere in the hole."""
-    nodes = [
-        helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["fill"]),
-        helper.make_node("Slice", ["planes", "six", "seven", "axis"], ["hole"]),
-        helper.make_node("Mul", ["hole", "share"], ["seen"]),
-    ]
-    numbers = {"zero": 0, "three": 3, "six": 6, "seven": 7, "axis": 1}
-    weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
-    weights["share"] = np.array(seen, np.float32)
-    return {"nodes": nodes, "weights": weights, "planes": 7, "outputs": {"fill": 3, "seen": 1}}
-
-
 def filler(folder: Path, seen: float = 0.0) -> Path:
     return onnx_models.write(
-        folder, f"guess{seen}", guesses(seen), tile=256, parameters={"side": 192}
+        folder, f"guess{seen}", onnx_models.guesses(seen), tile=256, parameters={"side": 192}
     )
 
 
@@ -107,9 +94,12 @@ def test_in_shade_the_detail_of_the_page_is_kept(tmp_path: Path) -> None:
     mask = np.zeros((200, 200), bool)
     mask[80:120, 50:150] = True
     shaded = np.where(mask[..., None], clean // 2, clean).astype(np.uint8)
-    coarse = onnx_models.write(tmp_path, "seen", guesses(1.0), tile=256, parameters={"side": 100})
-    result, _ = taken_off(Inpaint(filler=coarse), shaded, mask)
-    inner = result[92:108, 70:130, 0].astype(int)
+    coarse = onnx_models.write(
+        tmp_path, "seen", onnx_models.guesses(1.0), tile=256, parameters={"side": 100}
+    )
+    picture = Picture.from_array(shaded)  # of a find, not of a mask of the user's
+    Inpaint(filler=coarse).fill(picture, Hidden(mask.astype(np.float32), 0.5, mask.shape))
+    inner = picture.to_array()[92:108, 70:130, 0].astype(int)
     assert (
         inner[0::4].mean() > inner[2::4].mean() + 20 or inner[2::4].mean() > inner[0::4].mean() + 20
     )
