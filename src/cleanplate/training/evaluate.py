@@ -39,7 +39,7 @@ from cleanplate.tasks.exported import Exported
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
 from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.raw_files import BAYER, read_raw_pair, to_unit
-from cleanplate.training.raw_model import RawModel
+from cleanplate.training.raw_model import RawDenoiser, RawFilter, RawModel
 
 FIGURES = (
     "psnr_input",
@@ -95,14 +95,14 @@ def open_model(model: str | Path, **options: Any) -> Exported | RawModel:
 
 
 def evaluate(
-    pairs: Iterable[Pair], task: Task | RawModel, *, masked: bool = False
+    pairs: Iterable[Pair], task: Task | RawModel | RawFilter, *, masked: bool = False
 ) -> Iterator[Score]:
     """Clean the input of each pair and compare.
 
     `masked`: the task is given the true mask. Raises PictureError for pairs that do not fit.
     """
     for pair in pairs:
-        if isinstance(task, RawModel):
+        if isinstance(task, RawModel | RawFilter):
             yield score_raw(pair, task)
         else:
             yield score(pair, task, masked=masked)
@@ -140,7 +140,7 @@ def score(pair: Pair, task: Task, *, masked: bool = False) -> Score:
     return Score(pair.name, figures, (before, after, truth, *masks))
 
 
-def score_raw(pair: Pair, task: RawModel) -> Score:
+def score_raw(pair: Pair, task: RawDenoiser) -> Score:
     """Denoise the planes of one pair and compare, clipped to black and white."""
     both = read_raw_pair(pair, task.levels)
     noisy, clean = (to_unit(planes, task.levels) for planes in both)

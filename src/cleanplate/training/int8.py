@@ -217,7 +217,7 @@ def inputs(task: Model, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.
 def seen(task: Model, pair: Pair) -> NDArray[np.float32]:
     """The planes (H, W, C) of a pair that the model would be given."""
     if isinstance(task, RawModel):
-        return to_unit(read_raw_pair(pair, task.levels)[0], task.levels)
+        return task.given(to_unit(read_raw_pair(pair, task.levels)[0], task.levels))
     picture = Picture.read(pair.input)
     if task.picture is None:
         return picture.shrunk(task.model.card.tile)

@@ -1,17 +1,37 @@
-"""An exported model of a Bayer mosaic's planes, as pairs of planes are measured. Needs no torch."""
+"""What takes noise off a mosaic's planes, as pairs of planes are measured. Needs no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from cleanplate import models
-from cleanplate.restoring import run_tiled
-from cleanplate.tasks.maps import Floats, planes_of
+from cleanplate.picture import Mosaic
+from cleanplate.picture.mosaic import from_places
+from cleanplate.tasks.denoise import filters, raw
+from cleanplate.tasks.denoise.sensor_noise import estimate
+from cleanplate.tasks.maps import Floats
 from cleanplate.training.data.raw import LEVELS, Levels
 
 
+class RawDenoiser(Protocol):
+    """A model or a filter.
+
+    Attributes:
+        levels: black and white of the sensor that it is for.
+    """
+
+    levels: Levels
+
+    def denoise(self, noisy: Floats) -> Floats:
+        """Return planes (H, W, 4) without their noise, 0 for black and 1 for white."""
+        ...
+
+
 class RawModel:
-    """A denoiser of planes.
+    """A denoiser of planes; one that is told of the noise is told what `raw.measured` finds.
 
     Attributes:
         model: the model.
@@ -25,8 +45,25 @@ class RawModel:
         self.levels = Levels(float(known["black"]), float(known["white"]))
 
     def denoise(self, noisy: Floats) -> Floats:
-        """Return planes (H, W, 4) without their noise, 0 for black and 1 for white."""
-        size = (noisy.shape[0], noisy.shape[1])
-        outputs = ("picture",)
-        found: Floats = run_tiled(self.model, planes_of(noisy), size, outputs=outputs)["picture"]
-        return found.transpose(1, 2, 0)
+        """See `RawDenoiser`."""
+        mosaic = Mosaic(from_places(noisy.astype(np.float32)), (0.0,) * 4, 1.0, "RGGB")
+        noise = raw.measured(mosaic)
+        if noise.seen() or not raw.is_told(self.model):
+            raw.denoise(self.model, mosaic, noise)
+        return mosaic.planes()
+
+    def given(self, noisy: Floats) -> Floats:
+        """What the model sees of planes (H, W, 4)."""
+        noise = estimate(noisy)
+        told = raw.is_told(self.model) and noise.seen()
+        return np.asarray(noise.normalised(noisy) if told else noisy, np.float32)
+
+
+class RawFilter:
+    """The bilateral filter of the write-up on RAW denoising."""
+
+    levels = LEVELS
+
+    def denoise(self, noisy: Floats) -> Floats:
+        """See `RawDenoiser`."""
+        return filters.bilateral(noisy)

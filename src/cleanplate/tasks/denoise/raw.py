@@ -1,4 +1,4 @@
-"""Noise taken off a mosaic, band by band: by a model, or by system 4's bilateral filter."""
+"""Noise taken off a mosaic, band by band: by a model, or by the bilateral filter."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def measured(mosaic: Mosaic) -> SensorNoise:
     return estimate(mosaic.planes(middle))
 
 
+def is_told(model: Model) -> bool:
+    """Whether planes are brought to where their noise is always alike, before it sees them."""
+    return "unit" in model.card.parameters
+
+
 def denoise(
     model: Model,
     mosaic: Mosaic,
@@ -56,7 +61,7 @@ def denoise(
         ModelError: the model failed.
     """
     told = noise.scaled(strength)
-    normalises = "unit" in model.card.parameters
+    normalises = is_told(model)
 
     def planes(box: Box) -> Floats:
         seen = mosaic.planes(box)

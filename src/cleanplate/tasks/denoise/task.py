@@ -154,7 +154,7 @@ class Denoise:
                 )
             self.raw_model = self.start(RAW_MODEL)
         model = self.raw_model
-        if "unit" not in model.card.parameters and self.strength != 1:
+        if not raw.is_told(model) and self.strength != 1:
             raise UsageError(
                 f"{model.card.name} cannot be told a strength; --keep-grain tempers its result."
             )

@@ -26,6 +26,15 @@ def run(arguments: list[str]) -> int:
         metavar="ROLE=MODEL",
         help="a model of the task; MODEL alone, without a role, is measured by itself",
     )
+    parser.add_argument(
+        "--method",
+        choices=("model", "bilateral"),
+        default="model",
+        help="RAW pairs: the bilateral filter in the place of a model",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=8.0, metavar="MIB", help="of a model's size in MiB (8)"
+    )
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
@@ -36,13 +45,18 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     from cleanplate import tasks
     from cleanplate.training import evaluate
+    from cleanplate.training.raw_model import RawFilter
     from cleanplate.writing import write_all
 
     options = {"device": given.device, "threads": given.threads}
     if given.threshold is not None:
         options["threshold"] = given.threshold
     pairs = pairs_of(given)
-    task = evaluate.open_task(given.task, given.model, **options)
+    task = (
+        RawFilter()
+        if given.method == "bilateral"
+        else evaluate.open_task(given.task, given.model, **options)
+    )
     masked = tasks.info(given.task).mask == "required"
     scores: list[Score] = []
     extremes = evaluate.Extremes(SHEET_ROWS)
@@ -57,4 +71,15 @@ def run(arguments: list[str]) -> int:
     for name, value in evaluate.means(scores).items():
         print(f"{name:12s} {'-' if math.isnan(value) else f'{value:.4f}'}")
     print(f"{'pictures':12s} {len(scores)}")
+    if given.method == "model" and len(given.model) == 1 and "=" not in given.model[0]:
+        print(f"{'model_mib':12s} {_size(given.model[0], given.limit)}")
     return 0
+
+
+def _size(model: str, limit: float) -> str:
+    """The size of a model's file in MiB, and what it is beside a limit."""
+    from cleanplate import models
+
+    size = len(models.read(model)[1]) / 2**20
+    word = "within" if size <= limit else "OVER"
+    return f"{size:.4f} ({word} the limit of {limit:g} MiB)"

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cleanplate.errors import UsageError
 from cleanplate.training.networks.filler import level
@@ -122,6 +123,7 @@ class ConvNeXtUNet(NoiseUNet):
 GAIN = 10.0  # brings the root of what the network sees near the size that layers start with
 SHIFT = 2e-3  # about four photoelectrons: keeps what noise brings below 0
 LEAST = 1e-6  # of what a root is drawn
+AROUND = 5  # side in positions of the mean that is told apart from what differs from it
 
 
 @register(
@@ -159,7 +161,7 @@ class LeanRaw(nn.Module):
         super().__init__()
         sizes = [scaled(channels, width, 4) for channels in widths]
         self.multiple = 2 ** (len(sizes) - 1)
-        self.stem = nn.Conv2d(planes, sizes[0], 3, padding=1)
+        self.stem = nn.Conv2d(2 * planes, sizes[0], 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
         for inner, outer in pairwise(sizes):
@@ -176,7 +178,9 @@ class LeanRaw(nn.Module):
         """Map (N, 4, H, W) to `picture` of the same shape."""
         padded = pad_to_multiple(mosaic, self.multiple)
         root = GAIN * (padded + SHIFT).clamp_min(LEAST).sqrt()
-        maps, skips = self.stem(root), []
+        # Bright light of little noise is a large number, of which half precision keeps no noise.
+        mean = F.avg_pool2d(root, AROUND, 1, AROUND // 2, count_include_pad=False)
+        maps, skips = self.stem(torch.cat([root - mean, mean / GAIN], 1)), []
         for stage, shrink in zip(self.down, self.shrink, strict=True):
             skips.append(stage(maps))
             maps = shrink(skips[-1])
