@@ -319,7 +319,7 @@ def _grid(
     ):
         first = start // multiple * multiple
         end = min(-(-stop // multiple) * multiple, length)
-        spans = _spans(end - first, tile, overlap, multiple)
+        spans = _spans(end - first, tile, overlap, multiple, _fixed(model))
         axes.append(
             [span._replace(start=span.start + first, stop=span.stop + first) for span in spans]
         )
@@ -327,8 +327,16 @@ def _grid(
     return _Grid(rows, columns, columns[0].start, columns[-1].stop)
 
 
-def _spans(length: int, tile: int, overlap: int, multiple: int) -> list[_Span]:
-    """Cover an axis evenly; see `tiles`. All is counted in units of `multiple`."""
+def _fixed(model: Model) -> bool:
+    """Whether a model takes inputs of its tile's size alone, as exports with TLC do."""
+    return bool(model.card.parameters.get("fixed"))
+
+
+def _spans(length: int, tile: int, overlap: int, multiple: int, fixed: bool = False) -> list[_Span]:
+    """Cover an axis evenly; see `tiles`. All is counted in units of `multiple`.
+
+    `fixed`: several spans are as long as the tile, and share the more.
+    """
     if min(length, tile, multiple) < 1 or overlap < 0 or tile % multiple:
         raise ValueError(f"cannot cover {length} by tiles of {tile} in multiples of {multiple}")
     units, longest, shared = -(-length // multiple), tile // multiple, -(-overlap // multiple)
@@ -336,6 +344,8 @@ def _spans(length: int, tile: int, overlap: int, multiple: int) -> list[_Span]:
         raise ValueError(f"an overlap of {overlap} is over half a tile of {tile}")
     count = 1 if units <= longest else -(-(units - shared) // (longest - shared))
     side = -(-(units + (count - 1) * shared) // count)
+    if fixed and count > 1:
+        side = longest
     starts = [i * (units - side) // max(count - 1, 1) * multiple for i in range(count)]
     stops = [min(start + side * multiple, length) for start in starts]
     weights = _windows(starts, stops)
@@ -372,7 +382,8 @@ def _rise(shared: int) -> NDArray[np.float64]:
 def _run(model: Model, planes: Floats, names: tuple[str, ...]) -> dict[str, Floats]:
     """Run a model on one tile (C, h, w), padded to its multiple, and return its maps (C', h, w)."""
     _, height, width = planes.shape
-    padded = _pad(_pad(planes, 1, model.card.multiple), 2, model.card.multiple)
+    multiple = model.card.tile if _fixed(model) else model.card.multiple
+    padded = _pad(_pad(planes, 1, multiple), 2, multiple)
     results = model(padded[None])
     for name in names:
         if results[name].shape[2:] != padded.shape[1:]:

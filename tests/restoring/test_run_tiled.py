@@ -25,7 +25,9 @@ class Fake:
     """A model in numpy: `maps` is the function of its planes; it keeps the planes it was given."""
 
     def __init__(self, maps: Callable[[Array], Array], tile: int = 16, multiple: int = 1) -> None:
-        self.card = SimpleNamespace(name="fake", tile=tile, multiple=multiple, outputs=("map",))
+        self.card = SimpleNamespace(
+            name="fake", tile=tile, multiple=multiple, outputs=("map",), parameters={}
+        )
         self.maps = maps
         self.given: list[Array] = []
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from cleanplate.errors import ModelError, UsageError
 from cleanplate.models import load
+from cleanplate.picture import Box
+from cleanplate.restoring import run_tiled
 from cleanplate.training.cli import main
 from cleanplate.training.export import export_network, load_checkpoint
 
@@ -49,7 +51,7 @@ class Small(nn.Module):
         return {"picture": maps[:, :3], "mask": maps[:, 3:]}
 
 
-def export(network: nn.Module, path: Path, float16: bool = True) -> None:
+def export(network: nn.Module, path: Path, float16: bool = True, fixed: bool = False) -> None:
     export_network(
         network,
         path,
@@ -60,6 +62,7 @@ def export(network: nn.Module, path: Path, float16: bool = True) -> None:
         tile=64,
         multiple=8,
         squash=("mask",),
+        fixed=fixed,
     )
 
 
@@ -96,6 +99,32 @@ def test_network_is_left_as_it_was(halves: tuple[Small, Path, Path]) -> None:
     torch.manual_seed(0)
     fresh = Small().state_dict()
     assert all(torch.equal(value, fresh[name]) for name, value in halves[0].state_dict().items())
+
+
+@pytest.mark.parametrize("size", [(100, 140), (64, 65), (40, 30)])
+def test_parts_of_a_fixed_size_overlap_without_a_seam(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = Small().eval()
+    export(network, tmp_path / "fixed.onnx", float16=False, fixed=True)
+    model = load(tmp_path / "fixed.onnx", device="cpu", threads=1)
+    assert (model.card.tile, model.card.multiple, model.card.parameter("fixed")) == (64, 8, 1)
+    x = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        expected = network(x)["picture"][0].numpy()
+    seen = []
+
+    def planes(box: Box) -> np.ndarray:
+        seen.append(box)
+        return x[0, :, box.top : box.bottom, box.left : box.right].numpy()
+
+    found = run_tiled(model, planes, size, outputs=("picture",))["picture"]
+    inner = np.s_[:, : size[0] - 4, : size[1] - 4]  # beyond it padding differs from PyTorch's
+    assert np.abs(found - expected)[inner].max() < 1e-4
+    if size == (100, 140):
+        rows = sorted({box.top for box in seen})
+        assert rows[1] - rows[0] <= 64 - 8
 
 
 @pytest.mark.parametrize("fault", [0.01, float("nan")])

@@ -60,7 +60,7 @@ def export_network(
         multiple: what H and W must be multiples of.
         squash: outputs that are logits and leave the graph through a sigmoid.
         fixed: the graph takes inputs of the tile's size alone, for a network that does not compute
-            alike at all sizes.
+            alike at all sizes; the card says so by the parameter `fixed`.
 
     Raises:
         ModelError: ONNX Runtime and PyTorch differ by more than 1e-4; nothing is written.
@@ -73,13 +73,15 @@ def export_network(
     fix_same_padding(frozen)
     if float16:
         round_weights(frozen)
+    side = multiple
     if fixed:
-        multiple = tile = -(-tile // multiple) * multiple
-    model = to_onnx(frozen, len(planes), tuple(outputs), multiple, fixed)
+        side = tile = -(-tile // multiple) * multiple
+        card = {**card, "parameters": {**card.get("parameters", {}), "fixed": 1}}
+    model = to_onnx(frozen, len(planes), tuple(outputs), side, fixed)
     if float16:
         store_halves(model)
     content = model.SerializeToString()
-    difference = disagreement(frozen, content, len(planes), multiple, fixed)
+    difference = disagreement(frozen, content, len(planes), side, fixed)
     if not difference <= TOLERANCE:
         raise ModelError(
             f"{path} was not written: ONNX Runtime and PyTorch differ by {difference:.2g}, which "

@@ -204,11 +204,12 @@ def static(model: onnx.ModelProto, task: Model, pairs: Sequence[Pair]) -> onnx.M
 def inputs(task: Model, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.float32]]]:
     """What the model sees of each pair's middle, (1, C, H, W), at most a tile."""
     card = task.model.card
+    multiple = card.tile if card.parameters.get("fixed") else card.multiple
     for pair in pairs:
         planes = seen(task, pair)
-        missing = [(0, max(0, card.multiple - length)) for length in planes.shape[:2]]
+        missing = [(0, max(0, multiple - length)) for length in planes.shape[:2]]
         planes = np.pad(planes, [*missing, (0, 0)], mode="edge")
-        sides = [min(card.tile, n // card.multiple * card.multiple) for n in planes.shape[:2]]
+        sides = [min(card.tile, n // multiple * multiple) for n in planes.shape[:2]]
         top, left = ((planes.shape[i] - sides[i]) // 2 for i in (0, 1))
         part = planes[top : top + sides[0], left : left + sides[1]]
         yield {INPUT: np.ascontiguousarray(part.transpose(2, 0, 1)[None], np.float32)}
