@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.picture import SUFFIXES, Picture
-from cleanplate.tasks.evidence import FEATURES
 from cleanplate.tasks.maps import resized
 from cleanplate.tasks.watermark.task import Watermark
+from cleanplate.tasks.watermark.verification import FEATURES
+from cleanplate.tasks.watermark.verification import measure as evidence
 
 HIT = 0.3  # share of a find under the true mask from which it is a mark
 ALARM = 0.005  # share of a picture that must not change
@@ -72,17 +73,17 @@ def pictures(folder: Path) -> list[Path]:
 
 def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
     """Measure the locator's finds in a picture."""
-    look = task.look(Picture.read(path))
-    look = look.only(look.there == 0)  # copies are not judged
-    truth = np.zeros(look.found.shape, np.float32)
+    seen = task.detector.detect(Picture.read(path))
+    seen = seen.only(seen.repeat_mask == 0)  # copies are not verified
+    truth = np.zeros(seen.marked.shape, np.float32)
     if mask is not None:
-        truth = resized(Picture.read(mask).rgb()[..., 0].copy(), look.found.shape)
+        truth = resized(Picture.read(mask).rgb()[..., 0].copy(), seen.marked.shape)
     found = []
-    for box in look.boxes():
-        measured, part = look.evidence(box), box.cut(look.marked)
+    for box in seen.boxes():
+        measured, part = evidence(seen, box), box.cut(seen.marked)
         hit = float((box.cut(truth)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]
-        found.append(Find(row, hit > HIT, float(part.sum() / look.marked.size), str(path)))
+        found.append(Find(row, hit > HIT, float(part.sum() / seen.marked.size), str(path)))
     return found
 
 

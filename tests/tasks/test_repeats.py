@@ -114,12 +114,14 @@ def test_the_copies_tell_what_the_mark_is_made_of_and_what_lies_under_it() -> No
     assert mark.overlay is not None
     assert mark.overlay.opacity == pytest.approx(OPACITY, abs=0.1)
     np.testing.assert_allclose(mark.overlay.colour, COLOUR, atol=0.15)
-    alpha = mark.cover * np.float32(mark.overlay.opacity)
+    alpha = mark.coverage * np.float32(mark.overlay.opacity)
     solved = seen_through(picture, alpha, mark.overlay.colour)
     under = cover > 0.02
     before = ((picture - clean)[under] ** 2).mean()
     assert ((solved - clean)[under] ** 2).mean() < before / 20  # 13 dB
-    assert ((mark.found > 0.5) & under).sum() / ((mark.found > 0.5) | under).sum() > 0.85
+    assert ((mark.probability > 0.5) & under).sum() / (
+        (mark.probability > 0.5) | under
+    ).sum() > 0.85
 
 
 def test_few_copies_are_outlined_together_but_not_solved_for() -> None:
@@ -128,13 +130,13 @@ def test_few_copies_are_outlined_together_but_not_solved_for() -> None:
     mark = repeated(scene(), found, lambda found: found)
     assert mark is not None
     assert mark.overlay is None
-    assert mark.there[cover > 0.5].all()
+    assert mark.repeat_mask[cover > 0.5].all()
 
 
 def test_what_is_found_elsewhere_stays() -> None:
     found = half_seen(tiled(down=60))
     mark = repeated(scene(), found, lambda found: found)
     assert mark is not None
-    beside = mark.there == 0
+    beside = mark.repeat_mask == 0
     assert found[beside].max() == pytest.approx(0.9)
-    np.testing.assert_array_equal(mark.found[beside], found[beside])
+    np.testing.assert_array_equal(mark.probability[beside], found[beside])

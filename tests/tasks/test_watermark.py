@@ -10,10 +10,12 @@ import onnx_models
 import pytest
 from onnx import helper
 
+from cleanplate.models import read_card
 from cleanplate.picture import Picture
-from cleanplate.tasks.evidence import FEATURES
 from cleanplate.tasks.exported import RGB
-from cleanplate.tasks.watermark.task import Look, Watermark, make
+from cleanplate.tasks.watermark.detection import Detection, Detector
+from cleanplate.tasks.watermark.task import Watermark, make
+from cleanplate.tasks.watermark.verification import FEATURES, verified
 
 OPACITY = 0.5
 SURE_FROM_80 = {f"evidence_{name}": 0 for name in FEATURES} | {
@@ -94,7 +96,7 @@ def test_what_is_found_without_certainty_is_left_alone(
 ) -> None:
     _, picture, letters = marked()
     doubt = np.where(letters, np.float32(0.7), np.float32(0))
-    monkeypatch.setattr(Watermark, "_locate", lambda *_: doubt)
+    monkeypatch.setattr(Detector, "_locate", lambda *_: doubt)
     cleaned = Watermark(**models).clean(Picture.from_array(picture.copy()))
     assert not cleaned.edited.any()
 
@@ -107,13 +109,13 @@ def test_beside_a_certain_mark_another_need_only_be_probable(
     found[20:60, 100:200] = 0.99
     found[320:360, 100:200] = second  # 0.62 and 0.27 by the logistic, where 0.9 is asked alone
     small = np.full((400, 300, 3), 0.5, np.float32)
-    task = Watermark(**models)
-    certain, doubt = task._certain(Look(small, found, found > 0.5, found, 0 * found))
+    card = read_card(models["locator"].with_suffix(".json"))
+    certain, doubt = verified(card, Detection(small, found, found > 0.5, found, 0 * found))
     assert certain[40, 150]
     assert certain[340, 150] == kept
     assert doubt == pytest.approx({0.805: 0.76, 0.79: 0.54}[second], abs=0.02)
     found[20:60] = 0
-    assert not task._certain(Look(small, found, found > 0.5, found, 0 * found))[0].any()
+    assert not verified(card, Detection(small, found, found > 0.5, found, 0 * found))[0].any()
 
 
 def test_copies_are_marks_and_what_lies_between_them_is_judged(models: dict[str, Path]) -> None:
@@ -122,7 +124,8 @@ def test_copies_are_marks_and_what_lies_between_them_is_judged(models: dict[str,
     found[320:360, 100:200] = 0.79
     there[10:70, 90:210] = 1
     small = np.full((400, 300, 3), 0.5, np.float32)
-    certain, _ = Watermark(**models)._certain(Look(small, found, found > 0.5, found, there))
+    card = read_card(models["locator"].with_suffix(".json"))
+    certain, _ = verified(card, Detection(small, found, found > 0.5, found, there))
     np.testing.assert_array_equal(certain, there > 0)
 
 

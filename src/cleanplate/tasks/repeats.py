@@ -32,15 +32,15 @@ class Repeated(NamedTuple):
     """A repeated mark on a picture, and what else was found.
 
     Attributes:
-        there: (h, w), 1 on and about the copies; elsewhere, 0, is what is not repeated.
-        found: (h, w) in [0, 1], how probably each pixel is marked.
-        cover: (h, w) in [0, 1], how far a mark covers each pixel.
+        repeat_mask: (h, w), 1 on and about the copies; elsewhere, 0, is what is not repeated.
+        probability: (h, w) in [0, 1], how probably each pixel is marked.
+        coverage: (h, w) in [0, 1], how far a mark covers each pixel.
         overlay: what the repeated mark is made of; None where there are too few copies to tell.
     """
 
-    there: Floats
-    found: Floats
-    cover: Floats
+    repeat_mask: Floats
+    probability: Floats
+    coverage: Floats
     overlay: Overlay | None
 
 

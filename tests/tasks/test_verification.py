@@ -11,7 +11,7 @@ import pytest
 from cleanplate import models
 from cleanplate.errors import ModelError
 from cleanplate.models.catalogue import Card
-from cleanplate.tasks.evidence import FEATURES, certainty, features
+from cleanplate.tasks.watermark.verification import FEATURES, confidence, features
 
 
 def texture(seed: int = 3) -> np.ndarray:
@@ -50,10 +50,10 @@ def test_a_find_with_a_wide_rim_is_seen_as_such() -> None:
     assert vague["rim"] > sharp["rim"] + 1
 
 
-def test_certainty_is_the_logistic_of_the_weighted_features() -> None:
+def test_confidence_is_the_logistic_of_the_weighted_features() -> None:
     measured = dict.fromkeys(FEATURES, 0.0) | {"mean": 0.9, "alike": 0.5}
     weights = {f"evidence_{name}": 0.0 for name in FEATURES}
     weights |= {"evidence_bias": -2.0, "evidence_mean": 2.0, "evidence_alike": 1.0}
-    assert certainty(card(**weights), measured) == pytest.approx(1 / (1 + np.exp(-0.3)))
+    assert confidence(card(**weights), measured) == pytest.approx(1 / (1 + np.exp(-0.3)))
     with pytest.raises(ModelError, match="evidence_bias"):
-        certainty(card(), measured)
+        confidence(card(), measured)
