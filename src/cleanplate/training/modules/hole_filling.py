@@ -1,0 +1,82 @@
+"""Training of a filler that is blind in holes: it sees a coarse fill, not what was there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.training.losses import Planes as Named
+from cleanplate.training.losses import Term
+from cleanplate.training.modules.learner import Batch, Learner, Planes, channels_last, psnr
+
+INPUTS = ("guess red", "guess green", "guess blue", "hole")
+WINDOW = 9  # pixels over which detail is compared
+
+
+def texture_loss(outputs: Named, truth: Named) -> Tensor:
+    """L1 of how much detail there is about each pixel of a hole, wherever it lies.
+
+    Detail is the standard deviation of what differs from the mean of 3x3 pixels, over a window. A
+    mean of all that may have been there is right by L1, and as smooth as fog; this term asks for
+    the detail of the surroundings without saying where each grain of it lies.
+    """
+    hole = truth["mask"]
+    miss = (detail(outputs["picture"]) - detail(truth["picture"])).abs() * hole
+    return miss.sum() / (3 * hole.sum() + 1)
+
+
+def detail(picture: Tensor) -> Tensor:
+    """Return the local standard deviation (N, C, H, W) of a picture's finest detail."""
+    fine = picture - F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False)
+    square = F.avg_pool2d(fine.square(), WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    return (square + 1e-6).sqrt()
+
+
+class HoleFilling(Learner):
+    """Learns what lies in the holes of photographs from what lies about them.
+
+    Batches are those of `Holed`. Validation logs PSNR within the holes: `val/psnr_hole`, which the
+    best checkpoint is chosen by, and `val/psnr_guess` of the coarse fill; and `val/detail`, the
+    detail of the fill as a share of the truth's.
+    """
+
+    monitor = ("val/psnr_hole", "max")
+    terms: ClassVar[Mapping[str, Term]] = {"texture": texture_loss}
+
+    def __init__(
+        self, network: str = "filler", loss: str | dict[str, float] | None = None, **kwargs: Any
+    ) -> None:
+        """Put a network to its training.
+
+        Args:
+            network: name of a registered network of the planes INPUTS with the output `fill`.
+            loss: see `Learner`; the term `texture` is `texture_loss`.
+            kwargs: see `Learner`.
+
+        Raises:
+            UsageError: unknown network or loss.
+            ModelError: `init_from` cannot be used.
+        """
+        super().__init__(network, loss=loss or {"l1_hole": 1.0, "texture": 0.3}, **kwargs)
+        self.built_from["planes"] = list(INPUTS)
+
+    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+        """The planes INPUTS, and what is there in the hole."""
+        planes = torch.cat([batch["guess"], batch["hole"]], 1)
+        return channels_last(planes), {"picture": batch["target"], "mask": batch["hole"]}
+
+    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+        """PSNR in the holes, of the fill and of the coarse fill, and the share of detail."""
+        hole, clean = batch["hole"], batch["target"]
+        filled = outputs["picture"].clamp(0, 1) * hole + clean * (1 - hole)
+        kept = [(detail(x) * hole).flatten(1).sum(1) for x in (filled, clean)]
+        figures = {
+            "psnr_hole": psnr(filled, clean, hole),
+            "psnr_guess": psnr(batch["guess"], clean, hole),
+            "detail": kept[0] / kept[1].clamp_min(1e-6),
+        }
+        return figures, {"guess": batch["guess"], "filled": filled, "truth": clean, "hole": hole}
