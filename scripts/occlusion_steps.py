@@ -20,14 +20,14 @@ from cleanplate.metrics import psnr
 from cleanplate.models import Model
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
-from cleanplate.tasks import behind, grain, lines
+from cleanplate.tasks import coarse_fill, grain, lines
 from cleanplate.tasks.base import write_found
-from cleanplate.tasks.behind import Guess, View
-from cleanplate.tasks.hidden import Hidden, strips
+from cleanplate.tasks.coarse_fill import Guess, View
+from cleanplate.tasks.inpainting_mask import InpaintingMask, strips
 from cleanplate.tasks.maps import Floats, as_planes, planes_of
 from cleanplate.tasks.occlusion.task import Occlusion
 
-Fill = Callable[[Model, Picture, NDArray[np.uint8], Hidden], dict[str, Floats]]
+Fill = Callable[[Model, Picture, NDArray[np.uint8], InpaintingMask], dict[str, Floats]]
 NO_GRAIN = grain.Grain(np.zeros(3, np.float32), 0.0)
 
 
@@ -63,25 +63,27 @@ def way(
     rules: bool = False,
     surface: bool = False,
 ) -> Fill:
-    """Return what `behind.fill` is with these steps."""
+    """Return what `coarse_fill.fill` is with these steps."""
 
     def fill(
-        model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: Hidden
+        model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
     ) -> dict[str, Floats]:
         finer = picture.shrunk(lines.SIDE)
-        hole = behind.reached(hidden.small, finer.shape)
+        hole = coarse_fill.reached(hidden.small, finer.shape)
         small = picture.shrunk(int(model.card.parameter("side")))
-        view = behind.look(small, hidden.small, lines.edges(finer, hole) if edges else [])
+        view = coarse_fill.look(small, hidden.small, lines.edges(finer, hole) if edges else [])
         drawn = lines.rules(finer, hole) if rules else []
         guess = Guess(view.tone, np.zeros_like(view.tone), drawn)
         if filler:
-            guess = behind.guess_behind(model, view, drawn) if regions else at_once(model, view)
+            guess = (
+                coarse_fill.guess_behind(model, view, drawn) if regions else at_once(model, view)
+            )
         if not shade:
             guess = guess._replace(light=np.zeros_like(guess.light))
         for part in hidden.parts():
             noise = grain.measure(picture, part, hidden) if surface else NO_GRAIN
             for box in strips(part):
-                page = behind.page_in(picture, box, view, guess, noise)
+                page = coarse_fill.page_in(picture, box, view, guess, noise)
                 write_found(picture, mask, box, as_planes(page), hidden.within(box))
         return {}
 

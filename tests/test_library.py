@@ -18,7 +18,7 @@ from cleanplate import restoring, tasks
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.tasks.base import Cleaned, write_found
-from cleanplate.tasks.hidden import strips
+from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.masks import Masks, shrunk
 
 BOX = Box(3, 4, 9, 14)

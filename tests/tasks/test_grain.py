@@ -6,7 +6,7 @@ import pytest
 
 from cleanplate.picture import Box, Picture
 from cleanplate.tasks import grain
-from cleanplate.tasks.hidden import Hidden
+from cleanplate.tasks.inpainting_mask import InpaintingMask
 
 PART = Box(100, 100, 300, 300)
 
@@ -21,10 +21,10 @@ def paper(sigma: float, softness: float = 0.0) -> Picture:
     return Picture.from_array(np.repeat(values[..., None], 3, axis=2))
 
 
-def hidden() -> Hidden:
+def hidden() -> InpaintingMask:
     found = np.zeros((400, 400), np.float32)
     found[120:280, 120:280] = 1
-    return Hidden(found, 0.5, (400, 400))
+    return InpaintingMask(found, 0.5, (400, 400))
 
 
 @pytest.mark.parametrize(("sigma", "softness"), [(3.0, 0.0), (6.0, 0.0), (5.0, 0.8)])
@@ -44,7 +44,7 @@ def test_clean_paper_gets_none() -> None:
 
 
 def test_where_nothing_is_seen_there_is_none() -> None:
-    everything = Hidden(np.ones((400, 400), np.float32), 0.5, (400, 400))
+    everything = InpaintingMask(np.ones((400, 400), np.float32), 0.5, (400, 400))
     assert not grain.measure(paper(4.0), PART, everything).over(PART).any()
 
 

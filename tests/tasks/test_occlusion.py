@@ -13,9 +13,9 @@ from PIL import Image
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.models import load
 from cleanplate.picture import Picture
-from cleanplate.tasks import create, squares
+from cleanplate.tasks import create, crop_fill
 from cleanplate.tasks.base import Cleaned, Task
-from cleanplate.tasks.hidden import Hidden
+from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.masks import Masks
 from cleanplate.tasks.occlusion.task import Inpaint, Occlusion
 
@@ -98,7 +98,7 @@ def test_in_shade_the_detail_of_the_page_is_kept(tmp_path: Path) -> None:
         tmp_path, "seen", onnx_models.guesses(1.0), tile=256, parameters={"side": 100}
     )
     picture = Picture.from_array(shaded)  # of a find, not of a mask of the user's
-    Inpaint(filler=coarse).fill(picture, Hidden(mask.astype(np.float32), 0.5, mask.shape))
+    Inpaint(filler=coarse).fill(picture, InpaintingMask(mask.astype(np.float32), 0.5, mask.shape))
     inner = picture.to_array()[92:108, 70:130, 0].astype(int)
     assert (
         inner[0::4].mean() > inner[2::4].mean() + 20 or inner[2::4].mean() > inner[0::4].mean() + 20
@@ -167,7 +167,7 @@ def painter(folder: Path) -> Path:
     }
     parameters = {"crop": 128, "factor": 4}
     return onnx_models.write(
-        folder, "painter", graph, inputs=list(squares.INPUTS), tile=32, parameters=parameters
+        folder, "painter", graph, inputs=list(crop_fill.INPUTS), tile=32, parameters=parameters
     )
 
 
@@ -227,9 +227,9 @@ def test_what_is_larger_than_the_square_is_reduced_more(
     where = np.zeros((400, 400), np.float32)
     where[:length, :length] = 1
     picture = Picture.from_array(np.full((400, 400), 200, np.uint8))
-    hidden = Hidden(where, 0.5, where.shape)
+    hidden = InpaintingMask(where, 0.5, where.shape)
     [part] = hidden.parts()
-    painting = squares.paint(load(painter(tmp_path), device="cpu"), picture, hidden, part)
+    painting = crop_fill.paint(load(painter(tmp_path), device="cpu"), picture, hidden, part)
     assert painting.outputs["picture"].shape == (seen, seen, 3)
     side = painting.square.bottom
     assert painting.square == (0, 0, side, side)

@@ -22,9 +22,9 @@ from cleanplate.errors import UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, regions, run_in_bands, run_tiled
-from cleanplate.tasks import squares
+from cleanplate.tasks import crop_fill
 from cleanplate.tasks.base import Cleaned, share_filled
-from cleanplate.tasks.hidden import Hidden
+from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats, as_planes, planes_of
 
 RGB = ("red", "green", "blue")
@@ -64,7 +64,7 @@ class Exported:
         """
         self.model = models.load(model, device=device, threads=threads)
         card = self.model.card
-        self.given_mask = card.inputs == squares.INPUTS
+        self.given_mask = card.inputs == crop_fill.INPUTS
         self.finds = "mask" in card.outputs
         self.picture = next((name for name in ("picture", "fill") if name in card.outputs), None)
         self._floor = FLOOR if threshold is None else threshold
@@ -116,8 +116,9 @@ class Exported:
 
     def _fill(self, picture: Picture, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
         share = mask.astype(np.float32)
+        hidden = InpaintingMask(share, 0.5, mask.shape)
         for part in regions(mask, margin=0, least=0):
-            painting = squares.paint(self.model, picture, Hidden(share, 0.5, mask.shape), part)
+            painting = crop_fill.paint(self.model, picture, hidden, part)
             composite(picture, part, painting.at(self.picture or "picture", part), part.cut(share))
         return _bytes(share)
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from cleanplate.picture import Box, Picture
-from cleanplate.tasks.hidden import Hidden
+from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats
 
 SIDE = 32  # pixels of a window that is measured
@@ -38,7 +38,7 @@ class Grain(NamedTuple):
         return np.asarray(noise[..., None] * scale, np.float32)
 
 
-def measure(picture: Picture, part: Box, hidden: Hidden) -> Grain:
+def measure(picture: Picture, part: Box, hidden: InpaintingMask) -> Grain:
     """Measure the grain of what is seen about a hidden part.
 
     Args:

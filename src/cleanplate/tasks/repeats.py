@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cleanplate.tasks.lattice import Steps, lattice_of
 from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.overlay import Overlay, estimate
-from cleanplate.tasks.tone import flow_in
+from cleanplate.tasks.pull_push import pull_push_fill
 
 ENOUGH = 5.0  # copies of a pixel, in the mean, from which they tell more than a network
 SPREAD = 8.0  # standard deviation in pixels of the neighbourhood whose variance is measured
@@ -109,7 +109,7 @@ def solve(picture: Floats, cover: Floats, shifts: Steps) -> tuple[Floats, Overla
     before = cover * np.float32(opacity)
     for trust in TRUST:
         marked = cv2.dilate(cover, np.ones((3, 3))) >= 0.25
-        behind = flow_in(picture, marked)
+        behind = pull_push_fill(picture, marked)
         weight = 1 / (variance(picture, ~marked) + np.float32(NOISE))
         towards, away = colour - behind, picture - behind
         likely = summed(weight * (away * towards).sum(2), shifts) + trust * before

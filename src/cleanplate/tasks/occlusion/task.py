@@ -13,9 +13,9 @@ from cleanplate.errors import UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
-from cleanplate.tasks import behind, squares
+from cleanplate.tasks import coarse_fill, crop_fill
 from cleanplate.tasks.base import Cleaned, Remark, Report, doubt_of, share_filled
-from cleanplate.tasks.hidden import Hidden, conceal
+from cleanplate.tasks.inpainting_mask import InpaintingMask, conceal
 from cleanplate.tasks.maps import Floats, planes_of
 
 NONE = "none"  # as the locator: all of the page is hidden
@@ -36,7 +36,7 @@ class Inpaint:
 
         Args:
             filler: gives the page (`fill`) and how much of it is to be seen (`seen`); or, like
-                DeepFill v2, what it paints on a small square (`picture`), see `squares.paint`.
+                DeepFill v2, what it paints on a small square (`picture`), see `crop_fill.paint`.
             eraser: gives the clean page from the page (`picture`), such as NAFNet; it takes the
                 place of the filler, on a square about what is hidden.
             device: see `models.load`.
@@ -48,10 +48,12 @@ class Inpaint:
         """
         self._model = models.load(eraser or filler, device=device, threads=threads)
         card = self._model.card
-        on_squares = eraser is not None or card.inputs == squares.INPUTS
+        on_squares = eraser is not None or card.inputs == crop_fill.INPUTS
         if on_squares and "picture" not in card.outputs:
             raise UsageError(f"{card.name} gives {', '.join(card.outputs)}, but no picture.")
-        self._fill = squares.erase if eraser else squares.fill if on_squares else behind.fill
+        self._fill = (
+            crop_fill.erase if eraser else crop_fill.fill if on_squares else coarse_fill.fill
+        )
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Fill in what `mask` names, in place; see `Task.clean`.
@@ -60,14 +62,14 @@ class Inpaint:
         """
         if mask is None:
             raise UsageError("Say what to fill in: inpaint needs a mask.")
-        hidden = Hidden(mask, 0.5, mask.shape, blind=True)
+        hidden = InpaintingMask(mask, 0.5, mask.shape, blind=True)
         conceal(picture, hidden)
         cleaned = self.fill(picture, hidden)
         if cleaned.unchanged:
             cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
         return cleaned
 
-    def fill(self, picture: Picture, hidden: Hidden) -> Cleaned:
+    def fill(self, picture: Picture, hidden: InpaintingMask) -> Cleaned:
         """Fill in what is hidden of a picture, in place."""
         mask = np.zeros((picture.height, picture.width), np.uint8)
         steps: dict[str, Floats] = {}
@@ -124,9 +126,11 @@ class Occlusion:
             return self._inpaint.clean(picture, mask=mask)
         size = (picture.height, picture.width)
         if self._locator is None:
-            return self._inpaint.fill(picture, Hidden(np.ones((1, 1), np.float32), 0.5, size))
+            return self._inpaint.fill(
+                picture, InpaintingMask(np.ones((1, 1), np.float32), 0.5, size)
+            )
         found = _locate(self._locator, picture, self._threshold)
-        cleaned = self._inpaint.fill(picture, Hidden(found.kept, self._threshold, size))
+        cleaned = self._inpaint.fill(picture, InpaintingMask(found.kept, self._threshold, size))
         cleaned.doubt = found.doubt
         return cleaned
 

@@ -9,7 +9,7 @@ from cleanplate.models import Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import run_in_bands
 from cleanplate.tasks.base import write_found
-from cleanplate.tasks.hidden import strips
+from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, scaled
 from cleanplate.tasks.overlay import Overlay, seen_through
 from cleanplate.tasks.watermark.detection import Detection

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cleanplate.tasks.tone import flow_in
+from cleanplate.tasks.pull_push import pull_push_fill
 from cleanplate.training.data.drawn import LONGEST, DrawnData, Sample, load_clean
 from cleanplate.training.data.loading import Key, generator
 from cleanplate.training.data.pairs import to_tensor
@@ -73,7 +73,7 @@ class OccludedCrops(Dataset[Sample]):
             "mask": torch.from_numpy(mask.astype(np.float32))[None],
             "hole": torch.from_numpy(hole.astype(np.float32))[None],
             "seen": torch.from_numpy(np.ascontiguousarray(seen))[None],
-            "guess": to_tensor(flow_in(rgb, hole)),
+            "guess": to_tensor(pull_push_fill(rgb, hole)),
         }
 
     def _page(self, rng: np.random.Generator) -> Map:

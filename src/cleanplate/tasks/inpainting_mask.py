@@ -17,7 +17,7 @@ CONCEALED = 0.5  # grey, in [0, 1]
 STRIP = 512  # rows of the picture that are worked on at a time
 
 
-class Hidden(NamedTuple):
+class InpaintingMask(NamedTuple):
     """What is hidden of a picture.
 
     Attributes:
@@ -49,7 +49,7 @@ class Hidden(NamedTuple):
         )
 
 
-def conceal(picture: Picture, hidden: Hidden) -> None:
+def conceal(picture: Picture, hidden: InpaintingMask) -> None:
     """Paint over what is hidden of a picture, in place, so that nobody can look at it."""
     for box in strips(Box(0, 0, *hidden.size)):
         there = hidden.within(box)
@@ -60,7 +60,7 @@ def conceal(picture: Picture, hidden: Hidden) -> None:
 def strips(box: Box, rows: int = STRIP) -> Iterator[Box]:
     """Cut a box evenly into strips of at most so many rows, from top to bottom.
 
-    Evenly, so that none is but the rim below a find, which would be passed over with its soft edge.
+    Evenly, so that none holds only the soft edge below a find, and is passed over with it.
     """
     height = box.bottom - box.top
     count = -(-height // rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.tasks.tone import flow_in, flow_in_parts
+from cleanplate.tasks.pull_push import pull_push_fill, pull_push_parts
 
 
 def test_an_even_surface_is_continued_and_the_rest_left_as_it_is() -> None:
@@ -14,7 +14,7 @@ def test_an_even_surface_is_continued_and_the_rest_left_as_it_is() -> None:
     hole[20:60, 20:50] = True
     broken = picture.copy()
     broken[hole] = 1
-    np.testing.assert_allclose(flow_in(broken, hole), picture, atol=1e-5)
+    np.testing.assert_allclose(pull_push_fill(broken, hole), picture, atol=1e-5)
 
 
 def test_a_slope_is_continued_roughly() -> None:
@@ -22,11 +22,11 @@ def test_a_slope_is_continued_roughly() -> None:
     picture = np.broadcast_to(slope[None, :, None], (100, 128, 3)).copy()
     hole = np.zeros((100, 128), bool)
     hole[30:70, 40:80] = True
-    assert abs(flow_in(picture, hole) - picture)[hole].mean() < 0.05
+    assert abs(pull_push_fill(picture, hole) - picture)[hole].mean() < 0.05
 
 
 def test_nothing_known_gives_grey() -> None:
-    filled = flow_in(np.ones((5, 7, 3), np.float32), np.ones((5, 7), bool))
+    filled = pull_push_fill(np.ones((5, 7, 3), np.float32), np.ones((5, 7), bool))
     np.testing.assert_allclose(filled, 0.5)
 
 
@@ -36,15 +36,15 @@ def test_colours_do_not_flow_from_part_to_part() -> None:
     parts = (np.arange(80) >= 40).astype(np.int32) * np.ones((60, 1), np.int32)
     hole[20:40, 20:60] = True
     spoilt = np.where(hole[..., None], np.float32(0.5), picture)
-    assert flow_in_parts(spoilt, hole, parts) == pytest.approx(picture, abs=0.01)
-    assert np.abs(flow_in(spoilt, hole) - picture).max() > 0.3
+    assert pull_push_parts(spoilt, hole, parts) == pytest.approx(picture, abs=0.01)
+    assert np.abs(pull_push_fill(spoilt, hole) - picture).max() > 0.3
 
 
 def test_into_a_part_that_is_hidden_wholly_all_colours_flow() -> None:
     picture = np.full((40, 40, 3), 0.25, np.float32)
     hole = np.zeros((40, 40), bool)
     hole[10:30, 10:30] = True
-    result = flow_in_parts(
+    result = pull_push_parts(
         np.where(hole[..., None], np.float32(1), picture), hole, hole.astype(np.int32)
     )
     assert result == pytest.approx(picture, abs=0.01)

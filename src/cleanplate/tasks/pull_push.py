@@ -11,7 +11,7 @@ from cleanplate.tasks.maps import Floats
 SURE = 0.3  # share of known pixels from which a level of the pyramid needs no coarser one
 
 
-def flow_in(picture: Floats, hole: NDArray[np.bool_]) -> Floats:
+def pull_push_fill(picture: Floats, hole: NDArray[np.bool_]) -> Floats:
     """Let the colours about a hole flow into it.
 
     Normalised convolution (Knutsson and Westin, CVPR 1993) over a pyramid (the pull and push of
@@ -42,7 +42,7 @@ def flow_in(picture: Floats, hole: NDArray[np.bool_]) -> Floats:
     return out
 
 
-def flow_in_parts(picture: Floats, hole: NDArray[np.bool_], parts: NDArray[np.int32]) -> Floats:
+def pull_push_parts(picture: Floats, hole: NDArray[np.bool_], parts: NDArray[np.int32]) -> Floats:
     """Let the colours about a hole flow into it, but not from one part of the picture to another.
 
     Args:
@@ -57,6 +57,6 @@ def flow_in_parts(picture: Floats, hole: NDArray[np.bool_], parts: NDArray[np.in
     for number in np.unique(parts[hole]):
         there = parts == number
         others = hole | ~there
-        filled = flow_in(picture, hole if others.all() else others)
+        filled = pull_push_fill(picture, hole if others.all() else others)
         out[hole & there] = filled[hole & there]
     return out

@@ -17,7 +17,7 @@ from cleanplate.models import Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import run_in_bands, run_tiled
 from cleanplate.tasks.base import write_found
-from cleanplate.tasks.hidden import Hidden, strips
+from cleanplate.tasks.inpainting_mask import InpaintingMask, strips
 from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, planes_of, resized, scaled
 
 INPUTS = ("red", "green", "blue", "mask")
@@ -48,7 +48,7 @@ class Painting(NamedTuple):
 
 
 def fill(
-    model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: Hidden
+    model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
 ) -> dict[str, Floats]:
     """Have a filler paint a square about each hidden part, and write what is hidden.
 
@@ -80,7 +80,7 @@ def fill(
     return steps
 
 
-def paint(model: Model, picture: Picture, hidden: Hidden, part: Box) -> Painting:
+def paint(model: Model, picture: Picture, hidden: InpaintingMask, part: Box) -> Painting:
     """Run a filler on a square about a part of what is hidden.
 
     The parameter `crop` of its card is the side of the square at least, and `factor` by how much it
@@ -108,7 +108,7 @@ def paint(model: Model, picture: Picture, hidden: Hidden, part: Box) -> Painting
 
 
 def erase(
-    model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: Hidden
+    model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
 ) -> dict[str, Floats]:
     """Have an eraser redraw a square about each hidden part, and write what is hidden.
 
@@ -138,7 +138,7 @@ def _erase(
     model: Model,
     picture: Picture,
     mask: NDArray[np.uint8],
-    hidden: Hidden,
+    hidden: InpaintingMask,
     part: Box,
     square: Box,
 ) -> None:
@@ -151,7 +151,7 @@ def _erase(
         write_found(picture, mask, box, maps["picture"], hidden.within(box))
 
 
-def _before(picture: Picture, hidden: Hidden) -> dict[str, Floats]:
+def _before(picture: Picture, hidden: InpaintingMask) -> dict[str, Floats]:
     """Return the steps that every form begins with: a small copy, and what is hidden of it."""
     small = picture.shrunk(SHOWN_SIDE)
     return {"before": small, "hole": grey(resized(hidden.small.astype(np.float32), small.shape))}

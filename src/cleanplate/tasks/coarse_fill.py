@@ -13,9 +13,9 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_tiled
 from cleanplate.tasks import grain, lines
 from cleanplate.tasks.base import write_found
-from cleanplate.tasks.hidden import Hidden, strips
+from cleanplate.tasks.inpainting_mask import InpaintingMask, strips
 from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized
-from cleanplate.tasks.tone import flow_in_parts
+from cleanplate.tasks.pull_push import pull_push_parts
 
 MARGIN = 0.5  # of a hole's longer side, seen around it
 GROWTH = 1  # pixels of the small copy that a hole is grown by: what is half an occluder is one
@@ -46,7 +46,7 @@ class Guess(NamedTuple):
 
 
 def fill(
-    model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: Hidden
+    model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
 ) -> dict[str, Floats]:
     """Fill the holes on a small copy and write them at full size.
 
@@ -94,7 +94,7 @@ def look(rgb: Floats, hidden: NDArray[np.bool_], edges: list[lines.Edge]) -> Vie
     hole = reached(hidden, rgb.shape)
     brush = np.ones((2 * GROWTH + 1, 2 * GROWTH + 1), np.uint8)
     hole = cv2.dilate(hole.astype(np.uint8), brush) > 0
-    return View(rgb, hole, flow_in_parts(rgb, hole, lines.sides(edges, rgb.shape)))
+    return View(rgb, hole, pull_push_parts(rgb, hole, lines.sides(edges, rgb.shape)))
 
 
 def reached(hidden: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
