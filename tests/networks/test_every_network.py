@@ -24,7 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # here and below, the longest key that s
 }
 WIDER = {"": 1.5, "nafnet": 80, "deepfill-v2": 60, "deepfill-v2-twin": 80}
 NAMES = [name for name in networks.names() if not name.startswith("test-")]
-MAPS = ("mask", "cover", "seen", "level")  # outputs of one channel
+MAPS = ("mask", "cover", "seen", "level", "print")  # outputs of one channel
 EXPORTED_QUICKLY = (  # in five seconds of one core, or about that
     "deepfill-v2-twin-discriminator",
     "erasenet-discriminator",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,16 @@ from PIL import Image, ImageFont
 
 torch = pytest.importorskip("torch")
 
+import cleanplate  # noqa: E402
 from cleanplate.errors import UsageError  # noqa: E402
 from cleanplate.training.cli.prepare import run as prepare  # noqa: E402
 from cleanplate.training.data.files import read_rgb  # noqa: E402
 from cleanplate.training.data.handwritten import Handwritten, WrittenCrops, print_on  # noqa: E402
 from cleanplate.training.data.packed import Packed, pack  # noqa: E402
 from cleanplate.training.data.unmixing import scraps  # noqa: E402
+from cleanplate.training.export import export_checkpoint  # noqa: E402
+from cleanplate.training.modules.handwriting_erasing import NEAR, WEIGHT, heeded_l1  # noqa: E402
+from cleanplate.training.train import train  # noqa: E402
 
 TEXT = " ".join(
     f"BT /F 14 Tf 40 {y} Td (Printed line of an exam paper, number {y}) Tj ET"
@@ -177,3 +182,50 @@ def test_print_is_what_is_darker_than_its_paper() -> None:
     sheet = page(128, 128)
     found = print_on((sheet * np.linspace(0.5, 1, 128)[:, None, None]).astype(np.uint8))
     assert np.array_equal(found, sheet[..., 0] < 128)
+
+
+def test_the_recipe_trains_and_its_export_cleans(data: Path, tmp_path: Path) -> None:
+    run = train(
+        "handwriting",
+        [
+            "--model.init_args.network_options={widths: [8, 8, 8, 8, 8]}",
+            "--data.init_args.backgrounds={pages: 1.0}",
+            *(f"--data.init_args.{name}=[fonts]" for name in ("fonts", "pens")),
+            *(f"--data.init_args.{name}=[]" for name in ("strokes", "logos")),
+            "--data.init_args.crop=64",
+            "--data.init_args.steps=2",
+            "--data.init_args.batch_size=2",
+            "--data.init_args.validation_pictures=4",
+            "--data.init_args.workers=0",
+            f"--data.init_args.store={tmp_path / 'store'}",
+            "--trainer.max_steps=2",
+            "--trainer.accelerator=cpu",
+        ],
+        data=str(data),
+        run=str(tmp_path / "run"),
+    )
+    assert run is not None
+    export_checkpoint(run / "checkpoints" / "last.ckpt", tmp_path / "mine.onnx")
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert card["task"] == "handwriting" and card["role"] == "eraser"
+    assert card["outputs"] == ["fill", "mask", "print"]
+    assert {"val/psnr_mask", "val/mask_iou", "val/harmed"} <= {*card["figures"]}
+    result = cleanplate.clean(page(), "handwriting", eraser=tmp_path / "mine.onnx")
+    assert result.picture.shape == page().shape
+
+
+def test_print_beside_ink_is_heeded() -> None:
+    ink, there = torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    ink[..., 30:34] = 1
+    there[..., 20:44] = 1
+    truth = {"picture": torch.zeros(1, 3, 64, 64), "mask": ink, "print": there}
+
+    def loss(column: int) -> float:
+        picture = torch.zeros(1, 3, 64, 64)
+        picture[..., column] = 1
+        return float(heeded_l1({"picture": picture}, truth))
+
+    paper = loss(60)
+    assert loss(31) == pytest.approx(WEIGHT * paper)  # ink
+    assert loss(30 - NEAR) == loss(33 + NEAR) == pytest.approx(WEIGHT * paper)  # print beside it
+    assert loss(30 - NEAR - 1) == pytest.approx(paper)  # print farther from it

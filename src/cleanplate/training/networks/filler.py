@@ -65,6 +65,19 @@ _card = partial(
     heads={"seen": 1},
     widths=(32, 64, 96, 160, 160),
 )
+@register(
+    _card(
+        "handwriting-eraser",
+        planes=3,
+        outputs=("fill", "mask", "print"),
+        logits=("mask", "print"),
+        parameters=1.922e6,
+        role="eraser",
+    ),
+    planes=3,
+    heads={"mask": 1, "print": 1},
+    widths=(32, 48, 96, 128, 128),
+)
 class Filler(nn.Module):
     """A first guess corrected, and whatever maps its task asks for besides.
 

@@ -1,0 +1,155 @@
+"""`cleanplate handwriting` with a tiny model: what comes off, what stays, what is kept alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx_models
+import pytest
+from onnx import TensorProto, helper
+
+import cleanplate
+from cleanplate.errors import UsageError
+from cleanplate.tasks.handwriting import INKS
+from cleanplate.tasks.handwriting.inks import drawn_with
+from cleanplate.tasks.handwriting.task import finds, marked
+
+PAPER = 230
+INK = {
+    "blue": (60, 80, 180),
+    "red": (210, 50, 60),
+    "black": (60, 60, 62),
+    "pencil": (140, 140, 140),
+    "highlighter": (225, 220, 70),
+}
+PRINT = (10, 10, 10)
+
+
+def erasing(fill: str = "fill") -> dict[str, Any]:
+    """Ink is what is neither as bright as paper nor as black as print; `fill` is plain paper."""
+    nodes = [
+        helper.make_node("ReduceMin", ["planes"], ["least"], axes=[1], keepdims=1),
+        helper.make_node("ReduceMax", ["planes"], ["most"], axes=[1], keepdims=1),
+        helper.make_node("Less", ["least", "paper"], ["dark"]),
+        helper.make_node("Greater", ["most", "print"], ["bright"]),
+        helper.make_node("And", ["dark", "bright"], ["ink"]),
+        helper.make_node("Cast", ["ink"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["planes", "nothing"], ["black"]),
+        helper.make_node("Add", ["black", "tone"], [fill]),
+    ]
+    values = {"paper": 0.8, "print": 0.1, "nothing": 0.0, "tone": PAPER / 255}
+    weights = {name: np.array(value, np.float32) for name, value in values.items()}
+    return {"nodes": nodes, "weights": weights, "planes": 3, "outputs": {fill: 3, "mask": 1}}
+
+
+@pytest.fixture(scope="module")
+def eraser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    fields = {"task": "handwriting", "role": "eraser", "inputs": ("red", "green", "blue")}
+    return onnx_models.write(folder, "erasing", erasing(), tile=64, **fields)
+
+
+def blank() -> np.ndarray:
+    """Print on paper."""
+    page = np.full((150, 180, 3), PAPER, np.uint8)
+    page[20:26, 10:170] = PRINT
+    return page
+
+
+def written(*names: str) -> np.ndarray:
+    """A stroke in each ink, one below the other."""
+    page = blank()
+    for row, name in enumerate(names):
+        page[40 + 22 * row : 44 + 22 * row, 20:160] = INK[name]
+    return page
+
+
+def test_handwriting_comes_off_and_print_stays(eraser: Path) -> None:
+    result = cleanplate.clean(written("blue", "black"), "handwriting", eraser=eraser)
+    assert np.array_equal(result.picture, blank())
+    assert (result.mask[40:44, 20:160] > 127).all() and not result.mask[:30].any()
+    assert 0.03 < result.report["filled"] < 0.06
+    assert result.doubt == 0
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_page_without_ink_stays_as_it_is(eraser: Path, depth: type, tmp_path: Path) -> None:
+    page = blank().astype(depth) * (257 if depth == np.uint16 else 1)
+    result = cleanplate.clean(page, "handwriting", eraser=eraser)
+    assert np.array_equal(result.picture, page) and not result.mask.any()
+    cv2.imwrite(str(tmp_path / "page.jpg"), blank())
+    content = (tmp_path / "page.jpg").read_bytes()
+    assert cleanplate.clean(content, "handwriting", eraser=eraser).picture == content
+
+
+@pytest.mark.parametrize("ink", [name for name in INKS if name != "all"])
+def test_one_ink_is_chosen(eraser: Path, ink: str) -> None:
+    names = list(INK)
+    page = written(*names)
+    result = cleanplate.clean(page, "handwriting", eraser=eraser, ink=ink)
+    for row, name in enumerate(names):
+        stroke = np.s_[40 + 22 * row : 44 + 22 * row, 20:160]
+        same = np.array_equal(result.picture[stroke], page[stroke])
+        assert same == (name != ink), name
+
+
+def test_ink_is_kept_alone(eraser: Path) -> None:
+    page = written("blue")
+    result = cleanplate.clean(page, "handwriting", eraser=eraser, keep="ink")
+    assert (result.picture[:35] == 255).all()  # the print went
+    light = np.array(INK["blue"]) / PAPER * 255
+    assert result.picture[42, 80] == pytest.approx(light, abs=2)
+    assert (result.mask[40:44, 20:160] == 255).all() and not result.mask[:30].any()
+
+
+def test_without_a_model_it_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"No model for handwriting ships yet.*--model eraser="):
+        cleanplate.Cleaner("handwriting")
+
+
+def test_models_of_other_tasks_are_refused(tmp_path: Path) -> None:
+    path = onnx_models.write(tmp_path, "finding", onnx_models.threshold(), inputs=("a", "b", "c"))
+    with pytest.raises(UsageError, match="finding does not take handwriting off"):
+        cleanplate.Cleaner("handwriting", eraser=path)
+
+
+def test_an_eraser_that_gives_a_picture_runs(tmp_path: Path) -> None:
+    inputs = ("red", "green", "blue")
+    path = onnx_models.write(tmp_path, "erasenet", erasing("picture"), inputs=inputs, tile=64)
+    result = cleanplate.clean(written("black"), "handwriting", eraser=path)
+    assert np.array_equal(result.picture, blank())
+
+
+def test_finds_have_a_sure_pixel_and_some_size() -> None:
+    certain = np.zeros((40, 60), np.uint8)
+    certain[5:10, 5:20] = 140  # likely, but nowhere sure
+    certain[20:24, 5:20] = 140
+    certain[21, 10] = 250
+    certain[30, 50] = 255  # a speck
+    found = finds(certain, 0.5)
+    assert found[20:24, 5:20].all() and found.sum() == 60
+    assert not finds(certain, 0.99).any()
+
+
+def test_blank_paper_is_known() -> None:
+    paper = (
+        np.full((64, 64, 3), 0.9, np.float32)
+        * np.linspace(0.8, 1, 64, dtype=np.float32)[:, None, None]
+    )
+    assert not marked(paper)
+    paper[30, 20:40] -= 0.05
+    assert marked(paper)
+
+
+def test_ink_over_print_goes_with_its_neighbourhood() -> None:
+    clean = np.full((40, 60, 3), 0.9, np.float32)
+    clean[:, 30:33] = 0.05
+    page = clean.copy()
+    page[18:22, 5:55] *= np.array((0.3, 0.4, 0.8), np.float32)
+    found = np.zeros((40, 60), bool)
+    found[18:22, 5:55] = True
+    assert np.array_equal(drawn_with("blue", page, clean, found), found)
+    assert not drawn_with("black", page, clean, found).any()
