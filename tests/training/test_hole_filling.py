@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.tasks.tone import flow_in  # noqa: E402
+from cleanplate.tasks.pull_push import pull_push_fill  # noqa: E402
 from cleanplate.training.data.holed import HoledCrops  # noqa: E402
 from cleanplate.training.data.synthesis.holes import MOST, holes  # noqa: E402
 from cleanplate.training.export import export_checkpoint  # noqa: E402
@@ -38,7 +38,7 @@ def test_nothing_of_a_hole_is_shown() -> None:
         assert not torch.equal(item["guess"], item["target"])
         rgb, hole = item["target"].numpy().transpose(1, 2, 0), item["hole"][0].numpy() > 0
         other = np.where(hole[..., None], 1 - rgb, rgb)
-        assert np.array_equal(flow_in(other, hole), item["guess"].numpy().transpose(1, 2, 0))
+        assert np.array_equal(pull_push_fill(other, hole), item["guess"].numpy().transpose(1, 2, 0))
 
 
 def test_texture_asks_for_detail_wherever_it_lies() -> None:

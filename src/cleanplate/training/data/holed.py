@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cleanplate.tasks.tone import flow_in
+from cleanplate.tasks.pull_push import pull_push_fill
 from cleanplate.training.data.augmentation import Augmentation
 from cleanplate.training.data.drawn import DrawnData, Sample, load_clean
 from cleanplate.training.data.loading import Key, generator
@@ -56,7 +56,7 @@ class HoledCrops(Dataset[Sample]):
         return {
             "target": to_tensor(rgb),
             "hole": torch.from_numpy(hole.astype(np.float32))[None],
-            "guess": to_tensor(flow_in(rgb, hole)),
+            "guess": to_tensor(pull_push_fill(rgb, hole)),
         }
 
     def _crop(self, rng: np.random.Generator, picture: Map) -> Map:
