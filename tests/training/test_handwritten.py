@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 import cleanplate  # noqa: E402
 from cleanplate.errors import UsageError  # noqa: E402
 from cleanplate.training.cli.prepare import run as prepare  # noqa: E402
+from cleanplate.training.data import handwritten  # noqa: E402
 from cleanplate.training.data.files import read_rgb  # noqa: E402
 from cleanplate.training.data.handwritten import Handwritten, WrittenCrops, print_on  # noqa: E402
 from cleanplate.training.data.packed import Packed, pack  # noqa: E402
@@ -169,6 +170,20 @@ def test_crops_without_ink_are_their_own_truth(data: Path, tmp_path: Path) -> No
     for number in range(12):
         item = crops[(0, number)]
         assert torch.equal(item["input"], item["target"]) and not item["mask"].any()
+
+
+def test_what_lies_on_its_side_is_turned_as_one(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handwritten, "SIDEWAYS", 1.0)
+    crops = crops_of(data, tmp_path, blank_share=1.0)
+    items = [crops[(0, number)] for number in range(8)]
+    assert all(torch.equal(item["input"], item["target"]) for item in items)
+    for item in items:
+        printed = item["print"][0].numpy() > 0
+        if 0.02 < printed.mean() < 0.5:
+            dark = item["input"].numpy().min(0)
+            assert dark[printed].mean() < dark[~printed].mean() - 20
 
 
 def test_an_item_is_always_the_same(data: Path, tmp_path: Path) -> None:

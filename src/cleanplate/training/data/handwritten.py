@@ -86,7 +86,8 @@ class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
         top, left = rng.integers(GRID + 1, size=2)
         planes = [plane[top : top + self.crop, left : left + self.crop] for plane in planes]
         if rng.random() < SIDEWAYS:
-            planes = [np.rot90(plane, int(rng.choice((1, 3)))) for plane in planes]
+            way = int(rng.choice((1, 3)))
+            planes = [np.rot90(plane, way) for plane in planes]
         names = ("input", "target", "mask", "print")
         return {n: to_tensor(np.ascontiguousarray(p)) for n, p in zip(names, planes, strict=True)}
 
