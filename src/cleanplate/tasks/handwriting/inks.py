@@ -26,7 +26,9 @@ def light_of(page: Floats, clean: Floats) -> Floats:
     return share
 
 
-def drawn_with(ink: str, page: Floats, clean: Floats, found: NDArray[np.bool_]) -> Floats:
+def drawn_with(
+    ink: str, page: Floats, clean: Floats, found: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Return where strokes were drawn with an ink, (h, w) bool.
 
     A stroke's colour is averaged over its neighbourhood, on paper alone; where there is none, it is
@@ -57,5 +59,5 @@ def drawn_with(ink: str, page: Floats, clean: Floats, found: NDArray[np.bool_]) 
         "pencil": ~coloured & (mean.mean(-1) > DEEP),
         "black": ~coloured & (mean.mean(-1) <= DEEP),
     }
-    where: Floats = inks[ink] & found
+    where: NDArray[np.bool_] = inks[ink] & found
     return where

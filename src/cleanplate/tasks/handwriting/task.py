@@ -161,7 +161,8 @@ def finds(certain: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
 
 def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
     """Return samples in the picture's depth in [0, 1]."""
-    return pixels.astype(np.float32) / np.float32(picture.max_value)
+    values: Floats = pixels.astype(np.float32) / np.float32(picture.max_value)
+    return values
 
 
 def _fill_of(model: Model) -> str:
