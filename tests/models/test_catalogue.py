@@ -58,6 +58,8 @@ WRONG = [
     ("data", ["x"]),
     ("licence", " "),
     ("parameters", []),
+    ("format", "1"),
+    ("format", 0),
 ]
 
 
@@ -69,11 +71,25 @@ def test_a_wrong_field_is_named_with_its_file(
         read(tmp_path, values | {field: value})
 
 
-@pytest.mark.parametrize("field", sorted(catalogue.Card.__dataclass_fields__))
+@pytest.mark.parametrize("field", sorted({*catalogue.Card.__dataclass_fields__} - {"format"}))
 def test_a_missing_field_is_named(tmp_path: Path, values: dict[str, Any], field: str) -> None:
     del values[field]
     with pytest.raises(ModelError, match=f"'{field}' is missing"):
         read(tmp_path, values)
+
+
+def test_a_card_without_a_format_has_the_first(tmp_path: Path, values: dict[str, Any]) -> None:
+    values.pop("format", None)
+    assert read(tmp_path, values).format == 1
+    assert json.loads(read(tmp_path, values).to_json())["format"] == 1
+
+
+def test_a_newer_format_is_refused_before_its_fields(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    newer = catalogue.FORMAT + 1
+    with pytest.raises(ModelError, match=rf"small\.json has format {newer}.*install a newer"):
+        read(tmp_path, values | {"format": newer, "tiles": 3})
 
 
 def test_an_unknown_field_is_named(tmp_path: Path, values: dict[str, Any]) -> None:

@@ -15,6 +15,9 @@ from cleanplate.errors import ModelError, UsageError
 FOLDER = Path(__file__).parent
 """Where the models that ship lie."""
 
+FORMAT = 1
+"""The newest format of cards that is read, and the one that is written."""
+
 Scalar = float | int | str
 
 
@@ -44,6 +47,7 @@ class Card:
         data: what it was trained on.
         licence: of the weights, an SPDX name.
         parameters: what its task must know to use it, such as thresholds.
+        format: version of the card's own format, 1 to `FORMAT`; a card that says none has 1.
     """
 
     name: str
@@ -60,9 +64,14 @@ class Card:
     data: tuple[Source, ...]
     licence: str
     parameters: Mapping[str, Scalar]
+    format: int = FORMAT
 
     def parameter(self, key: str) -> float:
-        """Return the number `parameters[key]`; ModelError where the card lacks it."""
+        """Return the number `parameters[key]`.
+
+        Raises:
+            ModelError: the card has no such parameter, or a text.
+        """
         value = self.parameters.get(key)
         if isinstance(value, str) or value is None:
             raise ModelError(f"The card of {self.name} needs a number parameters.{key}.")
@@ -70,11 +79,16 @@ class Card:
 
     def to_json(self) -> str:
         """Return the text of the card's file, which `read_card` reads back to an equal card."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        fields = {"format": self.format, **dataclasses.asdict(self)}
+        return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
 def cards() -> list[Card]:
-    """Return the cards of the models that ship, by name; ModelError where one does not read."""
+    """Return the cards of the models that ship, by name.
+
+    Raises:
+        ModelError: one cannot be read.
+    """
     return [read_card(path) for path in sorted(FOLDER.glob("*.json"))]
 
 
@@ -83,7 +97,7 @@ def card(name: str) -> Card:
 
     Raises:
         UsageError: there is none.
-        ModelError: it does not read.
+        ModelError: its card cannot be read.
     """
     path = FOLDER / f"{name}.json"
     if not _NAME.fullmatch(name) or not path.is_file():
@@ -100,8 +114,8 @@ def read_card(path: Path) -> Card:
     """Return the card in the JSON file `path`.
 
     Raises:
-        ModelError: it is missing, is not JSON, or a field is missing, unknown or wrong; the text
-            names the file and the field.
+        ModelError: it is missing, is not JSON, has a newer format, or a field is missing, unknown
+            or wrong; the text names the file and the field.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -113,6 +127,12 @@ def read_card(path: Path) -> Card:
         raise ModelError(f"{path} cannot be read as a model's card: {error}.") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} is not a model's card: it must hold a JSON object.")
+    values = {"format": 1, **values}
+    if _is_count(values["format"]) and values["format"] > FORMAT:
+        raise ModelError(
+            f"{path} has format {values['format']} of model cards, and this version of Cleanplate "
+            f"reads up to {FORMAT}: install a newer one."
+        )
     for field in [*_CHECKS, *values]:
         if field not in values:
             raise ModelError(f"{path}: the field {field!r} is missing.")
@@ -187,5 +207,6 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "data": ("a list of objects with the texts 'source' and 'terms'", _is_sources),
     "licence": _TEXT,
     "parameters": _SCALARS,
+    "format": _COUNT,
 }
 """By field: what it must be, in words, and the test of it."""

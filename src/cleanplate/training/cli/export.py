@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cleanplate.training.data.layouts import Pair
 
 
-OWN = {"name", "file", "sha256", "inputs", "outputs", "multiple", "recipe"}
+OWN = {"format", "name", "file", "sha256", "inputs", "outputs", "multiple", "recipe"}
 """Fields of a card that follow from the checkpoint and the file."""
 
 
