@@ -57,8 +57,12 @@ def read_rgb(path: Path) -> Pixels:
 
 def read_mask(path: Path, above: int = MASKED) -> Pixels:
     """A mask file as (H, W, 1), 0 or 255. Raises PictureError where it cannot be read."""
-    grey = _eight_bits(Picture.read(path), 1)
-    return np.where(grey > above, np.uint8(255), np.uint8(0))
+    return np.where(read_grey(path) > above, np.uint8(255), np.uint8(0))
+
+
+def read_grey(path: Path) -> Pixels:
+    """A file of labels or shades as (H, W, 1), 0..255. Raises PictureError."""
+    return _eight_bits(Picture.read(path), 1)
 
 
 def read_deep(path: Path) -> NDArray[Any]:

@@ -44,6 +44,7 @@ class Locator(nn.Module):
         pretrained: "imagenet" loads the encoder from the package named by WEIGHTS_PACKAGE.
         frozen: the stem and so many first stages of the encoder keep their weights and statistics.
         settled: all batch normalisation keeps its statistics; for training on in small batches.
+        heads: names of further maps of logits beside `mask`.
 
     Raises:
         UsageError: the package with the pretrained weights is not installed.
@@ -57,6 +58,7 @@ class Locator(nn.Module):
         pretrained: str | None = None,
         frozen: int = 0,
         settled: bool = False,
+        heads: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.settled = settled
@@ -77,7 +79,8 @@ class Locator(nn.Module):
             self.up.append(nn.Sequential(conv(inner + skip, outer), conv(outer, outer)))
             inner = outer
         self.up.append(conv(inner + below[4] + detail, widths[3]))
-        self.head = nn.Conv2d(widths[3], 4, 3, padding=1)
+        self.outputs = ("mask", *heads)
+        self.head = nn.Conv2d(widths[3], 4 * len(self.outputs), 3, padding=1)
 
     def train(self, mode: bool = True) -> Locator:
         """Switch to training or evaluation; what is frozen stays in evaluation."""
@@ -90,7 +93,7 @@ class Locator(nn.Module):
         return self
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        """Map a picture (N, 3, H, W) in [0, 1] to logits `mask` (N, 1, H, W)."""
+        """Map a picture (N, 3, H, W) in [0, 1] to logits `mask`, and each head's, (N, 1, H, W)."""
         centred = pad_to_multiple(picture, 32) * 2 - 1
         fine = self.detail(F.pixel_unshuffle(centred, 2))
         *skips, maps = self.encoder(centred)
@@ -98,7 +101,8 @@ class Locator(nn.Module):
         for step, skip in zip(self.up, reversed(skips), strict=True):
             maps = F.interpolate(maps, scale_factor=2.0, mode="nearest")
             maps = step(torch.cat([maps, skip], 1))
-        return {"mask": crop_like(F.pixel_shuffle(self.head(maps), 2), picture)}
+        found = crop_like(F.pixel_shuffle(self.head(maps), 2), picture)
+        return dict(zip(self.outputs, found.split(1, 1), strict=True))
 
 
 def load_imagenet(encoder: nn.Module) -> None:
