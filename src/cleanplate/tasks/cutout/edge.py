@@ -1,0 +1,167 @@
+"""The edge of a cut-out at full size, from what was found on a small copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.tasks.cutout.sampling import Floats, Places, sampled
+
+RADIUS = 1  # pixels of the copy, about each of which a line of colours to alpha is drawn
+EPSILON = 1e-5  # variance of colour, of 1, under which the line is flat
+CERTAIN = 0.02  # alpha this near to 0 or 1 is that
+STRIP = 512  # rows at a time
+
+Bools = NDArray[np.bool_]
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+class Guide:
+    """A small copy along whose colours alpha is drawn.
+
+    The guided filter with a colour guide (He, Sun and Tang, Guided Image Filtering, TPAMI 2013).
+    """
+
+    def __init__(self, copy: Floats, radius: int = RADIUS, epsilon: float = EPSILON) -> None:
+        """Look at the colours about every pixel.
+
+        Args:
+            copy: (h, w, 3) in [0, 1].
+            radius: of the windows in pixels.
+            epsilon: see EPSILON.
+        """
+        self.copy, self.radius = copy, radius
+        self.mean = _mean(copy, radius)
+        spread = {}
+        for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
+            spread[i, j] = _mean(copy[..., i] * copy[..., j], radius)
+            spread[i, j] -= self.mean[..., i] * self.mean[..., j]
+        rr, gg, bb = (spread[i, i] + np.float32(epsilon) for i in range(3))
+        rg, rb, gb = spread[0, 1], spread[0, 2], spread[1, 2]
+        minors = [
+            [gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb],
+            [gb * rb - rg * bb, rr * bb - rb * rb, rb * rg - rr * gb],
+            [rg * gb - gg * rb, rb * rg - rr * gb, rr * gg - rg * rg],
+        ]
+        determinant = rr * minors[0][0] + rg * minors[0][1] + rb * minors[0][2]
+        self.inverse = [np.dstack(row) / determinant[..., None] for row in minors]
+
+    def lines(self, alpha: Floats) -> Floats:
+        """Draw the line from colour to alpha about every pixel (eq. 14 and 15 for colours).
+
+        Args:
+            alpha: (h, w) in [0, 1].
+
+        Returns:
+            (h, w, 4), means over the windows that hold the pixel: alpha is the sum of the first
+            three times red, green, blue, plus the fourth.
+        """
+        level = _mean(alpha, self.radius)
+        across = _mean(self.copy * alpha[..., None], self.radius) - self.mean * level[..., None]
+        line = np.empty((*alpha.shape, 4), np.float32)
+        for n, row in enumerate(self.inverse):
+            line[..., n] = (row * across).sum(2)
+        line[..., 3] = level - (line[..., :3] * self.mean).sum(2)
+        return _mean(line, self.radius)
+
+    def filtered(self, alpha: Floats) -> Floats:
+        """Return what the lines give for the copy itself, (h, w)."""
+        line = self.lines(alpha)
+        found: Floats = (line[..., :3] * self.copy).sum(2) + line[..., 3]
+        return found
+
+
+def _mean(maps: Floats, radius: int) -> Floats:
+    found: Floats = cv2.blur(maps, [2 * radius + 1] * 2, borderType=cv2.BORDER_REFLECT)
+    return found
+
+
+def band_of(alpha: Floats, reach: int = RADIUS + 1) -> Bools:
+    """Return where, on the copy, the contour runs or is near, (h, w).
+
+    Args:
+        alpha: (h, w) in [0, 1].
+        reach: how near is near, in pixels of the copy.
+    """
+    inside = (alpha > 0.5).astype(np.uint8)
+    brush = np.ones((3, 3), np.uint8)
+    contour = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, brush) > 0
+    unsure = (alpha > CERTAIN) & (alpha < 1 - CERTAIN)
+    near = cv2.dilate((contour | unsure).astype(np.uint8), np.ones([2 * reach - 1] * 2, np.uint8))
+    return np.asarray(near > 0)
+
+
+def strips(near: Bools, size: tuple[int, int]) -> Iterator[tuple[int, Places, Places]]:
+    """Give the pixels of a picture that a map (h, w) marks, strip by strip from the top.
+
+    Yields:
+        The strip's first row; rows, counted from there, and columns of the pixels, (N,) each.
+    """
+    height, width = size
+    for top in range(0, height, STRIP):
+        rows = np.arange(top, min(top + STRIP, height)) * near.shape[0] // height
+        columns = np.arange(width) * near.shape[1] // width
+        at = np.nonzero(near[rows[0] : rows[-1] + 1][rows - rows[0]][:, columns])
+        if len(at[0]):
+            yield top, at[0], at[1]
+
+
+def fine(pixels: Samples, copy: Floats, alpha: Floats) -> Floats:
+    """Enlarge an alpha, its edge drawn where the picture's own edges are.
+
+    The fast guided filter (He and Sun, Fast Guided Filter, arXiv 1505.00996, 2015): lines from
+    colour to alpha are drawn on the copy, enlarged, and read at the picture's colours; here only
+    near the contour. Elsewhere alpha is 0 or 1.
+
+    Args:
+        pixels: the picture, (H, W, 3 or 1).
+        copy: it at a small size, (h, w, 3) in [0, 1].
+        alpha: (h, w) in [0, 1], of the copy.
+
+    Returns:
+        (H, W) in [0, 1].
+    """
+    size = pixels.shape[:2]
+    lines, near = Guide(copy).lines(alpha), band_of(alpha)
+    scale = np.float32(1 / np.iinfo(pixels.dtype).max)
+    large = plain(alpha, size, hard=0.5)
+    for top, rows, columns in strips(near, size):
+        colours = pixels[top + rows, columns] * scale  # grey counts in all three
+        line = sampled(lines, top + rows, columns, size)
+        found = (line[:, :3] * colours).sum(1) + line[:, 3]
+        found = np.clip((found - CERTAIN) / (1 - 2 * CERTAIN), 0, 1)
+        large[top + rows, columns] = found
+    return large
+
+
+def plain(alpha: Floats, size: tuple[int, int], hard: float | None = None) -> Floats:
+    """Enlarge an alpha (h, w) bilinearly to (H, W); where `hard` is given, 0 or 1 by it."""
+    large: Floats = cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_LINEAR)
+    if hard is not None:
+        cv2.threshold(large, hard, 1.0, cv2.THRESH_BINARY, large)
+    return large
+
+
+def soft(alpha: Floats, size: tuple[int, int], threshold: float = 0.5) -> Floats:
+    """Enlarge an alpha, cut at a threshold, shrunk a little and blurred along its contour.
+
+    The treatment of the write-up on clothing: holes have such an edge, too.
+
+    Args:
+        alpha: (h, w) in [0, 1].
+        size: (H, W) of the picture.
+        threshold: what counts as the subject.
+
+    Returns:
+        (H, W) in [0, 1].
+    """
+    large = plain(alpha, size, hard=threshold)
+    sigma = max(size) / 1000  # what an eye sees at the size of a screen
+    reach = max(1, round(sigma))
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * reach + 1] * 2)
+    shrunk = cv2.erode(large, brush, borderType=cv2.BORDER_REPLICATE)
+    blurred: Floats = cv2.GaussianBlur(shrunk, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return blurred

@@ -1,0 +1,130 @@
+"""The subject's own colours along its edge, where the picture shows a mixture with the ground."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.tasks.cutout.sampling import Floats, Places, sampled
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+Bools = NDArray[np.bool_]
+
+WHOLE = 128  # longer side in pixels up to which a level is solved everywhere
+LARGEST = 2048  # and from which the edge is solved pixel by pixel
+REGULAR = 1e-5  # how much neighbours hold together where alpha is even
+GRADIENT = 0.1  # and how much more where it is not, by its gradient
+ROUNDS = 8  # of a level
+CLOSE = 0.01  # how much a pixel by itself holds to what the level below gave
+SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
+
+
+class Colours(NamedTuple):
+    """Of the subject and of what is behind it, (h, w, C) or (N, C) each, in [0, 1]."""
+
+    subject: Floats
+    ground: Floats
+
+
+def mixed_at(alpha: Floats) -> Bools:
+    """Return where a pixel shows the subject and the ground, alike in shape."""
+    return np.asarray((alpha > 1 / 255) & (alpha < 1 - 1 / 255))
+
+
+def estimate(pixels: Samples, alpha: Floats) -> tuple[Places, Places, Floats]:
+    """Estimate the subject's colours wherever they are mixed with the ground's.
+
+    Multi-level foreground estimation (Germer, Uelwer, Conrad and Harmeling, Fast Multi-Level
+    Foreground Estimation, ICPR 2020): subject and ground, mixed by alpha, give the picture, and
+    both are smooth; solved from a pixel up, each level starting from the one below. From WHOLE on
+    only the edge is solved; above LARGEST each of its pixels by itself, which bounds the memory.
+
+    Args:
+        pixels: the picture, (H, W, 3 or 1).
+        alpha: (H, W) in [0, 1].
+
+    Returns:
+        Rows and columns of these pixels, (N,) each, and their colours (N, 3 or 1) in [0, 1].
+    """
+    rows, columns = np.nonzero(mixed_at(alpha))
+    channels = pixels.shape[2]
+    if not len(rows):
+        return rows, columns, np.zeros((0, channels), np.float32)
+    colours = Colours(*np.zeros((2, 1, 1, channels), np.float32))
+    for size in _sizes(*alpha.shape):
+        picture, share = _resized(pixels, size), _resized(alpha, size)
+        colours = Colours(*(_enlarged(one, size) for one in colours))
+        if max(size) <= WHOLE:
+            colours = _smooth(picture, share, colours, np.ones(size, bool))
+        else:
+            at = (share >= 1 - 1 / 255), (share <= 1 / 255)
+            for one, known in zip(colours, at, strict=True):
+                np.copyto(one, picture, where=known[..., None])
+            colours = _smooth(picture, share, colours, mixed_at(share))
+    if colours.subject.shape[:2] == alpha.shape:
+        return rows, columns, colours.subject[rows, columns]
+    near = Colours(
+        *(sampled(one, rows, columns, alpha.shape).reshape(-1, channels) for one in colours)
+    )
+    seen = pixels[rows, columns] * np.float32(1 / np.iinfo(pixels.dtype).max)
+    return rows, columns, _by_itself(seen, alpha[rows, columns, None], near)
+
+
+def _sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the levels' sizes, each twice as large as the one before."""
+    sizes = [(height, width)]
+    while max(sizes[-1]) > 1:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    return [size for size in sizes[::-1] if max(size) <= LARGEST]
+
+
+def _resized(maps: NDArray[np.generic], size: tuple[int, int]) -> Floats:
+    """Shrink by areas, to floats in [0, 1]; a picture keeps its channels."""
+    small = cv2.resize(maps, size[::-1], interpolation=cv2.INTER_AREA)
+    if maps.dtype.kind != "f":
+        small = small * np.float32(1 / np.iinfo(maps.dtype).max)
+    return np.asarray(small, np.float32).reshape(*size, *maps.shape[2:])
+
+
+def _enlarged(maps: Floats, size: tuple[int, int]) -> Floats:
+    large = cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large).reshape(*size, maps.shape[2])
+
+
+def _smooth(picture: Floats, share: Floats, start: Colours, at: Bools) -> Colours:
+    """Solve the pixels of `at` in rounds, each from its four neighbours as the last round left
+    them (the paper's eq. 6 and 7, with gradients of alpha as weights)."""
+    height, width = share.shape
+    rows, columns = np.nonzero(at)
+    around = [
+        np.clip(rows + down, 0, height - 1) * width + np.clip(columns + right, 0, width - 1)
+        for down, right in SIDES
+    ]
+    own = rows * width + columns
+    alpha, seen = share.reshape(-1)[own], picture.reshape(len(share.reshape(-1)), -1)[own]
+    steps = [np.abs(share.reshape(-1)[place] - alpha) for place in around]
+    ties = [(REGULAR + GRADIENT * step)[:, None] for step in steps]
+    alpha = alpha[:, None]
+    total = sum(ties[1:], ties[0])
+    first, last, both = alpha**2 + total, (1 - alpha) ** 2 + total, alpha * (1 - alpha)
+    determinant = first * last - both * both
+    subject, ground = (one.reshape(height * width, -1) for one in start)
+    for _ in range(ROUNDS):
+        f, g = alpha * seen, (1 - alpha) * seen
+        for tie, place in zip(ties, around, strict=True):
+            f += tie * subject[place]
+            g += tie * ground[place]
+        subject[own] = np.clip((last * f - both * g) / determinant, 0, 1)
+        ground[own] = np.clip((first * g - both * f) / determinant, 0, 1)
+    return start
+
+
+def _by_itself(seen: Floats, alpha: Floats, near: Colours) -> Floats:
+    """Move what is near so that the mixture is what is seen: eq. 6 with one tie, in closed form."""
+    lacking = seen - alpha * near.subject - (1 - alpha) * near.ground
+    step = alpha / (alpha**2 + (1 - alpha) ** 2 + np.float32(CLOSE))
+    found: Floats = np.clip(near.subject + step * lacking, 0, 1)
+    return found
