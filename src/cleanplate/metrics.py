@@ -184,3 +184,45 @@ def _halved(field: Field) -> Field:
     even = field[: height // 2 * 2, : width // 2 * 2]
     blocks = even.reshape(height // 2, 2, width // 2, 2, channels)
     return np.asarray(blocks.mean(axis=(1, 3)), np.float64)
+
+
+def boundary_f(found: NDArray[np.bool_], truth: NDArray[np.bool_], reach: float = 3.0) -> float:
+    """F measure of the contour of a mask, 0 to 1 (Perazzi et al., CVPR 2016).
+
+    Of precision, the share of its contour that is near the true one, and recall, the share of that
+    which is near its own.
+
+    Args:
+        found: (H, W) bool.
+        truth: (H, W) bool.
+        reach: pixels that are near.
+
+    Returns:
+        The harmonic mean of the two; 1 where neither mask has a contour, 0 where one has none.
+
+    Raises:
+        UsageError: the shapes differ, or the masks are not bool.
+    """
+    found, truth = _mask(found, found.shape), _mask(truth, found.shape)
+    ours, theirs = _contour(found), _contour(truth)
+    if not ours.any() or not theirs.any():
+        return float(ours.any() == theirs.any())
+    precision = float(_near(theirs, reach)[ours].mean())
+    recall = float(_near(ours, reach)[theirs].mean())
+    return 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def _contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask's pixels with a neighbour outside it; where the picture ends is no contour."""
+    import cv2
+
+    inside = mask.astype(np.uint8)
+    core = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(inside > core)
+
+
+def _near(contour: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    import cv2
+
+    away = cv2.distanceTransform((~contour).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(away <= reach)

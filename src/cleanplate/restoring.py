@@ -286,6 +286,62 @@ def write_planes(mosaic: Mosaic, box: Box, planes: Floats) -> None:
     mosaic.put(planes, box)
 
 
+def blank(picture: Picture) -> None:
+    """Make the colours of all that is wholly transparent 0, in place: nothing is left under it."""
+    if picture.alpha is not None:
+        for row, alpha in zip(picture.pixels, picture.alpha, strict=True):
+            row *= (alpha > 0)[:, None]
+
+
+def recolour(
+    picture: Picture, rows: NDArray[np.intp], columns: NDArray[np.intp], colours: Floats
+) -> None:
+    """Give single pixels other colours, in place.
+
+    Args:
+        picture: whose pixels are changed.
+        rows: of the pixels, (N,).
+        columns: of the pixels, (N,).
+        colours: (N, 3), or (N, 1) in a grey picture, in [0, 1]; values beyond are clipped.
+    """
+    picture.pixels[rows, columns] = np.rint(np.clip(colours, 0, 1) * picture.max_value)
+
+
+def lay_on(picture: Picture, alpha: Floats, ground: NDArray[np.generic]) -> None:
+    """Lay a share of each pixel of the picture on another ground, in place; it becomes opaque.
+
+    What was transparent shows the ground. A grey picture stays grey.
+
+    Args:
+        picture: whose pixels, and alpha if it has one, are changed.
+        alpha: (H, W) in [0, 1], what is kept.
+        ground: (H, W, 3) uint8, or (1, 1, 3) float in [0, 1], one colour.
+    """
+    one = ground.shape[:2] == (1, 1)
+    for top in range(0, picture.height, 64):
+        rows = slice(top, min(top + 64, picture.height))
+        kept = alpha[rows]
+        if picture.alpha is not None:
+            kept = kept * (picture.alpha[rows] / np.float32(picture.max_value))
+        size = (*kept.shape, 3)
+        if one:
+            fill = np.broadcast_to(ground.astype(np.float32), size)
+        else:
+            fill = ground[rows] * np.float32(1 / 255)
+        composite(picture, Box(rows.start, 0, rows.stop, picture.width), fill, 1 - kept)
+    if picture.alpha is not None:
+        picture.set_alpha(np.full_like(picture.alpha, picture.max_value))
+
+
+def show(picture: Picture, mask: NDArray[np.uint8]) -> None:
+    """Put a mask (H, W), 0 to 255, in the place of the picture's colours; it becomes opaque."""
+    step = picture.max_value // 255
+    for row, values in zip(picture.pixels, mask, strict=True):
+        row[:] = values[:, None].astype(row.dtype) * step
+    if picture.alpha is not None:
+        picture.set_alpha(np.full_like(picture.alpha, picture.max_value))
+
+
 class _Span(NamedTuple):
     """A tile's extent along one axis, with its blending weights."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,16 @@ class Picture:
         if alpha.shape != self.pixels.shape[:2] or alpha.dtype != self.pixels.dtype:
             raise ValueError(f"alpha {alpha.dtype} {alpha.shape} does not fit {self.name}")
         self.alpha, self.new_alpha = np.ascontiguousarray(alpha), True
+
+    def crop(self, box: Box) -> None:
+        """Cut the picture down to a box of it, which holds a pixel at least."""
+        part = slice(box.top, box.bottom), slice(box.left, box.right)
+        self.pixels = np.ascontiguousarray(self.pixels[part])
+        if self.alpha is not None:
+            self.alpha = np.ascontiguousarray(self.alpha[part])
+        given = self._origin.array
+        if given is not None and given.dtype.kind == "f":  # as large as the picture
+            self._origin = replace(self._origin, array=given[part])
 
     def rgb(self, box: Box | None = None) -> NDArray[np.float32]:
         """(h, w, 3) float32 in [0, 1] of the picture or of a box in it; grey is replicated."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
-from cleanplate.tasks import denoise, handwriting, inpaint, occlusion, watermark
+from cleanplate.tasks import cutout, denoise, handwriting, inpaint, occlusion, watermark
 from cleanplate.tasks.taskinfo import Option, Options, TaskInfo
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ __all__ = [
 ]
 
 _TABLE: dict[str, TaskInfo] = {
-    task.INFO.name: task.INFO for task in (denoise, handwriting, inpaint, occlusion, watermark)
+    task.INFO.name: task.INFO
+    for task in (cutout, denoise, handwriting, inpaint, occlusion, watermark)
 }
 
 

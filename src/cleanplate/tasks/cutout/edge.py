@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from cleanplate.tasks.cutout.sampling import Floats, Places, sampled
 
-RADIUS = 1  # pixels of the copy, about each of which a line of colours to alpha is drawn
+EXACT, ROUGH = 1, 3  # radius in pixels of the copy, as alpha there is known or only about so
 EPSILON = 1e-5  # variance of colour, of 1, under which the line is flat
 CERTAIN = 0.02  # alpha this near to 0 or 1 is that
 STRIP = 512  # rows at a time
@@ -25,7 +26,7 @@ class Guide:
     The guided filter with a colour guide (He, Sun and Tang, Guided Image Filtering, TPAMI 2013).
     """
 
-    def __init__(self, copy: Floats, radius: int = RADIUS, epsilon: float = EPSILON) -> None:
+    def __init__(self, copy: Floats, radius: int = EXACT, epsilon: float = EPSILON) -> None:
         """Look at the colours about every pixel.
 
         Args:
@@ -35,11 +36,13 @@ class Guide:
         """
         self.copy, self.radius = copy, radius
         self.mean = _mean(copy, radius)
+        exact = copy.astype(np.float64)  # of grey, the determinant is a difference of like numbers
+        mean = _mean(exact, radius)
         spread = {}
         for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
-            spread[i, j] = _mean(copy[..., i] * copy[..., j], radius)
-            spread[i, j] -= self.mean[..., i] * self.mean[..., j]
-        rr, gg, bb = (spread[i, i] + np.float32(epsilon) for i in range(3))
+            spread[i, j] = _mean(exact[..., i] * exact[..., j], radius)
+            spread[i, j] -= mean[..., i] * mean[..., j]
+        rr, gg, bb = (spread[i, i] + epsilon for i in range(3))
         rg, rb, gb = spread[0, 1], spread[0, 2], spread[1, 2]
         minors = [
             [gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb],
@@ -47,7 +50,9 @@ class Guide:
             [rg * gb - gg * rb, rb * rg - rr * gb, rr * gg - rg * rg],
         ]
         determinant = rr * minors[0][0] + rg * minors[0][1] + rb * minors[0][2]
-        self.inverse = [np.dstack(row) / determinant[..., None] for row in minors]
+        self.inverse = [
+            (np.dstack(row) / determinant[..., None]).astype(np.float32) for row in minors
+        ]
 
     def lines(self, alpha: Floats) -> Floats:
         """Draw the line from colour to alpha about every pixel (eq. 14 and 15 for colours).
@@ -65,7 +70,8 @@ class Guide:
         for n, row in enumerate(self.inverse):
             line[..., n] = (row * across).sum(2)
         line[..., 3] = level - (line[..., :3] * self.mean).sum(2)
-        return _mean(line, self.radius)
+        found: Floats = _mean(line, self.radius)
+        return found
 
     def filtered(self, alpha: Floats) -> Floats:
         """Return what the lines give for the copy itself, (h, w)."""
@@ -74,12 +80,11 @@ class Guide:
         return found
 
 
-def _mean(maps: Floats, radius: int) -> Floats:
-    found: Floats = cv2.blur(maps, [2 * radius + 1] * 2, borderType=cv2.BORDER_REFLECT)
-    return found
+def _mean(maps: Any, radius: int) -> Any:
+    return cv2.blur(maps, [2 * radius + 1] * 2, borderType=cv2.BORDER_REFLECT)
 
 
-def band_of(alpha: Floats, reach: int = RADIUS + 1) -> Bools:
+def band_of(alpha: Floats, reach: int) -> Bools:
     """Return where, on the copy, the contour runs or is near, (h, w).
 
     Args:
@@ -109,7 +114,7 @@ def strips(near: Bools, size: tuple[int, int]) -> Iterator[tuple[int, Places, Pl
             yield top, at[0], at[1]
 
 
-def fine(pixels: Samples, copy: Floats, alpha: Floats) -> Floats:
+def fine(pixels: Samples, copy: Floats, alpha: Floats, radius: int = EXACT) -> Floats:
     """Enlarge an alpha, its edge drawn where the picture's own edges are.
 
     The fast guided filter (He and Sun, Fast Guided Filter, arXiv 1505.00996, 2015): lines from
@@ -120,12 +125,13 @@ def fine(pixels: Samples, copy: Floats, alpha: Floats) -> Floats:
         pixels: the picture, (H, W, 3 or 1).
         copy: it at a small size, (h, w, 3) in [0, 1].
         alpha: (h, w) in [0, 1], of the copy.
+        radius: how far alpha may be off, in pixels of the copy: EXACT or ROUGH.
 
     Returns:
         (H, W) in [0, 1].
     """
     size = pixels.shape[:2]
-    lines, near = Guide(copy).lines(alpha), band_of(alpha)
+    lines, near = Guide(copy, radius).lines(alpha), band_of(alpha, radius + 1)
     scale = np.float32(1 / np.iinfo(pixels.dtype).max)
     large = plain(alpha, size, hard=0.5)
     for top, rows, columns in strips(near, size):
@@ -159,7 +165,7 @@ def soft(alpha: Floats, size: tuple[int, int], threshold: float = 0.5) -> Floats
         (H, W) in [0, 1].
     """
     large = plain(alpha, size, hard=threshold)
-    sigma = max(size) / 1000  # what an eye sees at the size of a screen
+    sigma = max(0.7, max(size) / 1000)  # as soft as an eye sees it on a screen
     reach = max(1, round(sigma))
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * reach + 1] * 2)
     shrunk = cv2.erode(large, brush, borderType=cv2.BORDER_REPLICATE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -54,8 +54,8 @@ def estimate(pixels: Samples, alpha: Floats) -> tuple[Places, Places, Floats]:
     if not len(rows):
         return rows, columns, np.zeros((0, channels), np.float32)
     colours = Colours(*np.zeros((2, 1, 1, channels), np.float32))
-    for size in _sizes(*alpha.shape):
-        picture, share = _resized(pixels, size), _resized(alpha, size)
+    for picture, share in _pyramid(pixels, alpha):
+        size = share.shape
         colours = Colours(*(_enlarged(one, size) for one in colours))
         if max(size) <= WHOLE:
             colours = _smooth(picture, share, colours, np.ones(size, bool))
@@ -73,23 +73,32 @@ def estimate(pixels: Samples, alpha: Floats) -> tuple[Places, Places, Floats]:
     return rows, columns, _by_itself(seen, alpha[rows, columns, None], near)
 
 
-def _sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the levels' sizes, each twice as large as the one before."""
-    sizes = [(height, width)]
-    while max(sizes[-1]) > 1:
-        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-    return [size for size in sizes[::-1] if max(size) <= LARGEST]
+def _pyramid(pixels: Samples, alpha: Floats) -> list[tuple[Floats, Floats]]:
+    """Return picture and alpha from a pixel up to LARGEST, each twice as large as the one before.
+
+    They are shrunk by areas, each from the next.
+    """
+    size = alpha.shape
+    while max(size) > LARGEST:
+        size = _half(size)
+    scale = np.float32(1 / np.iinfo(pixels.dtype).max)
+    levels = [(_resized(pixels, size) * scale, _resized(alpha, size))]
+    while max(size) > 1:
+        size = _half(size)
+        levels.append((_resized(levels[-1][0], size), _resized(levels[-1][1], size)))
+    return levels[::-1]
 
 
-def _resized(maps: NDArray[np.generic], size: tuple[int, int]) -> Floats:
-    """Shrink by areas, to floats in [0, 1]; a picture keeps its channels."""
+def _half(size: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(-(-side // 2) for side in size)
+
+
+def _resized(maps: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
     small = cv2.resize(maps, size[::-1], interpolation=cv2.INTER_AREA)
-    if maps.dtype.kind != "f":
-        small = small * np.float32(1 / np.iinfo(maps.dtype).max)
-    return np.asarray(small, np.float32).reshape(*size, *maps.shape[2:])
+    return np.asarray(small).reshape(*size, *maps.shape[2:])
 
 
-def _enlarged(maps: Floats, size: tuple[int, int]) -> Floats:
+def _enlarged(maps: Floats, size: tuple[int, ...]) -> Floats:
     large = cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(large).reshape(*size, maps.shape[2])
 
