@@ -141,3 +141,20 @@ def test_refusals_name_the_fault() -> None:
         metrics.mean_iou(a, b[:-1])
     with pytest.raises(UsageError, match="pictures differ"):
         metrics.changed(a, b.astype(np.uint16), np.ones(a.shape[:2], bool))
+
+
+def test_boundary_f_counts_contours_within_its_reach() -> None:
+    square = np.zeros((60, 60), bool)
+    square[20:40, 20:40] = True
+    near, far = np.roll(square, 2, 1), np.roll(square, 12, 1)
+    assert metrics.boundary_f(square, square) == 1
+    assert metrics.boundary_f(near, square) == 1
+    assert 0.3 < metrics.boundary_f(far, square) < 0.8
+    assert metrics.boundary_f(near, square, reach=1) < 1
+    assert metrics.boundary_f(~near & ~square, square) < 1
+    nothing = np.zeros_like(square)
+    assert metrics.boundary_f(nothing, nothing) == 1
+    assert metrics.boundary_f(nothing, square) == 0
+    half = np.zeros_like(square)
+    half[:, :30] = True
+    assert metrics.boundary_f(half, half[::-1]) == 1  # where the picture ends is no contour

@@ -2,11 +2,13 @@
 
 Per picture:
 
-- `psnr_input`, `psnr`: dB over all samples, of the input and of the cleaned picture (at most 100)
+- `psnr_input`, `psnr`: dB over all samples, of the input and of the cleaned picture (at most 100);
+  as all that compares pictures, absent where there is a mask but no clean picture
 - `ms_ssim`, `ssim`: of the cleaned picture's luma; absent for pictures too small for them
 - `psnr_mask`: dB over the samples under the true mask; absent where that is blank
 - `mask_iou`: of what was found and the true mask; absent for a model that gives no mask
 - `mask_miou`: mean of that and the IoU of what lies outside
+- `boundary_f`: F measure of the found mask's contour, within 3 px; absent as `mask_iou`
 - `changed`: share of the pixels outside the true mask, grown by 9 px, that differ from the input
 - `raw_score`: the RAW contest's, of the planes' PSNR and SSIM; absent for other pictures
 - `seconds_mp`: seconds a megapixel, without reading and writing
@@ -49,11 +51,13 @@ FIGURES = (
     "psnr_mask",
     "mask_iou",
     "mask_miou",
+    "boundary_f",
     "changed",
     "raw_score",
     "seconds_mp",
     "peak_mb",
 )
+OF_PICTURES = ("psnr_input", "psnr", "ms_ssim", "ssim", "psnr_mask", "changed")
 GROWN = 9  # px; what a mask's soft border may touch
 EQUAL = 100.0  # dB that equal pictures count as, so that means stay finite
 
@@ -131,11 +135,14 @@ def score(pair: Pair, task: Task, *, masked: bool = False) -> Score:
         "psnr_mask": min(EQUAL, metrics.psnr(after, truth, mask)) if mask.any() else math.nan,
         "mask_iou": metrics.iou(found, mask) if finds else math.nan,
         "mask_miou": metrics.mean_iou(found, mask) if finds else math.nan,
+        "boundary_f": metrics.boundary_f(found, mask) if finds else math.nan,
         "changed": metrics.changed(before, after, outside),
         "raw_score": math.nan,
         "seconds_mp": watch.seconds / (mask.size / 1e6),
         "peak_mb": watch.megabytes,
     }
+    if pair.own_target:
+        figures |= dict.fromkeys(OF_PICTURES, math.nan)
     masks = (cleaned.mask[..., None], np.where(mask, 255, 0).astype(np.uint8)[..., None])
     return Score(pair.name, figures, (before, after, truth, *masks))
 

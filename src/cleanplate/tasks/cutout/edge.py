@@ -145,7 +145,7 @@ def fine(pixels: Samples, copy: Floats, alpha: Floats, radius: int = EXACT) -> F
 
 def plain(alpha: Floats, size: tuple[int, int], hard: float | None = None) -> Floats:
     """Enlarge an alpha (h, w) bilinearly to (H, W); where `hard` is given, 0 or 1 by it."""
-    large: Floats = cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_LINEAR)
+    large = np.asarray(cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     if hard is not None:
         cv2.threshold(large, hard, 1.0, cv2.THRESH_BINARY, large)
     return large
@@ -169,5 +169,5 @@ def soft(alpha: Floats, size: tuple[int, int], threshold: float = 0.5) -> Floats
     reach = max(1, round(sigma))
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * reach + 1] * 2)
     shrunk = cv2.erode(large, brush, borderType=cv2.BORDER_REPLICATE)
-    blurred: Floats = cv2.GaussianBlur(shrunk, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    return blurred
+    blurred = cv2.GaussianBlur(shrunk, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32)

@@ -100,7 +100,7 @@ def _resized(maps: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
 
 def _enlarged(maps: Floats, size: tuple[int, ...]) -> Floats:
     large = cv2.resize(maps, size[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large).reshape(*size, maps.shape[2])
+    return np.asarray(large, np.float32).reshape(*size, maps.shape[2])
 
 
 def _smooth(picture: Floats, share: Floats, start: Colours, at: Bools) -> Colours:

@@ -33,6 +33,6 @@ def sampled(maps: Floats, rows: Places, columns: Places, size: tuple[int, int]) 
         at = np.zeros(lines * _ROW, np.float32)
         at[:count] = (places.astype(np.float32) + 0.5) * np.float32(small / large) - 0.5
         where.append(at.reshape(lines, _ROW))
-    found = cv2.remap(maps, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    flat: Floats = found.reshape(lines * _ROW, *maps.shape[2:])[:count]
-    return flat
+    x, y = where
+    found = cv2.remap(maps, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32).reshape(lines * _ROW, *maps.shape[2:])[:count]

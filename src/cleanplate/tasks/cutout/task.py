@@ -187,7 +187,7 @@ def centred(found: Floats, threshold: float) -> Floats:
     """Stretch probabilities so that the threshold comes to lie at one half."""
     low = found / np.float32(max(2 * threshold, 1e-6))
     high = 1 - (1 - found) / np.float32(max(2 * (1 - threshold), 1e-6))
-    return np.where(found < threshold, low, high).astype(np.float32)
+    return np.asarray(np.where(found < threshold, low, high), np.float32)
 
 
 def refined(picture: Picture, mask: Floats) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleanplate.errors import UsageError
 from cleanplate.training.cli.shared import add_pairs, new_parser, pairs_of, track
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def run(arguments: list[str]) -> int:
         "--limit", type=float, default=8.0, metavar="MIB", help="of a model's size in MiB (8)"
     )
     parser.add_argument("--threshold", type=float)
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another option of the task, such as classes=garment",
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--csv", type=Path, help="a row a picture, and the means")
@@ -51,6 +59,7 @@ def run(arguments: list[str]) -> int:
     options = {"device": given.device, "threads": given.threads}
     if given.threshold is not None:
         options["threshold"] = given.threshold
+    options.update(named(one) for one in given.option)
     pairs = pairs_of(given)
     task = (
         RawFilter()
@@ -83,3 +92,11 @@ def _size(model: str, limit: float) -> str:
     size = len(models.read(model)[1]) / 2**20
     word = "within" if size <= limit else "OVER"
     return f"{size:.4f} ({word} the limit of {limit:g} MiB)"
+
+
+def named(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE. Raises UsageError."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise UsageError(f"--option {text}: give NAME=VALUE, such as classes=garment.")
+    return name.replace("-", "_"), value

@@ -54,6 +54,7 @@ def run(arguments: list[str]) -> int:
     _add_cutouts(verbs)
     _add_pages(verbs)
     _add_ink(verbs)
+    _add_labels(verbs)
     for name in ("check", "masks", "crops", "gradients", "halve", *MAKERS):
         add_workers(options[name])
     given = parser.parse_args(arguments)
@@ -99,6 +100,16 @@ def _add_ink(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("folder", type=Path, help="notes, in folders of any depth")
     parser.add_argument("out", type=Path, help="folder of the ink (PNG, white where there is none)")
     parser.set_defaults(call=_ink)
+
+
+def _add_labels(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "make masks of people, or of what they wear, from labels of Clothing Co-Parsing"
+    parser = verbs.add_parser("labels", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="`photos`, `labels` and, in or above, labels.txt")
+    parser.add_argument("out", type=Path, help="folder of the pictures with masks")
+    choices = ("person", "garment", "hair", "skin", "accessory")
+    parser.add_argument("--classes", nargs="+", choices=choices, default=["person"])
+    parser.set_defaults(call=_labels)
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -286,6 +297,14 @@ def _ink(given: argparse.Namespace) -> int:
     jobs = find_notes(given.folder, given.out)
     made = each(unmix_file, jobs, given.workers)
     return tell(tally(track(made, len(jobs), "notes")), f"{given.out}: ", "notes")
+
+
+def _labels(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.people import as_pairs
+
+    count = as_pairs(given.folder, given.out, given.classes)
+    print(f"{given.out}: {count} pictures with masks.")
+    return 0
 
 
 MAKERS = ("raw", "cutouts", "pages", "ink")  # steps that make files of files that are no pairs

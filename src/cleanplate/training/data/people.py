@@ -15,10 +15,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset
 
+from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
+from cleanplate.picture import encode_png
 from cleanplate.training.data.augmentation import Pixels
 from cleanplate.training.data.drawn import DrawnData
 from cleanplate.training.data.files import read_grey, read_rgb
@@ -28,10 +29,10 @@ from cleanplate.training.data.views import ToLongest, resized
 
 GROUPS = ("garment", "hair", "skin", "accessory")  # the labels 1 to 4; 0 is the background
 UNTOLD = 255  # the label of a person of whom nobody said what is garment and what is skin
-ACCESSORIES = frozenset(
-    "accessories bag belt bracelet earrings glasses necklace purse ring sunglasses wallet watch".split()
-)
+WORN = frozenset(("belt", "bracelet", "earrings", "glasses", "necklace", "ring", "sunglasses"))
+ACCESSORIES = WORN | {"accessories", "bag", "purse", "wallet", "watch"}
 TRIES = 10
+WHOLE = 1 << 30  # a side that no picture has
 SHADES = 2  # labels are framed at so many times the size of the picture, so that edges are soft
 
 
@@ -78,18 +79,24 @@ class Scene:
             PictureError: a file cannot be read, or the two differ in size.
         """
         picture = ToLongest(side)(read_rgb(self.picture))
-        labels = np.zeros(picture.shape[:2], np.uint8)
+        size = picture.shape[1], picture.shape[0]
+        labels = np.zeros(size[::-1], np.uint8)
         if self.labels is not None:
             given = read_grey(self.labels)[..., 0]
             if self.table is not None:
                 given = self.table[given]
             else:
                 given = np.where(given > 127, np.uint8(UNTOLD), np.uint8(0))
-                given = cv2.morphologyEx(given, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
-            if abs(given.shape[0] / given.shape[1] * labels.shape[1] / labels.shape[0] - 1) > 0.02:
+                given = _closed(given)
+            if abs(given.shape[0] / given.shape[1] * size[0] / size[1] - 1) > 0.02:
                 raise PictureError(f"{self.labels} and {self.picture} differ in shape.")
-            labels = cv2.resize(given, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            labels = np.asarray(cv2.resize(given, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         return np.dstack([picture, labels])
+
+
+def _closed(mask: Pixels) -> Pixels:
+    """A mask (H, W) without specks of background in it."""
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)), np.uint8)
 
 
 class Store:
@@ -138,8 +145,9 @@ class Window:
             scene = scene[:, ::-1]
         scene = np.ascontiguousarray(scene)
         picture = resized(scene[..., :3], side, side)
-        labels = cv2.resize(
-            scene[..., 3], [SHADES * side] * 2, interpolation=cv2.INTER_NEAREST_EXACT
+        labels = np.asarray(
+            cv2.resize(scene[..., 3], [SHADES * side] * 2, interpolation=cv2.INTER_NEAREST_EXACT),
+            np.uint8,
         )
         angle = float(rng.uniform(-self.rotation, self.rotation))
         return _turned(picture, angle, cv2.INTER_LINEAR), _turned(labels, angle, cv2.INTER_NEAREST)
@@ -235,7 +243,8 @@ class People(Dataset[dict[str, Any]]):
         if rng.random() < 0.2:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.1, 2.0)))
         if rng.random() < 0.05:
-            picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            picture = np.repeat(np.asarray(grey, np.uint8)[..., None], 3, axis=2)
         planes = to_tensor(planes_of(labels))
         return {"input": to_tensor(picture), "maps": planes[:-1], "told": planes[-1:]}
 
@@ -336,7 +345,7 @@ class PeopleData(DrawnData):
         """
         super().__init__()
         self.save_hyperparameters()
-        self.phases = phases_of(progressive or [[1, 8, 256]])
+        self.phases = phases_of(progressive or [(1, 8, 256)])
         self.hparams["batch"] = self.phases[0].batch_size
 
     def setup(self, stage: str) -> None:
@@ -382,3 +391,34 @@ def scenes_of(folder: Path, labelled: bool) -> list[Scene]:
     if not scenes:
         raise UsageError(f"{folder} holds no photographs with labels or masks of their names.")
     return scenes
+
+
+def as_pairs(folder: Path, out: Path, classes: Sequence[str]) -> int:
+    """Write the photographs of a labelled folder with masks of some classes, as `evaluate` reads.
+
+    Args:
+        folder: as in `PeopleData.labelled`.
+        out: gets `input/` and `mask/`.
+        classes: person, or some of GROUPS.
+
+    Returns:
+        How many pictures there are.
+
+    Raises:
+        UsageError: there is nothing labelled.
+        PictureError: a file cannot be read.
+    """
+    scenes = scenes_of(folder, True)
+    numbers = [1 + GROUPS.index(name) for name in classes if name != "person"]
+    if "person" in classes:
+        numbers = list(range(1, 1 + len(GROUPS)))
+    for scene in scenes:
+        labels = scene.read(WHOLE)[..., 3]
+        mask = np.where(np.isin(labels, numbers), np.uint8(255), np.uint8(0))
+        write_all(
+            {
+                out / "input" / scene.picture.name: scene.picture.read_bytes(),
+                out / "mask" / f"{scene.picture.stem}.png": encode_png(mask),
+            }
+        )
+    return len(scenes)

@@ -10,7 +10,6 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.errors import UsageError
 from cleanplate.training.data.people import GROUPS
 from cleanplate.training.losses import dice
 from cleanplate.training.modules.learner import (
@@ -48,7 +47,7 @@ class PeopleModule(Learner):
         """Put a network to its training.
 
         Args:
-            network: name of a registered network with an `encoder`.
+            network: name of a registered network that has an `encoder` and takes `heads`.
             network_options: see `Learner`; `heads` are GROUPS.
             optimizer: see `Learner`.
             schedule: see `Learner`.
@@ -61,8 +60,6 @@ class PeopleModule(Learner):
         """
         options = {"heads": list(GROUPS), **(network_options or {})}
         super().__init__(network, options, "bce_dice", optimizer, schedule, init_from)
-        if not hasattr(self.network, "encoder"):
-            raise UsageError(f"{network} has no encoder of its own.")
         self.encoder_share = encoder_share
         self.built_from["logits"] = list(GROUPS)
 
