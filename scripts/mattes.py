@@ -47,9 +47,7 @@ def main(folder: Path) -> None:
         print(f"{way:32s}", *(f"{value:9.4f}" for value in np.mean(values, 0)))
 
 
-def restored(
-    picture: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
-) -> dict[str, np.ndarray]:
+def restored(picture: np.ndarray, alpha: np.ndarray, trimap: np.ndarray) -> dict[str, np.ndarray]:
     """Alpha as each way gives it back."""
     size = [max(1, round(side / 8)) for side in alpha.shape[::-1]]
     copy, small = (

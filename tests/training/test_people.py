@@ -11,10 +11,12 @@ from PIL import Image
 
 from cleanplate.errors import UsageError
 from cleanplate.training.data.masked import survey_any
-from cleanplate.training.data.people import GROUPS, PeopleData, as_pairs, group_of, planes_of
-from cleanplate.training.modules.people import WEIGHTS, PeopleModule
+from cleanplate.training.data.people import GROUPS, People, as_pairs, group_of, planes_of
+from cleanplate.training.modules.people import MAPS, PeopleLocating
 
 LABELS = "0\tnull\n1\thair\n2\tjeans\n3\tskin\n4\tbag\n"
+
+LOSS = {"person": 1.0, "garment": 0.5, "hair": 0.2, "skin": 0.25, "accessory": 0.1}
 
 
 @pytest.fixture
@@ -41,11 +43,9 @@ def draw(folder: Path, kind: str, colour: tuple[int, int, int], labels: list[int
         Image.fromarray(mask).save(folder / kind / f"{number}.png")
 
 
-def data_of(folder: Path, **options: object) -> PeopleData:
+def data_of(folder: Path, **options: object) -> People:
     shares = {"labelled": {"ccp/train": 0.5}, "masked": {"busts": 0.3}} | options
-    data = PeopleData(
-        empty="empty.txt", validation="ccp/val", folder=str(folder), workers=0, **shares
-    )
+    data = People(empty="empty.txt", validation="ccp/val", folder=str(folder), workers=0, **shares)
     data.setup("fit")
     return data
 
@@ -112,25 +112,25 @@ def test_the_store_is_made_once_and_anew_for_others(folder: Path) -> None:
 
 def test_a_step_counts_groups_only_where_they_are_told(folder: Path) -> None:
     data = data_of(folder)
-    module = PeopleModule()
+    module = PeopleLocating(loss=LOSS)
     items = [data.training[(0, n, 64)] for n in range(2)]
     batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
     batch["told"] = torch.zeros_like(batch["told"])
     outputs = module(module.unpack(batch)[0])
-    assert set(outputs) == set(WEIGHTS)
+    assert set(outputs) == set(MAPS)
     total, parts = module.total(outputs, module.unpack(batch)[1])
     assert torch.isfinite(total)
     assert parts["garment"] < 0.01
-    assert parts["mask"] > 0.1
+    assert parts["person"] > 0.1
     total.backward()
     figures, _ = module.measure(outputs, batch)
-    assert set(figures) == {f"{name}_iou" for name in WEIGHTS}
+    assert set(figures) == {f"{name}_iou" for name in MAPS}
 
 
 def test_the_encoder_learns_more_slowly() -> None:
-    module = PeopleModule(encoder_share=0.25)
+    module = PeopleLocating(encoder_rate=1e-4)
     groups = module.configure_optimizers()["optimizer"].param_groups
-    assert groups[0]["lr"] == pytest.approx(0.25 * groups[1]["lr"])
+    assert [group["lr"] for group in groups] == [1e-4, 2e-3]
 
 
 def test_pairs_for_the_ruler(folder: Path) -> None:

@@ -34,6 +34,17 @@ FOLDERS = {
 }
 SMALL = {"crop": "64", "sides": "[64, 120]", "batch_size": "2", "validation_pictures": "4"}
 DRAWN = {"watermark": {"rendered": "2", "candidates": "2"}, "occlusion": {}}
+OWN = {
+    "cutout": {
+        "labelled": "{people: 0.8}",
+        "masked": "{}",
+        "empty": "empty.txt",
+        "validation": "people",
+        "progressive": "[[2, 2, 64]]",
+        "validation_pictures": "2",
+        "workers": "0",
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +62,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         coarse = rng.integers(0, 256, (9, 12, 3), np.uint8)
         photo = cv2.resize(coarse, (200, 150), interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(folder / f"photos/{index}.png"), photo)
+    label = np.zeros((150, 200), np.uint8)
+    cv2.ellipse(label, (100, 80), (40, 60), 0, 0, 360, 1, -1)
+    for name, content in (("photos", photo), ("labels", label)):
+        (folder / "people" / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / "people" / name / "0.png"), content)
+    (folder / "people/labels.txt").write_text("0\tnull\n1\tjeans\n")
+    (folder / "empty.txt").write_text("photos/0.png\n")
     hand = np.zeros((200, 150, 4), np.uint8)
     cv2.ellipse(hand, (75, 120), (50, 110), 0, 0, 360, (120, 150, 205, 255), -1)
     cv2.imwrite(str(folder / "cutouts/hand.png"), hand)
@@ -60,7 +78,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", STAGES)
 def test_from_drawn_crops_to_a_clean_picture(name: str, sources: Path, tmp_path: Path) -> None:
     task, role = name.split("-")[:2]
-    settings = {**FOLDERS[task], **SMALL, **DRAWN[task], "validation": "[photos]", "workers": "0"}
+    settings = OWN.get(task) or {
+        **FOLDERS[task],
+        **SMALL,
+        **DRAWN[task],
+        "validation": "[photos]",
+        "workers": "0",
+    }
     given = [f"--data.init_args.{key}={value}" for key, value in settings.items()]
     if role == "locator":
         given.append("--model.init_args.network_options.pretrained=null")

@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from cleanplate.batch import write_all
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import encode_png
 from cleanplate.training.data.augmentation import Pixels
@@ -26,6 +25,7 @@ from cleanplate.training.data.files import read_grey, read_rgb
 from cleanplate.training.data.loading import SizedKey, generator, phases_of
 from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.views import ToLongest, resized
+from cleanplate.writing import write_all
 
 GROUPS = ("garment", "hair", "skin", "accessory")  # the labels 1 to 4; 0 is the background
 UNTOLD = 255  # the label of a person of whom nobody said what is garment and what is skin
@@ -195,7 +195,7 @@ def planes_of(labels: Pixels) -> Pixels:
     )
 
 
-class People(Dataset[dict[str, Any]]):
+class PeopleCrops(Dataset[dict[str, Any]]):
     """Crops of people on their own ground or on another, and of pictures without people.
 
     An item of a key is always the same; it holds `input` (3, S, S), `maps` (5, S, S), the person
@@ -295,7 +295,7 @@ class Whole(Dataset[dict[str, Any]]):
         return len(self.scenes)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        """Scene of an index, as `People` gives it."""
+        """Scene of an index, as `PeopleCrops` gives it."""
         scene = self.scenes[key if isinstance(key, int) else key[1]].read(SHADES * self.side)
         size = [max(1, length // SHADES) for length in scene.shape[:2]]
         labels = np.ascontiguousarray(scene[: SHADES * size[0], : SHADES * size[1], 3])
@@ -304,7 +304,7 @@ class Whole(Dataset[dict[str, Any]]):
         return {"input": to_tensor(picture), "maps": planes[:-1], "told": planes[-1:]}
 
 
-class PeopleData(DrawnData):
+class People(DrawnData):
     """Labelled people, people with masks alone, and pictures without people."""
 
     def __init__(
@@ -346,7 +346,7 @@ class PeopleData(DrawnData):
         super().__init__()
         self.save_hyperparameters()
         self.phases = phases_of(progressive or [(1, 8, 256)])
-        self.hparams["batch"] = self.phases[0].batch_size
+        self.hparams["batch_size"] = self.phases[0].batch_size
 
     def setup(self, stage: str) -> None:
         """List the scenes, and decode them once into the store."""
@@ -362,13 +362,13 @@ class PeopleData(DrawnData):
         store = Store(
             self.paths([own["store"]])[0], [s for part in parts for s in part], own["longest"]
         )
-        self.training = People(
+        self.training = PeopleCrops(
             store,
             list(zip(ranges[:-1], shares, strict=True)),
             ranges[-1],
             own["moved"],
             own["seed"],
-            own["steps"] * own["batch"],
+            own["steps"] * own["batch_size"],
         )
         unseen = scenes_of(self.paths([own["validation"]])[0], True)
         self.validation = Whole(unseen[: own["validation_pictures"]], own["validation_side"])
@@ -397,7 +397,7 @@ def as_pairs(folder: Path, out: Path, classes: Sequence[str]) -> int:
     """Write the photographs of a labelled folder with masks of some classes, as `evaluate` reads.
 
     Args:
-        folder: as in `PeopleData.labelled`.
+        folder: as in `People.labelled`.
         out: gets `input/` and `mask/`.
         classes: person, or some of GROUPS.
 
