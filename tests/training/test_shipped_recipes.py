@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conftest import Run
 
 SHIPPED = [card.name for card in models.cards()]
-STAGES = [*SHIPPED, "watermark-filler-2", "watermark-locator-2"]
+STAGES = [*SHIPPED, "cutout-locator-2", "watermark-filler-2", "watermark-locator-2"]
 FOLDERS = {
     "watermark": {"backgrounds": "{photos: 1.0}", "fonts": "[fonts]", "logos": "[logos]"},
     "occlusion": {

@@ -19,12 +19,12 @@ MAPS = ("mask", *GROUPS)
 NOWHERE = -30.0  # logits of what is not looked at
 
 
-def person(outputs: Planes, truth: Planes) -> Tensor:
+def person(outputs: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> Tensor:
     """BCE + 3 Dice of the person's map."""
     return bce_dice(outputs["mask"], truth["mask"])
 
 
-def group(outputs: Planes, truth: Planes, name: str) -> Tensor:
+def group(outputs: Mapping[str, Tensor], truth: Mapping[str, Tensor], name: str) -> Tensor:
     """BCE + 3 Dice over the batch of a group's map, where the groups are told."""
     logits, told = outputs[name], truth["told"]
     cross = F.binary_cross_entropy_with_logits(logits, truth[name], told)
