@@ -12,6 +12,7 @@ from cleanplate import metrics, models
 from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
+from cleanplate.tasks.cutout.task import Cutout
 from cleanplate.tasks.maps import planes_of
 from cleanplate.tasks.occlusion.task import Occlusion
 from cleanplate.tasks.watermark.task import Watermark
@@ -168,3 +169,18 @@ def test_the_filler_fills_the_same_through_tiles() -> None:
     whole = run_tiled(filler, planes_of(planes), size)["fill"]
     tiled = run_tiled(filler, planes_of(planes), size, tile=256, overlap=128)["fill"]
     assert np.abs(whole - tiled).mean() < 1 / 255
+
+
+def test_a_person_is_cut_out_and_a_cat_is_not() -> None:
+    pictures = pytest.importorskip("skimage.data")
+    task = Cutout(device="cpu", threads=1)
+    cleaned = task.clean(Picture.from_array(pictures.astronaut()))
+    mask = cleaned.mask / 255
+    assert mask[60:200, 190:270].mean() > 0.95  # the face
+    assert mask[330:500, 120:380].mean() > 0.9  # the suit
+    assert mask[20:300, 10:100].mean() < 0.15  # the flag
+    assert not cleaned.picture.pixels[cleaned.picture.alpha == 0].any()
+    for nobody in (pictures.chelsea(), pictures.coffee(), scene(1)):
+        alone = task.clean(Picture.from_array(nobody))
+        assert [remark.code for remark in alone.remarks] == ["no-subject"]
+        assert not alone.mask.any()

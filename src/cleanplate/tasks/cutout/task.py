@@ -106,10 +106,15 @@ class Cutout:
         """Return a copy of a region and how much of each of its pixels is the subject."""
         card = self._model.card
         copy = looked_at(picture, region, int(card.parameter("side")))
-        maps = run_tiled(self._model, planes_of(copy), copy.shape[:2], outputs=self._maps)
-        found: Floats = np.maximum.reduce([maps[name][0] for name in self._maps])
+        found = (self._seen(copy) + self._seen(copy[:, ::-1])[:, ::-1]) / np.float32(2)
         strike(found, self._threshold, card.parameter("certainty"), card.parameter("least"))
         return copy, centred(found, self._threshold)
+
+    def _seen(self, copy: Floats) -> Floats:
+        """Return how probably each pixel of a copy is of one of the classes."""
+        maps = run_tiled(self._model, planes_of(copy), copy.shape[:2], outputs=self._maps)
+        found: Floats = np.maximum.reduce([maps[name][0] for name in self._maps])
+        return found
 
     def _drawn(self, pixels: edges.Samples, copy: Floats, alpha: Floats, radius: int) -> Floats:
         """Enlarge alpha to the size of the picture, in the way that was chosen."""
