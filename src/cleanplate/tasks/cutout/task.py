@@ -24,6 +24,7 @@ LEAST_SIDE = 256  # pixels of the copy's longer side, to which smaller pictures 
 MATTE_SIDE = 400  # pixels of the longer side of the copy on which a mask is refined
 FAINT = 0.1  # probability from which a pixel may belong to a find
 BOXED = 0.98  # a mask that fills so much of its outline is a box
+BESIDE = 0.04  # of the largest find: what is smaller is left out
 MARGIN = 0.1  # of a box's longer side: what is looked at around it
 NOTHING = Remark("no-subject", "no subject found")
 
@@ -170,7 +171,8 @@ def looked_at(picture: Picture, region: Box, side: int) -> Floats:
 
 
 def strike(found: Floats, threshold: float, certainty: float, least: float) -> None:
-    """Set to 0, in place, what is not certain: finds that are small, or unsure on the whole.
+    """Set to 0, in place, what is not certain: finds that are small, or unsure on the whole, and
+    what is very small beside the largest.
 
     Args:
         found: (h, w), probabilities.
@@ -183,7 +185,9 @@ def strike(found: Floats, threshold: float, certainty: float, least: float) -> N
     count = int(parts.max()) + 1
     sizes = np.bincount(sure, minlength=count)
     means = np.bincount(sure, found.ravel(), count) / np.maximum(sizes, 1)
+    sizes[0] = 0
     struck = (sizes < max(1, least * found.size)) | (means < certainty)
+    struck |= sizes < BESIDE * np.where(struck, 0, sizes).max()
     struck[0] = True  # so is what is fainter than any find
     found[struck[parts]] = 0
 
