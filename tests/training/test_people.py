@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from cleanplate.errors import UsageError
+from cleanplate.training.data.dressed import GROUPS, as_pairs, group_of
 from cleanplate.training.data.masked import survey_any
-from cleanplate.training.data.people import GROUPS, People, as_pairs, group_of, planes_of
+from cleanplate.training.data.people import People, planes_of
 from cleanplate.training.modules.people import MAPS, PeopleLocating
 
 LABELS = "0\tnull\n1\thair\n2\tjeans\n3\tskin\n4\tbag\n"

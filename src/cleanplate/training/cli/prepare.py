@@ -300,7 +300,7 @@ def _ink(given: argparse.Namespace) -> int:
 
 
 def _labels(given: argparse.Namespace) -> int:
-    from cleanplate.training.data.people import as_pairs
+    from cleanplate.training.data.dressed import as_pairs
 
     count = as_pairs(given.folder, given.out, given.classes)
     print(f"{given.out}: {count} pictures with masks.")

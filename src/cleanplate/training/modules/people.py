@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.data.people import GROUPS
+from cleanplate.training.data.dressed import GROUPS
 from cleanplate.training.losses import Term, batch_dice, bce_dice
 from cleanplate.training.modules.learner import Batch, Planes, as_float, channels_last, mask_iou
 from cleanplate.training.modules.locating import Locating
