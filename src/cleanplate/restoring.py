@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from cleanplate.errors import ModelError
 from cleanplate.models import Model
@@ -55,40 +55,26 @@ def run_tiled(
     region: Box | None = None,
     outputs: Sequence[str] | None = None,
     wanted: Callable[[Box], bool] | None = None,
-    tile: int | None = None,
-    overlap: int | None = None,
-    dtype: DTypeLike = np.float32,
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Floats]:
     """Run a model over a picture, or a region of it, and return whole maps.
 
-    Holds these maps and what `run_in_bands`, which takes the same arguments, holds.
-
-    Args:
-        dtype: of the maps; float16 halves their memory at a precision of 1/2048 of their range.
+    Takes the arguments of `run_in_bands`, and holds the maps beside what that holds.
 
     Returns:
-        By output name, a map (C, h, w) of the region; 0 where no wanted tile reaches.
+        By output name, a map (C, h, w) float32 of the region; 0 where no wanted tile reaches.
 
     Raises:
         ModelError: the model failed, or gave maps of another size or numbers that are not finite.
         ValueError: a size is out of its range, or no tile was wanted.
     """
     region = region or Box(0, 0, *size)
-    maps: dict[str, NDArray[Any]] = {}
+    maps: dict[str, Floats] = {}
     for box, parts in run_in_bands(
-        model,
-        planes_of,
-        size,
-        region=region,
-        outputs=outputs,
-        wanted=wanted,
-        tile=tile,
-        overlap=overlap,
+        model, planes_of, size, region=region, outputs=outputs, wanted=wanted
     ):
         for name, part in parts.items():
             if name not in maps:
-                shape = (len(part), *region.size)
-                maps[name] = np.zeros(shape, dtype)
+                maps[name] = np.zeros((len(part), *region.size), np.float32)
             maps[name][:, box.top - region.top : box.bottom - region.top] = part
     if not maps:
         raise ValueError("no tile of the region is wanted")
@@ -103,7 +89,6 @@ def run_in_bands(
     region: Box | None = None,
     outputs: Sequence[str] | None = None,
     wanted: Callable[[Box], bool] | None = None,
-    tile: int | None = None,
     overlap: int | None = None,
 ) -> Iterator[tuple[Box, dict[str, Floats]]]:
     """Run a model over a picture, or a region of it, giving finished bands from top to bottom.
@@ -125,7 +110,6 @@ def run_in_bands(
         outputs: names of the outputs that are needed; None for all.
         wanted: whether a tile is needed; others are not run and count as 0. Bands that are 0 for
             want of tiles are left out. None: every tile.
-        tile: longest side of a tile; None for the model's own.
         overlap: least number of pixels that neighbours share; None for an eighth of the tile, or
             for 0 where the tile is the multiple itself, so that tiles cannot overlap.
 
@@ -137,7 +121,7 @@ def run_in_bands(
         ValueError: a size is out of its range.
     """
     region = region or Box(0, 0, *size)
-    grid = _grid(model, size, region, tile, overlap)
+    grid = _grid(model, size, region, overlap)
     names = tuple(outputs or model.card.outputs)
     carried: dict[str, Floats] = {}
     for index, row in enumerate(grid.rows):
@@ -280,8 +264,10 @@ def cut_out(picture: Picture, alpha: Floats) -> None:
 def write_planes(mosaic: Mosaic, box: Box, planes: Floats) -> None:
     """Write planes (h, w, 4), 0 for black and 1 for white, into a box of a mosaic, in place.
 
-    Samples are rounded to whole numbers where the mosaic's are such. Raises ValueError for planes
-    that are not of the box's size.
+    Samples are rounded to whole numbers where the mosaic's are such.
+
+    Raises:
+        ValueError: the planes are not of the box's size.
     """
     mosaic.put(planes, box)
 
@@ -359,13 +345,10 @@ class _Grid(NamedTuple):
     right: int
 
 
-def _grid(
-    model: Model, size: tuple[int, int], region: Box, tile: int | None, overlap: int | None
-) -> _Grid:
+def _grid(model: Model, size: tuple[int, int], region: Box, overlap: int | None) -> _Grid:
     """Lay tiles over a region, on the lattice of the model's multiples in the whole picture."""
     _check_inside(region, size)
-    multiple = model.card.multiple
-    tile = tile or model.card.tile
+    multiple, tile = model.card.multiple, model.card.tile
     if overlap is None:
         overlap = tile // 8 if tile > multiple else 0
     axes = []
