@@ -14,7 +14,7 @@ from cleanplate.restoring import regions, run_tiled
 from cleanplate.tasks import grain, lines
 from cleanplate.tasks.base import write_found
 from cleanplate.tasks.inpainting_mask import InpaintingMask, strips
-from cleanplate.tasks.maps import Floats, as_planes, cut, enlarged, grey, planes_of, resized
+from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, planes_of, resized
 from cleanplate.tasks.pull_push import pull_push_parts
 
 MARGIN = 0.5  # of a hole's longer side, seen around it
@@ -113,8 +113,8 @@ def guess_behind(model: Model, view: View, rules: list[lines.Rule]) -> Guess:
     page, seen = view.rgb.copy(), np.ones_like(hole)
     for box in regions(view.hole, MARGIN):
         maps = run_tiled(model, planes_of(known), hole.shape, region=box)
-        cut(page, box)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
-        cut(seen, box)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # a doubt is no sight
+        box.cut(page)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
+        box.cut(seen)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # a doubt is no sight
     brighter = np.clip(page / np.maximum(view.rgb, 0.02), *SHADE)
     return Guess(page, np.asarray(brighter * seen[..., None], np.float32), rules)
 
