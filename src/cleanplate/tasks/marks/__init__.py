@@ -1,0 +1,1 @@
+"""Marks that are known: learnt from the pictures that share one, or given as a file."""

@@ -1,0 +1,169 @@
+"""Learns the mark that many pictures share, whether it lies at one place in them or moves.
+
+What pictures share is found on small copies of some of them (`seeding.py`), searched for in all
+(`searching.py`), and solved for at full size (`solving.py`), twice, as a mark that is known better
+is placed better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cleanplate.errors import PictureError
+from cleanplate.picture import Picture
+from cleanplate.tasks.maps import Floats, cut
+from cleanplate.tasks.marks.mark import Mark, Place
+from cleanplate.tasks.marks.pieces import Pieces, covered, piece_of
+from cleanplate.tasks.marks.searching import find, fine
+from cleanplate.tasks.marks.seeding import start_of
+from cleanplate.tasks.marks.solving import FAINT, Evidence, Piece, solve
+
+SEEDS = 24  # pictures that are held as small copies
+SIDE = 512  # pixels of these
+ENOUGH = 4  # pictures that must bear the mark
+ROUNDS = 3  # in which gradients are weighed anew
+MOST = 4_000_000  # pixels of a mark
+RIM = 4  # pixels about it
+WIDE = (0.3, 3.2)  # sizes of a mark, against that in the first picture
+
+
+class Learnt(NamedTuple):
+    """A mark, and the numbers of the pictures that bear it and of those that do not."""
+
+    mark: Mark
+    bearing: list[int]
+    others: list[int]
+
+
+def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
+    """Learn the mark that most of some pictures share.
+
+    Args:
+        pictures: each reads one; every picture is read three times, and held only while it is
+            worked on.
+
+    Raises:
+        PictureError: one cannot be read, or they share no mark, or too few of them bear it.
+    """
+    count = len(pictures)
+    if count < ENOUGH:
+        raise PictureError(
+            f"{count} {'picture is' if count == 1 else 'pictures are'} too few to learn a mark "
+            f"from; give at least {ENOUGH} that bear it, better 10 or more."
+        )
+    chosen = np.unique(np.linspace(0, count - 1, min(SEEDS, count)).astype(int)).tolist()
+    copies, factors = [], []
+    for number in chosen:
+        picture = pictures[number]()
+        copies.append(picture.shrunk(SIDE))
+        factors.append(copies[-1].shape[0] / picture.height)
+    rough, places = _rough(copies)
+    if len(places) < ENOUGH:
+        raise _too_few(len(places), len(copies))
+    scales = [place.tall / factors[number] for number, place in places.items()]
+    scale = min(float(np.quantile(scales, 0.7)), np.sqrt(MOST / rough.alpha.size))
+    mark = rough.scaled((round(rough.size[0] * scale), round(rough.size[1] * scale)))
+    known = {
+        chosen[number]: place.of_copy(1 / factors[number]).of_mark(rough.size, mark.size)
+        for number, place in places.items()
+    }
+    for number in set(chosen) - set(known):
+        known[number] = None
+    for _ in range(2):
+        mark, known = _at_full_size(pictures, mark, known)
+        bearing = [number for number, place in known.items() if place is not None]
+        if len(bearing) < ENOUGH:
+            raise _too_few(len(bearing), count)
+    others = [number for number, place in known.items() if place is None]
+    return Learnt(cropped(mark)[0], sorted(bearing), sorted(others))
+
+
+def _rough(copies: Sequence[Floats]) -> tuple[Mark, dict[int, Place]]:
+    """Learn a mark from small copies; return it and its places by the copy's number."""
+    start = start_of(copies)
+    if start is None:
+        raise PictureError(
+            "No mark was found that these pictures share; give more of them that bear it, and "
+            "leave out those that do not."
+        )
+    mark, places = Mark(*(np.zeros(0, np.float32),) * 3), start.places
+    size = start.size
+    for turn in range(3):
+        if turn:
+            found = [find(copy, mark, WIDE) for copy in copies]
+            places = {number: fit.place for number, fit in enumerate(found) if fit is not None}
+        if len(places) < ENOUGH:
+            break
+        mark = learnt_from([piece_of(copies[n], place, size) for n, place in places.items()], size)
+        mark, corner = cropped(mark)
+        places = {number: _moved(place, corner) for number, place in places.items()}
+        size = mark.size
+    return mark, places
+
+
+def learnt_from(pieces: Iterable[Piece], size: tuple[int, int], mark: Mark | None = None) -> Mark:
+    """Solve for a mark of a size by pieces that can be gone through again."""
+    for _ in range(ROUNDS):
+        evidence = Evidence(size)
+        for piece in pieces:
+            evidence.add(piece, mark)
+        mark = solve(evidence)
+    assert mark is not None
+    return mark
+
+
+def cropped(mark: Mark) -> tuple[Mark, tuple[int, int]]:
+    """Return a mark without what is empty about it, but for a rim, and where that begins."""
+    rows, columns = (np.flatnonzero((mark.alpha > FAINT).any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return mark, (0, 0)
+    out = []
+    for part in mark:
+        filled = np.pad(part, [(RIM, RIM), (RIM, RIM)] + [(0, 0)] * (part.ndim - 2))
+        out.append(filled[rows[0] : rows[-1] + 2 * RIM + 1, columns[0] : columns[-1] + 2 * RIM + 1])
+    return Mark(*out), (int(rows[0]) - RIM, int(columns[0]) - RIM)
+
+
+def _at_full_size(
+    pictures: Sequence[Callable[[], Picture]], mark: Mark, known: dict[int, Place | None]
+) -> tuple[Mark, dict[int, Place | None]]:
+    """Place a mark in every picture and solve for it anew; places that are known are refined."""
+    pieces, places = Pieces(mark.size), dict[int, Place | None]()
+    for number, read in enumerate(pictures):
+        picture = read()
+        if number in known:
+            place = known[number]
+        else:
+            copy = picture.shrunk(SIDE)
+            factor = copy.shape[0] / picture.height
+            small = mark.scaled((max(round(mark.size[0] * factor), 4), max(round(mark.size[1] * factor), 4)))
+            fit = find(copy, small, WIDE)
+            place = fit and fit.place.of_copy(1 / factor).of_mark(small.size, mark.size)
+        fit = fine(picture, mark, place) if place else None
+        places[number] = fit.place if fit else None
+        box = fit and covered(fit.place, mark.size, (picture.height, picture.width))
+        if fit is None or box is None:
+            continue
+        there = fit.place._replace(top=fit.place.top - box.top, left=fit.place.left - box.left)
+        pieces.add(piece_of(picture.rgb(box), there, mark.size))
+    if len(pieces) < ENOUGH:
+        return mark, places
+    mark, corner = cropped(learnt_from(pieces, mark.size, mark))
+    return mark, {number: place and _moved(place, corner) for number, place in places.items()}
+
+
+def _moved(place: Place, corner: tuple[int, int]) -> Place:
+    """Return the place of a mark whose corner was moved."""
+    return place._replace(
+        top=place.top + corner[0] * place.tall, left=place.left + corner[1] * place.wide
+    )
+
+
+def _too_few(found: int, count: int) -> PictureError:
+    return PictureError(
+        f"The mark was found in only {found} of {count} pictures, which are too few to learn it "
+        f"from; give at least {ENOUGH} that bear it, better 10 or more."
+    )

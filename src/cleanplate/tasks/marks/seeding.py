@@ -1,0 +1,208 @@
+"""Where pictures share a mark of which nothing is known yet.
+
+Pictures of one size may bear it at one place: there the mean of their gradients stays large. Else
+two pictures are laid over each other at every shift and ratio of sizes: where their marks meet,
+gradients agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.picture import Box
+from cleanplate.tasks.maps import Floats, resized
+from cleanplate.tasks.marks.mark import Place
+from cleanplate.tasks.marks.pieces import piece_of
+from cleanplate.tasks.marks.registering import gradients
+
+STRONG = np.float32(0.02)  # gradient that counts half; an edge of the picture counts no more than 1
+WINDOW = 7  # pixels over which agreement is judged
+AGREED = 0.12  # share of the power of gradients that pictures must have in common
+LEAST_AREA = 80  # pixels that must agree
+RIM = 6  # pixels about them that are looked at with them
+SIDE = 224  # pixels of the copies that are laid over each other
+RATIOS = 1.05 ** np.arange(-22, 23)  # of the sizes of a mark in two pictures
+NEARBY = (0.98, 0.99, 1.01, 1.02)
+TRIED = 4  # pictures that all others are compared with
+TRIALS = 6  # others by which the best of these is chosen
+PEAK = 8.0  # standard deviations by which the right shift stands out
+LEAST = 3  # pictures that must agree
+
+_OPPONENT = np.array([[0.299, 0.587, 0.114], [0.5, -0.42, -0.08], [-0.17, -0.33, 0.5]], np.float32)
+
+
+class Start(NamedTuple):
+    """Where some pictures seem to share something: a box of each, all boxes of one content.
+
+    Attributes:
+        places: of that box, by the picture's number.
+        size: height and width of the box.
+    """
+
+    places: dict[int, Place]
+    size: tuple[int, int]
+
+
+def start_of(copies: Sequence[Floats]) -> Start | None:
+    """Find what small copies (h, w, 3) share; None where that is nothing."""
+    return at_one_place(copies) or anywhere(copies)
+
+
+def at_one_place(copies: Sequence[Floats]) -> Start | None:
+    """Find what copies of one size have in common at one place."""
+    sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number, copy in enumerate(copies):
+        sizes[copy.shape].append(number)
+    group = max(sizes.values(), key=len)
+    places = {number: Place(0, 0, 1, 1) for number in group}
+    return _agreed(copies, places, copies[group[0]].shape[:2])
+
+
+def anywhere(copies: Sequence[Floats]) -> Start | None:
+    """Find what copies have in common at places and sizes of their own."""
+    small = [fields(_small(copy)) for copy in copies]
+    if len(small) < LEAST:
+        return None
+    chosen = np.linspace(0, len(small) - 1, min(TRIED, len(small))).astype(int)
+    trials = []
+    for number in chosen:
+        others = [other for other in range(len(small)) if other != number]
+        some = others[:: max(len(others) // TRIALS, 1)][:TRIALS]
+        found = {other: meeting(small[number], small[other]) for other in some}
+        trials.append((sum(min(peak, 40) for peak, _ in found.values()), int(number), found))
+    for _, number, found in sorted(trials, key=lambda one: -one[0])[:2]:
+        for other in range(len(small)):
+            if other != number and other not in found:
+                found[other] = meeting(small[number], small[other])
+        size = copies[number].shape[:2]
+        places = {number: Place(0, 0, 1, 1)}
+        for other, (peak, place) in found.items():
+            if peak >= PEAK:
+                own, its = (side[0] / side[1].shape[1] for side in (
+                    (copies[number].shape[0], small[number]), (copies[other].shape[0], small[other])
+                ))
+                places[other] = Place(
+                    place.top * its, place.left * its, place.tall * its / own, place.wide * its / own
+                )
+        start = _agreed(copies, places, size)
+        if start is not None:
+            return start
+    return None
+
+
+def fields(copy: Floats) -> Floats:
+    """Return gradients (2, h, w, 3) of brightness and two colours, strong ones held to about 1."""
+    slope = gradients(copy @ _OPPONENT.T)
+    held: Floats = slope / (np.sqrt((slope**2).sum((0, 3), keepdims=True)) + STRONG)
+    return held
+
+
+def meeting(one: Floats, other: Floats) -> tuple[float, Place]:
+    """Return how surely two pictures share something, in standard deviations, and where.
+
+    Args:
+        one: fields (2, h, w, 3), as those of the other picture.
+
+    Returns:
+        The place is that of the first picture's content in the second one.
+    """
+    best = max((_meeting(one, other, ratio) for ratio in RATIOS), key=lambda found: found[0])
+    if best[0] < PEAK:
+        return best
+    near = [_meeting(one, other, best[1].tall * ratio) for ratio in NEARBY]
+    return max([best, *near], key=lambda found: found[0])
+
+
+def _meeting(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
+    first, second = (one, _shrunk(other, 1 / ratio)) if ratio > 1 else (_shrunk(one, ratio), other)
+    size = tuple(
+        cv2.getOptimalDFTSize(first.shape[axis] + second.shape[axis]) for axis in (1, 2)
+    )
+    spectra = [
+        np.fft.fft2(values[0] + 1j * values[1], size, axes=(0, 1)) for values in (first, second)
+    ]
+    alike = np.fft.ifft2((spectra[0].conj() * spectra[1]).sum(2)).real
+    peak = np.unravel_index(int(alike.argmax()), size)
+    spread = 1.4826 * float(np.median(np.abs(alike[::3, ::3]))) + 1e-6
+    down, right = (
+        int(at) - (side if at >= second.shape[axis] else 0)
+        for at, side, axis in zip(peak, size, (1, 2), strict=True)
+    )
+    step = max(ratio, 1)
+    return float(alike[peak]) / spread, Place(down * step, right * step, ratio, ratio)
+
+
+def _small(copy: Floats) -> Floats:
+    factor = min(1, SIDE / max(copy.shape[:2]))
+    size = tuple(max(round(side * factor), 8) for side in copy.shape[:2])
+    return resized(copy, size)
+
+
+def _shrunk(values: Floats, factor: float) -> Floats:
+    """Return fields (2, h, w, 3) of a copy that is smaller."""
+    size = tuple(max(round(side * factor), 4) for side in values.shape[1:3])
+    return np.stack([resized(part, size) for part in values])
+
+
+def _agreed(
+    copies: Sequence[Floats], places: dict[int, Place], size: tuple[int, ...]
+) -> Start | None:
+    """Return the box of a frame (h, w) in which pictures agree that are laid over each other."""
+    if len(places) < LEAST:
+        return None
+    box = _box_of(agreement(copies, places, (size[0], size[1])))
+    if box is None:
+        return None
+    moved = {
+        number: place._replace(
+            top=place.top + box.top * place.tall, left=place.left + box.left * place.wide
+        )
+        for number, place in places.items()
+    }
+    return Start(moved, (box.bottom - box.top, box.right - box.left))
+
+
+def agreement(
+    copies: Sequence[Floats], places: dict[int, Place], size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return where (h, w) the gradients of pictures have more in common than by chance."""
+    total, power = np.zeros((2, *size, 3), np.float32), np.zeros(size, np.float32)
+    count = np.zeros(size, np.float32)
+    for number, place in places.items():
+        piece = piece_of(copies[number], place, size)
+        slope = fields(piece.picture) * cv2.erode(piece.valid.astype(np.uint8), np.ones((3, 3)))[
+            ..., None
+        ].astype(np.float32)
+        total += slope
+        power += (slope**2).sum((0, 3))
+        count += piece.valid
+    common, single = (
+        cv2.blur(part, (WINDOW, WINDOW))
+        for part in ((total**2).sum((0, 3)) / np.maximum(count, 1), power / np.maximum(count, 1))
+    )
+    least = np.maximum(1 + AGREED * (count - 1), 1.8)
+    busy = single > 0.1 * np.quantile(single, 0.9)
+    agreed: NDArray[np.bool_] = (common > least * single) & busy & (count >= LEAST)
+    return agreed
+
+
+def _box_of(agreed: NDArray[np.bool_]) -> Box | None:
+    """Return the box about all larger parts of a map."""
+    number, _, stats, _ = cv2.connectedComponentsWithStats(agreed.astype(np.uint8))
+    kept = [stats[i] for i in range(1, number) if stats[i][cv2.CC_STAT_AREA] >= LEAST_AREA]
+    if not kept:
+        return None
+    left, top, wide, tall = np.array(kept)[:, :4].T
+    height, width = agreed.shape
+    return Box(
+        max(int(top.min()) - RIM, 0),
+        max(int(left.min()) - RIM, 0),
+        min(int((top + tall).max()) + RIM, height),
+        min(int((left + wide).max()) + RIM, width),
+    )
