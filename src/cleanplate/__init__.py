@@ -20,18 +20,29 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.errors import CleanplateError
 
 if TYPE_CHECKING:
-    from cleanplate.library import Cleaner, Result, clean
+    from cleanplate.library import Cleaner, Mark, Result, clean, learn_mark
     from cleanplate.picture import Picture
 
     __version__: str
 
-__all__ = ["Cleaner", "CleanplateError", "Picture", "Result", "__version__", "clean"]
+__all__ = [
+    "Cleaner",
+    "CleanplateError",
+    "Mark",
+    "Picture",
+    "Result",
+    "__version__",
+    "clean",
+    "learn_mark",
+]
 
 _MODULES = {
     "Cleaner": "cleanplate.library",
+    "Mark": "cleanplate.library",
     "Picture": "cleanplate.picture",
     "Result": "cleanplate.library",
     "clean": "cleanplate.library",
+    "learn_mark": "cleanplate.library",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,8 +14,9 @@ from numpy.typing import NDArray
 from cleanplate import tasks
 from cleanplate.batch import format_by, format_of
 from cleanplate.errors import PictureError
-from cleanplate.picture import Picture, read_any
+from cleanplate.picture import MarkFile, Picture, encode_mark_file, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
+from cleanplate.tasks.marks.learning import learn
 from cleanplate.tasks.masks import Masks
 from cleanplate.writing import write_all
 
@@ -116,7 +119,7 @@ class Cleaner:
             UsageError: there is no such task or model, or the task has no such option, takes no
                 mask, or not this value.
             ModelError: its models or the device cannot be used.
-            PictureError: the mask cannot be read.
+            PictureError: the mask, or a mark that is named, cannot be read.
         """
         self._info = tasks.info(task)
         self._options = self._info.checked(options)
@@ -170,6 +173,60 @@ def clean(
     (True, 0.05)
     """
     return Cleaner(task, **options)(picture, mask=mask)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark by itself, as it was learnt.
+
+    Attributes:
+        alpha: (h, w) float32 in [0, 1], its opacity.
+        colour: (h, w, 3) float32 in [0, 1], RGB; of no account where alpha is 0.
+        certainty: (h, w) float32 in [0, 1], how surely the two are known.
+        bearing: the numbers, from 0, of the pictures that bear it.
+        others: the numbers of those in which it was not found.
+    """
+
+    alpha: NDArray[np.float32]
+    colour: NDArray[np.float32]
+    certainty: NDArray[np.float32]
+    bearing: list[int]
+    others: list[int]
+
+    def save(self, path: str | Path) -> None:
+        """Write the mark as a PNG of 16 bits with alpha, whole or not at all.
+
+        Its certainty is in a chunk of its own. `Cleaner("watermark", mark=path)` takes it off.
+
+        Raises:
+            PictureError: it cannot be written, or the name does not end in `.png`.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise PictureError(f"{path}: a mark is written as PNG; give a name that ends in .png.")
+        file = MarkFile(self.colour, self.alpha, self.certainty)
+        try:
+            write_all({path: encode_mark_file(file)})
+        except OSError as error:
+            raise PictureError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def learn_mark(pictures: Iterable[Source]) -> Mark:
+    """Learn the mark that many pictures share: its opacity and colour at every pixel.
+
+    It may lie at one place in all of them, or at places and sizes of its own in each; a fifth of
+    the pictures may be without it. Files are read several times, so that memory does not grow with
+    their number. After Dekel et al., "On the Effectiveness of Visible Watermarks" (CVPR 2017).
+
+    Args:
+        pictures: at least 4 that bear the mark, better 10 or more, of the kinds that a `Cleaner`
+            takes.
+
+    Raises:
+        PictureError: one of them cannot be read, they share no mark, or too few of them bear it.
+    """
+    learnt = learn([partial(_read, picture, False) for picture in pictures])
+    return Mark(*learnt.mark, learnt.bearing, learnt.others)
 
 
 def _read(picture: Source, raw: bool) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cleanplate.batch.manifest import Manifest
 from cleanplate.batch.run import Batch, Outcome, clean_one, fingerprint
-from cleanplate.batch.sources import Job, Plan, format_by, format_of, plan
+from cleanplate.batch.sources import Job, Plan, format_by, format_of, pictures_in, plan
 
 __all__ = [
     "Batch",
@@ -16,5 +16,6 @@ __all__ = [
     "fingerprint",
     "format_by",
     "format_of",
+    "pictures_in",
     "plan",
 ]

@@ -109,19 +109,7 @@ def plan(
     if out.suffix.lower() in _FOREIGN and not out.is_dir():
         format_of(out)
     no_sources = {_entry(path) for path in (out, mask_out, explain, mask) if path is not None}
-    found: dict[str, _Found] = {}
-    troubles: list[Trouble] = []
-    for argument in arguments:
-        if len(arguments) > 1 and _entry(argument) in no_sources:
-            continue
-        for item in _find(argument, no_sources, SUFFIXES | RAW if raw else SUFFIXES):
-            if isinstance(item, Trouble):
-                troubles.append(item)
-            else:
-                found.setdefault(_entry(item.path), item)
-    if not found and not troubles:
-        names = ", ".join(str(argument) for argument in arguments)
-        raise UsageError(f"Nothing to do: no picture in {names}.")
+    found, troubles = _named_by(arguments, no_sources, SUFFIXES | RAW if raw else SUFFIXES)
     to_file = _is_file_name(out)
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
         raise UsageError(f"{out} names one picture; give a folder for the results of several.")
@@ -130,6 +118,15 @@ def plan(
     planned = Plan(None if to_file else out, troubles=troubles)
     _assign(planned, found, out, mask_out, explain, output)
     return planned
+
+
+def pictures_in(arguments: Sequence[Path], out: Path) -> tuple[list[Path], list[Trouble]]:
+    """Find the pictures that `arguments` name, as `plan` does, for one result of all, `out`.
+
+    Raises UsageError when there is no picture.
+    """
+    found, troubles = _named_by(arguments, {_entry(out)}, SUFFIXES)
+    return [item.path for item in found.values()], troubles
 
 
 def check_suffix(path: Path, output: Callable[[str], str]) -> None:
@@ -156,6 +153,26 @@ def format_by(output: Callable[[str], str], form: str) -> str:
     suffix = raw.get(form) or suffix_of(form)
     wanted = output(suffix)
     return form if wanted == suffix else format_of(Path(f"result{wanted}"))
+
+
+def _named_by(
+    arguments: Sequence[Path], no_sources: set[str], suffixes: frozenset[str]
+) -> tuple[dict[str, _Found], list[Trouble]]:
+    """Give the pictures that arguments name, each once, and the paths that give none."""
+    found: dict[str, _Found] = {}
+    troubles: list[Trouble] = []
+    for argument in arguments:
+        if len(arguments) > 1 and _entry(argument) in no_sources:
+            continue
+        for item in _find(argument, no_sources, suffixes):
+            if isinstance(item, Trouble):
+                troubles.append(item)
+            else:
+                found.setdefault(_entry(item.path), item)
+    if not found and not troubles:
+        names = ", ".join(str(argument) for argument in arguments)
+        raise UsageError(f"Nothing to do: no picture in {names}.")
+    return found, troubles
 
 
 def _find(

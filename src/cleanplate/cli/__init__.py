@@ -15,6 +15,7 @@ import typer
 
 from cleanplate import tasks
 from cleanplate.cli.cleaning import add_task
+from cleanplate.cli.learning import learn_mark
 from cleanplate.cli.messages import explained
 
 TRAINING = {
@@ -40,6 +41,7 @@ def make_app() -> typer.Typer:
     app.callback()(_common)
     for name in tasks.names():
         add_task(app, tasks.info(name))
+    app.command()(learn_mark)
     app.command()(models)
     for verb, summary in TRAINING.items():
         _add_training(app, verb, summary)

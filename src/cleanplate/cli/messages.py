@@ -36,13 +36,13 @@ def explained(debug: bool = False) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        _say("Interrupted.")
+        say("Interrupted.")
         raise typer.Exit(130) from None
     except Exception as error:
         if debug:
             traceback.print_exc()
         known = isinstance(error, (CleanplateError, OSError))
-        _say(str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)")
+        say(str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)")
         if isinstance(error, OSError):
             _drop_stdout()
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
@@ -68,20 +68,20 @@ def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
     except KeyboardInterrupt:
         going_on = "; the same command with --resume goes on" if batch.planned.folder else ""
         finished = counts["done"] + counts["unchanged"] + counts["kept"]
-        _say(f"Interrupted: {finished} of {total} cleaned{going_on}.")
+        say(f"Interrupted: {finished} of {total} cleaned{going_on}.")
         return 130
     if total > 1:
         parts = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
         if devices:
             parts[0] += f" on {' and '.join(sorted(devices))}"
-        _say(", ".join(parts) + ".")
+        say(", ".join(parts) + ".")
     return 1 if counts["skipped"] or counts["failed"] else 0
 
 
 def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
     """Tell what a picture that is done has to say."""
     for remark in remarks:
-        _say(f"note: {name}: {remark.text}")
+        say(f"note: {name}: {remark.text}")
 
 
 def _kind(outcome: Outcome) -> str:
@@ -105,9 +105,9 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
     if not outcome.settled:
         reason = outcome.reason or ""
         before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "
-        _say(f"{before}{'skipped: ' if outcome.status == 'skipped' else ''}{reason}")
+        say(f"{before}{'skipped: ' if outcome.status == 'skipped' else ''}{reason}")
         if debug and outcome.trace:
-            _say(outcome.trace)
+            say(outcome.trace)
 
 
 @contextlib.contextmanager
@@ -142,7 +142,8 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Say a line on standard error."""
     typer.echo(_shown(text), err=True)
 
 

@@ -8,6 +8,7 @@ from cleanplate.picture.formats import (
     SUFFIXES,
     suffix_of,
 )
+from cleanplate.picture.marks import MarkFile, encode_mark_file, read_mark
 from cleanplate.picture.mosaic import PATTERNS, Mosaic
 from cleanplate.picture.planes import MAX_PIXELS, Box
 from cleanplate.picture.raw import RawPicture, read_any
@@ -20,11 +21,14 @@ __all__ = [
     "RAW_SUFFIXES",
     "SUFFIXES",
     "Box",
+    "MarkFile",
     "Mosaic",
     "Picture",
     "RawPicture",
+    "encode_mark_file",
     "encode_mask",
     "encode_png",
     "read_any",
+    "read_mark",
     "suffix_of",
 ]

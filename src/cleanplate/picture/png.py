@@ -71,6 +71,16 @@ def encode(planes: Planes, name: str) -> bytes:
     return _write(planes, list(_chunks_of(planes.metadata)))
 
 
+def encode_with(planes: Planes, others: list[Chunk]) -> bytes:
+    """A new PNG file with chunks of one's own before the samples."""
+    return _write(planes, others)
+
+
+def chunk(data: bytes, kind: bytes, name: str) -> bytes | None:
+    """What the first chunk of a kind in a PNG file holds; None where there is none."""
+    return next((bytes(one.data) for one in _chunks(data, name) if one.kind == kind), None)
+
+
 def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
     """The file again with these samples; ``edited`` None: with its own, still compressed."""
     chunks = _chunks(source, name)

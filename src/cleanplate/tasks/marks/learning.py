@@ -14,7 +14,7 @@ import numpy as np
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
-from cleanplate.tasks.maps import Floats, cut
+from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import Mark, Place
 from cleanplate.tasks.marks.pieces import Pieces, covered, piece_of
 from cleanplate.tasks.marks.searching import find, fine
@@ -139,7 +139,9 @@ def _at_full_size(
         else:
             copy = picture.shrunk(SIDE)
             factor = copy.shape[0] / picture.height
-            small = mark.scaled((max(round(mark.size[0] * factor), 4), max(round(mark.size[1] * factor), 4)))
+            small = mark.scaled(
+                (max(round(mark.size[0] * factor), 4), max(round(mark.size[1] * factor), 4))
+            )
             fit = find(copy, small, WIDE)
             place = fit and fit.place.of_copy(1 / factor).of_mark(small.size, mark.size)
         fit = fine(picture, mark, place) if place else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.picture import Box
+from cleanplate.picture import Box, MarkFile, encode_mark_file, read_mark
 from cleanplate.tasks.maps import Floats
 
 OPAQUE = 0.97  # opacity behind which nothing is solved for
@@ -28,6 +29,20 @@ class Mark(NamedTuple):
     alpha: Floats
     colour: Floats
     certainty: Floats
+
+    @classmethod
+    def read(cls, path: str | Path) -> Mark:
+        """Read a mark: what `encode` has written, or a logo with alpha.
+
+        Raises:
+            PictureError: it cannot be read, or has no alpha.
+        """
+        file = read_mark(path)
+        return cls(file.alpha, file.colour, file.certainty)
+
+    def encode(self) -> bytes:
+        """Return the mark as a PNG of 16 bits with alpha and certainty."""
+        return encode_mark_file(MarkFile(self.colour, self.alpha, self.certainty))
 
     @property
     def size(self) -> tuple[int, int]:

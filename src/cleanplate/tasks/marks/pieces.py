@@ -31,7 +31,9 @@ def piece_of(picture: Floats, place: Place, size: tuple[int, int]) -> Piece:
     if box is None:
         return Piece(np.zeros((*size, 3), np.float32), np.zeros(size, bool), weight)
     part = cut(planes, box)
-    shrunk = tuple(max(round(side / max(by, 1)), 1) for side, by in zip(part.shape, place[2:], strict=False))
+    shrunk = tuple(
+        max(round(side / max(by, 1)), 1) for side, by in zip(part.shape, place[2:], strict=False)
+    )
     copy = resized(part, shrunk)
     down, right = copy.shape[0] / part.shape[0], copy.shape[1] / part.shape[1]
     tall, wide = place.tall * down, place.wide * right
@@ -46,7 +48,9 @@ def settled(place: Place, size: tuple[int, int]) -> Place:
     """Return a place on whole pixels where it is so near to these that it will be meant."""
     whole = place._replace(top=round(place.top), left=round(place.left), tall=1.0, wide=1.0)
     corners = [
-        np.abs(np.array(place[:2]) + np.array(place[2:]) * size * at - whole[:2] - np.array(size) * at)
+        np.abs(
+            np.array(place[:2]) + np.array(place[2:]) * size * at - whole[:2] - np.array(size) * at
+        )
         for at in (0, 1)
     ]
     return whole if max(corner.max() for corner in corners) < 0.2 else place

@@ -1,4 +1,4 @@
-"""Where in a picture a mark lies, at any place and of half to one and a half times its size.
+"""Where in a picture a mark lies, at any place and of a quarter to one and a half times its size.
 
 What a mark brings to gradients is compared with those of the picture at every place, on a copy that
 is as small as the mark allows; the likeliest places are then fitted (`registering.py`).
@@ -11,13 +11,20 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cleanplate.picture import Picture
+from cleanplate.picture import Box, Picture
 from cleanplate.tasks.maps import Floats, resized
 from cleanplate.tasks.marks.mark import Mark, Place
-from cleanplate.tasks.marks.registering import Fit, gradients, middles, over_colours, refine
+from cleanplate.tasks.marks.registering import (
+    Fit,
+    gradients,
+    measure,
+    middles,
+    over_colours,
+    refine,
+)
 
-SCALES = (0.5, 1.5)
-STEP = 1.03  # from one scale to the next
+SCALES = (0.27, 1.6)
+STEP = 1.035  # from one scale to the next
 SIDE = 110  # pixels, the root of the area of a mark in the copy in which it is searched
 LEAST_SIDE = 20
 MOST_PIXELS = 400_000  # of that copy
@@ -29,6 +36,7 @@ LEAST_LIKENESS = 0.55  # of a fitted mark that is there
 STRENGTHS = (0.3, 1.9)
 FINE = 300_000  # pixels of a mark at most for its last fit
 GROUNDS = (0.2, 0.5, 0.8)  # tones of paper on which a mark is looked at
+NEAREST = 0.8  # pixels to a place that a mark may have been meant for
 BEYOND = 0.4  # share of a mark that may lie outside the picture
 
 
@@ -42,7 +50,9 @@ class Likely(NamedTuple):
 def slopes(picture: Floats, colour: Floats) -> Floats:
     """Return how fast a picture nears the colour of a mark, (h, w, 2), as log opacity would."""
     towards = colour - middles(picture)
-    strength: Floats = over_colours(gradients(picture) * towards) / (over_colours(towards**2) + 0.05)
+    strength: Floats = over_colours(gradients(picture) * towards) / (
+        over_colours(towards**2) + 0.05
+    )
     return np.ascontiguousarray(strength.transpose(1, 2, 0))
 
 
@@ -75,16 +85,21 @@ def likely_places(
 
 def apart(one: Place, other: Place, mark: Mark) -> bool:
     """Whether two places of a mark are not the same within what fitting reaches."""
-    size = np.array(mark.size)
-    corners = [np.array(place[:2]) + size * place[2:] * at for place in (one, other) for at in (0, 1)]
-    reach = 0.06 * np.sqrt(size.prod()) * one.wide
-    return bool(max(np.abs(corners[0] - corners[2]).max(), np.abs(corners[1] - corners[3]).max()) > reach)
+    return apart_by(one, other, mark) > 0.06 * np.sqrt(mark.size[0] * mark.size[1]) * one.wide
+
+
+def apart_by(one: Place, other: Place, mark: Mark) -> float:
+    """Return how many pixels apart the corners of a mark are at two places."""
+    first, last = (np.array(one[at : at + 2]) - other[at : at + 2] for at in (0, 2))
+    return float(max(np.abs(first).max(), np.abs(first + last * mark.size).max()))
 
 
 def scales_of(between: tuple[float, float]) -> list[float]:
     """Return the scales that are tried, that of the mark itself first."""
     least, most = (round(float(np.log(end) / np.log(STEP))) for end in between)
-    return sorted((STEP**power for power in range(least, most + 1)), key=lambda one: abs(np.log(one)))
+    return sorted(
+        (STEP**power for power in range(least, most + 1)), key=lambda one: abs(np.log(one))
+    )
 
 
 def find(picture: Floats, mark: Mark, between: tuple[float, float] = SCALES) -> Fit | None:
@@ -137,6 +152,30 @@ def fine(picture: Picture, mark: Mark, place: Place) -> Fit | None:
     return fit._replace(place=whole)
 
 
+def compared(part: Floats, mark: Mark, place: Place, box: Box, strength: float = 1.0) -> Fit | None:
+    """Compare a mark with a box of a picture, (h, w, 3), where it lies; None where it does not."""
+    there = place._replace(top=place.top - box.top, left=place.left - box.left)
+    factor = min(1.0, float(np.sqrt(FINE / (mark.alpha.size * place.tall * place.wide))))
+    if factor < 1:
+        small = tuple(max(round(side * factor), 8) for side in part.shape[:2])
+        down, right = small[0] / part.shape[0], small[1] / part.shape[1]
+        part = resized(part, small)
+        there = Place(there.top * down, there.left * right, there.tall * down, there.wide * right)
+    return measure(part, mark, there, strength)
+
+
+def settled(picture: Picture, mark: Mark, fit: Fit) -> Place:
+    """Return a place on whole pixels, at which most marks are laid, if it fits as well."""
+    place = fit.place.snapped(mark.size)
+    box = place.box(mark.size, (picture.height, picture.width), 4)
+    if box is None or apart_by(place, fit.place, mark) > NEAREST:
+        return fit.place
+    part = picture.rgb(box)
+    there, here = (compared(part, mark, at, box, fit.strength) for at in (place, fit.place))
+    better = there is not None and (here is None or there.rest <= 1.02 * here.rest)
+    return place if better else fit.place
+
+
 def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Likely]:
     own = np.sqrt(mark.size[0] * mark.size[1])
     factor = min(1.0 if scale < 1 else 1 / scale, SIDE / own / scale)
@@ -158,9 +197,7 @@ def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Likely]:
         return []
     both = cv2.matchTemplate(seen, pattern, cv2.TM_CCORR)
     there = pattern[..., 0] ** 2 + pattern[..., 1] ** 2
-    energy = cv2.matchTemplate(
-        seen[..., 0] ** 2 + seen[..., 1] ** 2, np.sqrt(there), cv2.TM_CCORR
-    )
+    energy = cv2.matchTemplate(seen[..., 0] ** 2 + seen[..., 1] ** 2, np.sqrt(there), cv2.TM_CCORR)
     whole = float(np.sqrt(there).sum())
     alike = both / np.sqrt(np.maximum(energy, 0.15 * whole) * whole + 1e-9)
     tops = (alike >= cv2.dilate(alike, np.ones((7, 7)))) & (alike > 0.05)

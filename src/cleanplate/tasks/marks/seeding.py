@@ -84,11 +84,18 @@ def anywhere(copies: Sequence[Floats]) -> Start | None:
         places = {number: Place(0, 0, 1, 1)}
         for other, (peak, place) in found.items():
             if peak >= PEAK:
-                own, its = (side[0] / side[1].shape[1] for side in (
-                    (copies[number].shape[0], small[number]), (copies[other].shape[0], small[other])
-                ))
+                own, its = (
+                    side[0] / side[1].shape[1]
+                    for side in (
+                        (copies[number].shape[0], small[number]),
+                        (copies[other].shape[0], small[other]),
+                    )
+                )
                 places[other] = Place(
-                    place.top * its, place.left * its, place.tall * its / own, place.wide * its / own
+                    place.top * its,
+                    place.left * its,
+                    place.tall * its / own,
+                    place.wide * its / own,
                 )
         start = _agreed(copies, places, size)
         if start is not None:
@@ -121,9 +128,7 @@ def meeting(one: Floats, other: Floats) -> tuple[float, Place]:
 
 def _meeting(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
     first, second = (one, _shrunk(other, 1 / ratio)) if ratio > 1 else (_shrunk(one, ratio), other)
-    size = tuple(
-        cv2.getOptimalDFTSize(first.shape[axis] + second.shape[axis]) for axis in (1, 2)
-    )
+    size = tuple(cv2.getOptimalDFTSize(first.shape[axis] + second.shape[axis]) for axis in (1, 2))
     spectra = [
         np.fft.fft2(values[0] + 1j * values[1], size, axes=(0, 1)) for values in (first, second)
     ]

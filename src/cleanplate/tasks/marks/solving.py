@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import OPAQUE, Layer, Mark
 from cleanplate.tasks.marks.registering import expected, gradients, middles, over_colours, weights
+from cleanplate.tasks.pull_push import pull_push_fill
 from cleanplate.tasks.repeats import body
-from cleanplate.tasks.tone import flow_in
 
 EDGES = 6000  # gradients at most that a colour is learnt from
 WINDOW = 6.0  # standard deviation in pixels of the neighbourhood that shares a colour
@@ -83,7 +83,9 @@ class Evidence:
     def opacity_slope(self, colour: Floats) -> tuple[Floats, Floats]:
         """Return the gradients (2, h, w) of log opacity under colours (..., 3), and the weights."""
         both = over_colours(colour * self.slope) - self.product
-        power = (colour**2).sum(-1) * self.weight - 2 * over_colours(colour * self.sum) + self.square
+        power = (
+            (colour**2).sum(-1) * self.weight - 2 * over_colours(colour * self.sum) + self.square
+        )
         return both / (power + 1e-3 * self.weight.max() + 1e-9), power
 
 
@@ -93,7 +95,7 @@ def solve(evidence: Evidence) -> Mark:
     slope, power = evidence.opacity_slope(colour)
     local = local_colours(evidence, slope, colour)
     slope, power = evidence.opacity_slope(middles(local))
-    # between two pixels opacity jumps: what is the slope at their mean is a difference of logarithms
+    # opacity jumps from pixel to pixel: the slope at their mean stands for a step of the logarithm
     steps = 2 * np.arctanh(np.clip(slope / 2, -0.99, 0.99))
     alpha = np.clip(1 - np.exp(-levelled(integrated(steps), steps)), 0, OPAQUE)
     alpha[alpha < FAINT] = 0
@@ -168,8 +170,10 @@ def levelled(opacity: Floats, steps: Floats) -> Floats:
     edges = cv2.morphologyEx(sharp.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
     edges = cv2.dilate(edges, np.ones((7, 7))) > 0
     for share in (0.4, 0.25):
-        there = edges | (cv2.dilate((opacity > share * level).astype(np.uint8), np.ones((5, 5))) > 0)
-        opacity = opacity - flow_in(np.repeat(opacity[..., None], 3, 2), there)[..., 0]
+        there = edges | (
+            cv2.dilate((opacity > share * level).astype(np.uint8), np.ones((5, 5))) > 0
+        )
+        opacity = opacity - pull_push_fill(np.repeat(opacity[..., None], 3, 2), there)[..., 0]
     return np.where(there, opacity, 0)
 
 

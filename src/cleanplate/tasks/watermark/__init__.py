@@ -12,5 +12,6 @@ INFO = TaskInfo(
     mask="optional",
     options=(
         Option("threshold", between=(0, 1), help="How sure to be of a find; lower finds more."),
+        Option("mark", kind="path", help="The mark itself: from learn-mark, or a logo with alpha."),
     ),
 )

@@ -16,21 +16,35 @@ from cleanplate.tasks.maps import Floats, grey
 from cleanplate.tasks.overlay import estimate, seen_through
 from cleanplate.tasks.watermark.detection import Detector
 from cleanplate.tasks.watermark.filling import fill
+from cleanplate.tasks.watermark.known import KnownMark
 from cleanplate.tasks.watermark.verification import verified, within
 
 
-def make(*, eraser: str | Path | None = None, threshold: float | None = None, **given: Any) -> Task:
+def make(
+    *,
+    eraser: str | Path | None = None,
+    threshold: float | None = None,
+    mark: Path | None = None,
+    **given: Any,
+) -> Task:
     """Make the task of a locator and a filler, or of an eraser in the place of both.
 
     Args:
         eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet.
         threshold: see `Watermark` and `Exported`.
+        mark: the file of a mark that is known, see `KnownMark`; it needs nothing but a filler.
         given: see `Watermark`; of its models none with an eraser.
 
     Raises:
         ModelError: a model or the device cannot be used.
-        UsageError: there is no such model, or an eraser beside others.
+        UsageError: there is no such model, or an eraser beside others, or a mark beside what
+            searches for unknown ones.
+        PictureError: the mark cannot be read.
     """
+    if mark is not None:
+        if eraser is not None or threshold is not None or "locator" in given:
+            raise UsageError("A mark is searched by itself: leave out threshold, locator, eraser.")
+        return KnownMark(mark, **given)
     if eraser is None:
         return Watermark(threshold=threshold, **given)
     if {"locator", "filler"} & set(given):
