@@ -58,7 +58,7 @@ def middles(values: Floats) -> Floats:
 
 
 def over_colours(values: Floats) -> Floats:
-    """Return the sum (...) over three colours (..., 3); NumPy's own is slow over so short an axis."""
+    """Return the sum (...) over colours (..., 3); NumPy's own is slow over so short an axis."""
     total: Floats = values[..., 0] + values[..., 1] + values[..., 2]
     return total
 
