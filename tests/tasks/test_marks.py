@@ -66,7 +66,7 @@ def test_too_few_pictures_are_named() -> None:
 @pytest.mark.slow
 def test_pictures_that_share_nothing_give_no_mark() -> None:
     plain = [np.rint(scene(seed) * 255).astype(np.uint8) for seed in range(5)]
-    with pytest.raises(PictureError, match="No mark was found|found in only 0 of 5 pictures"):
+    with pytest.raises(PictureError, match=r"No mark was found|found in only 0 of 5 pictures"):
         learn(readers(plain))
 
 

@@ -73,4 +73,5 @@ def _unpacked(packed: bytes, size: tuple[int, ...], name: str) -> NDArray[np.flo
         raise damaged(name, "PNG file", f"{CERTAINTY.decode()}: {error}") from error
     if len(raw) != count:
         raise damaged(name, "PNG file", f"{CERTAINTY.decode()} is not of its size")
-    return np.frombuffer(raw, np.uint8).reshape(size) / np.float32(255)
+    shares: NDArray[np.float32] = np.frombuffer(raw, np.uint8).reshape(size) / np.float32(255)
+    return shares

@@ -66,7 +66,7 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
     scales = [place.tall / factors[number] for number, place in places.items()]
     scale = min(float(np.quantile(scales, 0.7)), np.sqrt(MOST / rough.alpha.size))
     mark = rough.scaled((round(rough.size[0] * scale), round(rough.size[1] * scale)))
-    known = {
+    known: dict[int, Place | None] = {
         chosen[number]: place.of_copy(1 / factors[number]).of_mark(rough.size, mark.size)
         for number, place in places.items()
     }

@@ -55,8 +55,8 @@ class Mark(NamedTuple):
             return self
         planes = _resized(self._planes(), size)
         alpha = np.clip(planes[..., 0], 0, 1)
-        colour = np.clip(planes[..., 1:4] / np.maximum(alpha, 1e-4)[..., None], 0, 1)
-        return Mark(alpha, colour, np.clip(planes[..., 4], 0, 1))
+        colour = planes[..., 1:4] / np.maximum(alpha, np.float32(1e-4))[..., None]
+        return Mark(alpha, np.clip(colour, 0, 1), np.clip(planes[..., 4], 0, 1))
 
     def _planes(self) -> Floats:
         """Return opacity, the colours times it, and certainty, which may all be resampled."""
@@ -121,7 +121,7 @@ class Layer(NamedTuple):
 
     def behind(self, picture: Floats) -> Floats:
         """Return what is behind the layer, (h, w, 3), not held to any range."""
-        clear = np.maximum(1 - self.alpha, 1 - OPAQUE)[..., None]
+        clear = np.maximum(1 - self.alpha, np.float32(1 - OPAQUE))[..., None]
         seen: Floats = (picture - self.paint) / clear
         return seen
 

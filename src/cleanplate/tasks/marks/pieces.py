@@ -39,8 +39,10 @@ def piece_of(picture: Floats, place: Place, size: tuple[int, int]) -> Piece:
     tall, wide = place.tall * down, place.wide * right
     top, left = (place.top - box.top) * down, (place.left - box.left) * right
     matrix = np.array([[wide, 0, left + wide / 2 - 0.5], [0, tall, top + tall / 2 - 0.5]])
-    out = cv2.warpAffine(copy, matrix, size[::-1], flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
-    inside = cv2.erode((out[..., 3] > 0.999).astype(np.uint8), np.ones((3, 3))) > 0
+    how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    out = np.asarray(cv2.warpAffine(copy, matrix, size[::-1], flags=how), np.float32)
+    whole = (out[..., 3] > 0.999).astype(np.float32)
+    inside = np.asarray(cv2.erode(whole, np.ones((3, 3)))) > 0
     return Piece(np.clip(out[..., :3], 0, 1).astype(np.float32), inside, weight)
 
 

@@ -65,8 +65,8 @@ def over_colours(values: Floats) -> Floats:
 
 def weights(rest: Floats) -> Floats:
     """Return how much gradients (2, h, w) tell that a model leaves: less where it is busy."""
-    about = np.stack([cv2.GaussianBlur(part, (0, 0), NEAR) for part in rest])
-    told: Floats = 1 / ((rest + NOISE) * (about + NOISE))
+    about = np.stack([np.asarray(cv2.GaussianBlur(part, (0, 0), NEAR)) for part in rest])
+    told: Floats = (1 / ((rest + NOISE) * (about + NOISE))).astype(np.float32)
     return told
 
 
@@ -160,9 +160,10 @@ def _step(
     )
     there = over_colours(np.abs(by_down) + np.abs(by_right)) > 0.2 * NOISE
     share = np.sqrt(weight[there])[:, None]
-    slopes = np.stack([(way[there] * share).ravel() for way in ways])
+    slopes: Floats = np.stack([(way[there] * share).ravel() for way in ways])
+    rest: Floats = (away[there] * share).ravel()
     matrix = (slopes @ slopes.T).astype(np.float64)
-    towards = (slopes @ (away[there] * share).ravel()).astype(np.float64)
+    towards = (slopes @ rest).astype(np.float64)
     scale = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
     matrix = matrix / scale / scale[:, None] + 1e-4 * np.eye(5)
     if not np.isfinite(matrix).all():

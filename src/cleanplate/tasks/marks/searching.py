@@ -32,7 +32,7 @@ CANDIDATES = 6  # places that are kept
 FITTED = 3  # of these
 BATCH = 7  # scales that are tried before what was found is looked at
 CERTAIN = 0.6  # likeness of a place beside which no other is asked for
-LEAST_LIKENESS = 0.55  # of a fitted mark that is there
+LEAST_LIKENESS = 0.6  # of a fitted mark that is there
 STRENGTHS = (0.3, 1.9)
 FINE = 300_000  # pixels of a mark at most for its last fit
 GROUNDS = (0.2, 0.5, 0.8)  # tones of paper on which a mark is looked at
@@ -85,7 +85,8 @@ def likely_places(
 
 def apart(one: Place, other: Place, mark: Mark) -> bool:
     """Whether two places of a mark are not the same within what fitting reaches."""
-    return apart_by(one, other, mark) > 0.06 * np.sqrt(mark.size[0] * mark.size[1]) * one.wide
+    reach = 0.06 * float(np.sqrt(mark.size[0] * mark.size[1])) * one.wide
+    return apart_by(one, other, mark) > reach
 
 
 def apart_by(one: Place, other: Place, mark: Mark) -> float:
@@ -188,11 +189,11 @@ def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Likely]:
     pattern, colour = template(mark.scaled((small[0], small[1])))
     power = np.hypot(pattern[..., 0], pattern[..., 1])
     level = 0.5 * float(np.quantile(power[power > 0.1 * power.max()], 0.5)) + 1e-6
-    pattern = pattern / (power + level)[..., None]
+    pattern /= (power + np.float32(level))[..., None]
     seen = slopes(copy, colour)
     seen /= (np.hypot(seen[..., 0], seen[..., 1]) + level)[..., None]
     rim = [int(side * BEYOND) + 1 for side in small]
-    seen = cv2.copyMakeBorder(seen, rim[0], rim[0], rim[1], rim[1], cv2.BORDER_CONSTANT)
+    seen = np.pad(seen, [(side, side) for side in rim] + [(0, 0)])
     if seen.shape[0] < small[0] or seen.shape[1] < small[1]:
         return []
     both = cv2.matchTemplate(seen, pattern, cv2.TM_CCORR)

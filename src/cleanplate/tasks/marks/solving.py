@@ -124,7 +124,8 @@ def common_colour(evidence: Evidence) -> Floats:
         for _ in range(3):
             colours = np.clip(best + reach * around, 0, 1)
             best = colours[int(explained(colours).argmax())]
-    return best.astype(np.float32)
+    found: Floats = best.astype(np.float32)
+    return found
 
 
 def local_colours(evidence: Evidence, slope: Floats, colour: Floats) -> Floats:
@@ -133,7 +134,9 @@ def local_colours(evidence: Evidence, slope: Floats, colour: Floats) -> Floats:
     both = (slope[..., None] * evidence.slope + (slope**2)[..., None] * evidence.sum).sum(0)
     prior = np.float32(0.02 * np.quantile(power, 0.99) + 1e-9)
     power, both = (cv2.GaussianBlur(part, (0, 0), WINDOW) for part in (power, both))
-    return np.clip((both + prior * colour) / (power + prior)[..., None], 0, 1).astype(np.float32)
+    colours = np.clip((both + prior * colour) / (power + prior)[..., None], 0, 1)
+    local: Floats = colours.astype(np.float32)
+    return local
 
 
 def integrated(slopes: Floats) -> Floats:
@@ -167,12 +170,11 @@ def levelled(opacity: Floats, steps: Floats) -> Floats:
     """
     level = body(opacity)
     sharp = np.hypot(steps[0], steps[1]) > 0.15 * level
-    edges = cv2.morphologyEx(sharp.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
-    edges = cv2.dilate(edges, np.ones((7, 7))) > 0
+    clear = cv2.morphologyEx(sharp.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
+    edges = np.asarray(cv2.dilate(clear, np.ones((7, 7)))) > 0
     for share in (0.4, 0.25):
-        there = edges | (
-            cv2.dilate((opacity > share * level).astype(np.uint8), np.ones((5, 5))) > 0
-        )
+        drawn = (opacity > share * level).astype(np.uint8)
+        there = edges | (np.asarray(cv2.dilate(drawn, np.ones((5, 5)))) > 0)
         opacity = opacity - pull_push_fill(np.repeat(opacity[..., None], 3, 2), there)[..., 0]
     return np.where(there, opacity, 0)
 

@@ -25,6 +25,7 @@ SURE = 0.5  # certainty from which that is believed
 SEEN = 0.004  # opacity from which a pixel is changed
 FOUND = 0.02  # and from which it counts as found
 ALMOST = 0.01  # strength beside 1 that is measured where 1 is meant
+COPY = 0.75  # likeness of a further copy, which is less probable than the first
 MOST = 64  # copies of a mark in a picture
 
 
@@ -99,7 +100,7 @@ class KnownMark:
             self._write(picture, cleaned.mask, lifted)
             cleaned.report["opacity"] = round(float(lifted.layer.alpha.max()), 3)
             again = self._search(picture, (scale / STEP, scale * STEP))
-            if again is None:
+            if again is None or again.likeness < COPY:
                 return
             fit = again
 
@@ -142,7 +143,8 @@ class KnownMark:
             return as_planes(cut(seen, box))
 
         fill: Floats = run_tiled(self.filler, planes, cover.shape, outputs=("fill",))["fill"]
-        return fill.transpose(1, 2, 0)
+        filled: Floats = fill.transpose(1, 2, 0)
+        return filled
 
     def _write(self, picture: Picture, mask: NDArray[np.uint8], lifted: Lifted) -> None:
         """Write what is behind the mark, and note in the mask (H, W) where."""
