@@ -27,6 +27,7 @@ class Blot:
         threads: int = 0,
         threshold: float = 0.5,
         locator: str | None = None,
+        mark: Path | None = None,
     ) -> None:
         self.made.append(
             {"device": device, "threads": threads, "threshold": threshold, "locator": locator}
