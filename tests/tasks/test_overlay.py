@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanplate.tasks.overlay import estimate, seen_through
+from cleanplate.tasks.watermark.overlay import estimate, seen_through
 
 
 def texture(seed: int) -> np.ndarray:

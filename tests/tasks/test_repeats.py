@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate.tasks.lattice import Lattice, correlation, lattice_of
-from cleanplate.tasks.overlay import seen_through
-from cleanplate.tasks.repeats import pooled, repeated, summed
+from cleanplate.tasks.watermark.lattice import Lattice, correlation, lattice_of
+from cleanplate.tasks.watermark.overlay import seen_through
+from cleanplate.tasks.watermark.repeats import pooled, repeated, summed
 
 SIZE = (240, 320)
 OPACITY, COLOUR = 0.4, np.float32([0.9, 0.2, 0.3])

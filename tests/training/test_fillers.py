@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cleanplate import models
-from cleanplate.tasks.overlay import NOTHING
+from cleanplate.tasks.watermark.overlay import NOTHING
 from cleanplate.training.modules.locating import Locating
 from cleanplate.training.modules.occlusion_filling import OcclusionFilling
 from cleanplate.training.modules.watermark_filling import (

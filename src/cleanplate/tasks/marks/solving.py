@@ -21,7 +21,7 @@ from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import OPAQUE, Layer, Mark
 from cleanplate.tasks.marks.registering import expected, gradients, middles, over_colours, weights
 from cleanplate.tasks.pull_push import pull_push_fill
-from cleanplate.tasks.repeats import body
+from cleanplate.tasks.watermark.repeats import body
 
 EDGES = 6000  # gradients at most that a colour is learnt from
 WINDOW = 6.0  # standard deviation in pixels of the neighbourhood that shares a colour

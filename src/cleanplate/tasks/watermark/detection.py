@@ -13,8 +13,8 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_tiled
 from cleanplate.tasks.maps import Floats, as_planes, planes_of, resized
 from cleanplate.tasks.masks import shrunk
-from cleanplate.tasks.overlay import Overlay
-from cleanplate.tasks.repeats import repeated
+from cleanplate.tasks.watermark.overlay import Overlay
+from cleanplate.tasks.watermark.repeats import repeated
 
 SCATTERED = 0.25  # share of the picture that the copies of a mark spread over at least
 

@@ -11,8 +11,8 @@ from cleanplate.restoring import run_in_bands
 from cleanplate.tasks.base import write_found
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, scaled
-from cleanplate.tasks.overlay import Overlay, seen_through
 from cleanplate.tasks.watermark.detection import Detection
+from cleanplate.tasks.watermark.overlay import Overlay, seen_through
 
 CLEAR = 0.8  # opacity of a mark through which enough can be seen
 STRIP = 1 << 18  # pixels written at a time, about

@@ -17,7 +17,7 @@ from cleanplate.tasks.maps import Floats, as_planes, cut, grey
 from cleanplate.tasks.marks.mark import Layer, Mark, laid
 from cleanplate.tasks.marks.registering import Fit
 from cleanplate.tasks.marks.searching import STEP, compared, find, fine, settled
-from cleanplate.tasks.repeats import body
+from cleanplate.tasks.watermark.repeats import body
 
 SIDE = 1024  # pixels of the copy in which a mark is searched
 CLEAR = 0.8  # opacity of a mark through which enough can be seen

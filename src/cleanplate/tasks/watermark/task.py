@@ -13,10 +13,10 @@ from cleanplate.picture import Picture
 from cleanplate.tasks.base import Cleaned, Remark, Task, share_filled
 from cleanplate.tasks.exported import Exported
 from cleanplate.tasks.maps import Floats, grey
-from cleanplate.tasks.overlay import estimate, seen_through
 from cleanplate.tasks.watermark.detection import Detector
 from cleanplate.tasks.watermark.filling import fill
 from cleanplate.tasks.watermark.known import KnownMark
+from cleanplate.tasks.watermark.overlay import estimate, seen_through
 from cleanplate.tasks.watermark.verification import verified, within
 
 

@@ -17,8 +17,8 @@ from cleanplate.models import Card
 from cleanplate.picture import Box
 from cleanplate.tasks.base import doubt_of
 from cleanplate.tasks.maps import Floats
-from cleanplate.tasks.overlay import compare
 from cleanplate.tasks.watermark.detection import Detection
+from cleanplate.tasks.watermark.overlay import compare
 
 TYPICAL = 0.6  # ratio of spreads under a mark of the commonest opacity
 FEATURES = ("mean", "rim", "alike", "ratio", "jump")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate import models
-from cleanplate.tasks.overlay import NOTHING, Overlay, estimate, seen_through
+from cleanplate.tasks.watermark.overlay import NOTHING, Overlay, estimate, seen_through
 from cleanplate.training.losses import Planes as Named
 from cleanplate.training.losses import Term, batch_dice, bce
 from cleanplate.training.modules.learner import (
@@ -52,11 +52,11 @@ class WatermarkFilling(Learner):
 
     At the first look it sees the picture and a rough mask, and says how far the mark covers each
     pixel. From that follows what the mark is made of, and with that what lies under it (see
-    `tasks.overlay`); at the second look the network corrects this solution. What it knows by then
-    may come from elsewhere, and from a smaller copy of the picture: half of the covers are softened
-    and of the marks' makes are the true ones, give or take a little; a quarter of the covers are
-    the true ones, so that it learns when to leave a solution alone. At both looks it also says
-    where the mark can be seen.
+    `tasks.watermark.overlay`); at the second look the network corrects this solution. What it knows
+    by then may come from elsewhere, and from a smaller copy of the picture: half of the covers are
+    softened and of the marks' makes are the true ones, give or take a little; a quarter of the
+    covers are the true ones, so that it learns when to leave a solution alone. At both looks it
+    also says where the mark can be seen.
 
     A batch holds `input`, `target` (N, 3, H, W), `mask`, `rough`, `alpha` (N, 1, H, W), `colour`
     (N, 3) and `opacity` (N, 1). Validation logs PSNR under the mark of the input, of the solution

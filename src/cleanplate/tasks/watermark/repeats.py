@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.tasks.lattice import Steps, lattice_of
 from cleanplate.tasks.maps import Floats
-from cleanplate.tasks.overlay import Overlay, estimate
 from cleanplate.tasks.pull_push import pull_push_fill
+from cleanplate.tasks.watermark.lattice import Steps, lattice_of
+from cleanplate.tasks.watermark.overlay import Overlay, estimate
 
 ENOUGH = 5.0  # copies of a pixel, in the mean, from which they tell more than a network
 SPREAD = 8.0  # standard deviation in pixels of the neighbourhood whose variance is measured
