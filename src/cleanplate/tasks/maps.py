@@ -1,10 +1,9 @@
-"""Maps of a picture and of its smaller copies: cutting, scaling, turning into planes."""
+"""Maps of a picture and of its smaller copies: scaling, turning into planes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from cleanplate.picture import Box
 
 Floats = NDArray[np.float32]
-T = TypeVar("T", bound=np.generic)
 
 
 def planes_of(picture: Floats) -> Callable[[Box], Floats]:
@@ -34,11 +32,6 @@ def as_planes(values: Floats) -> Floats:
 def grey(values: Floats) -> Floats:
     """Return a map (h, w) as a grey picture (h, w, 1)."""
     return values[..., None]
-
-
-def cut(values: NDArray[T], box: Box) -> NDArray[T]:
-    """Return the view of a box of a map (H, W, ...)."""
-    return values[box.top : box.bottom, box.left : box.right]
 
 
 def scaled(box: Box, source: tuple[int, ...], target: tuple[int, ...]) -> Box:

@@ -17,7 +17,7 @@ from cleanplate.tasks.cutout import edge as edges
 from cleanplate.tasks.cutout import foreground, matting
 from cleanplate.tasks.cutout.ground import Ground
 from cleanplate.tasks.cutout.sampling import Floats
-from cleanplate.tasks.maps import cut, planes_of
+from cleanplate.tasks.maps import planes_of
 from cleanplate.tasks.masks import shrunk
 
 LEAST_SIDE = 256  # pixels of the copy's longer side, to which smaller pictures are enlarged
@@ -101,7 +101,7 @@ class Cutout:
         steps = {"copy": copy, "found": alpha[..., None]}
         kept = np.zeros((whole.bottom, whole.right), np.float32)
         if (alpha > 0.5).any():
-            cut(kept, region)[:] = self._drawn(cut(picture.pixels, region), copy, alpha, radius)
+            region.cut(kept)[:] = self._drawn(region.cut(picture.pixels), copy, alpha, radius)
         return self._written(picture, kept, steps, alpha[alpha > 0.5])
 
     def _found(self, picture: Picture, region: Box) -> tuple[Floats, Floats]:
@@ -150,7 +150,7 @@ class Cutout:
                 restoring.blank(picture)
         if box is not None:
             picture.crop(box)
-            mask = np.ascontiguousarray(cut(mask, box))
+            mask = np.ascontiguousarray(box.cut(mask))
         everywhere = np.ones(mask.shape, bool)
         cleaned = Cleaned(picture, mask, report, steps, changed=everywhere)
         cleaned.doubt = doubt_of([float(sure.mean())]) if found else None
@@ -161,7 +161,7 @@ class Cutout:
 
 def looked_at(picture: Picture, region: Box, side: int) -> Floats:
     """Return a copy (h, w, 3) in [0, 1] of a region whose longer side is LEAST_SIDE to `side`."""
-    pixels = cut(picture.pixels, region)
+    pixels = region.cut(picture.pixels)
     longer = max(pixels.shape[:2])
     scale = min(1.0, side / longer) if longer >= LEAST_SIDE else LEAST_SIDE / longer
     size = [max(1, round(length * scale)) for length in pixels.shape[1::-1]]

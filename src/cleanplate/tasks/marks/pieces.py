@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.picture import Box
-from cleanplate.tasks.maps import Floats, cut, resized
+from cleanplate.tasks.maps import Floats, resized
 from cleanplate.tasks.marks.mark import Place, pasted
 from cleanplate.tasks.marks.solving import Piece
 
@@ -30,7 +30,7 @@ def piece_of(picture: Floats, place: Place, size: tuple[int, int]) -> Piece:
     box = place.box(size, picture.shape[:2], 4)
     if box is None:
         return Piece(np.zeros((*size, 3), np.float32), np.zeros(size, bool), weight)
-    part = cut(planes, box)
+    part = box.cut(planes)
     shrunk = tuple(
         max(round(side / max(by, 1)), 1) for side, by in zip(part.shape, place[2:], strict=False)
     )

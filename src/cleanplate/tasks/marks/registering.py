@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cleanplate.picture import Box
-from cleanplate.tasks.maps import Floats, cut
+from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import Layer, Mark, Place, laid
 
 NOISE = 0.02  # gradient that every picture has, of samples in [0, 1]
@@ -83,8 +83,8 @@ def measure(picture: Floats, mark: Mark, place: Place, strength: float = 1.0) ->
     if box is None:
         return None
     layer = laid(mark, place, box).stronger(strength)
-    seen = gradients(cut(picture, box))
-    brought = expected(cut(picture, box), layer)
+    seen = gradients(box.cut(picture))
+    brought = expected(box.cut(picture), layer)
     there = over_colours(brought**2) > (0.25 * NOISE) ** 2
     if there.sum() < 40:
         return None
@@ -121,7 +121,7 @@ def refine(
         box = place.box(mark.size, picture.shape[:2], RIM)
         if box is None:
             return None
-        step = _step(cut(picture, box), mark, place, box, power)
+        step = _step(box.cut(picture), mark, place, box, power)
         if step is None:
             return None
         if strength is None:

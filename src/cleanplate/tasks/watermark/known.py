@@ -13,7 +13,7 @@ from cleanplate.errors import UsageError
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, run_tiled
 from cleanplate.tasks.base import Cleaned, Remark, share_filled
-from cleanplate.tasks.maps import Floats, as_planes, cut, grey
+from cleanplate.tasks.maps import Floats, as_planes, grey
 from cleanplate.tasks.marks.mark import Layer, Mark, laid
 from cleanplate.tasks.marks.registering import Fit
 from cleanplate.tasks.marks.searching import STEP, compared, find, fine, settled
@@ -140,7 +140,7 @@ class KnownMark:
         seen = np.concatenate([clean, rgb, grey(cover), grey(layer.alpha)], 2)
 
         def planes(box: Box) -> Floats:
-            return as_planes(cut(seen, box))
+            return as_planes(box.cut(seen))
 
         fill: Floats = run_tiled(self.filler, planes, cover.shape, outputs=("fill",))["fill"]
         filled: Floats = fill.transpose(1, 2, 0)
@@ -150,6 +150,6 @@ class KnownMark:
         """Write what is behind the mark, and note in the mask (H, W) where."""
         alpha = lifted.layer.alpha
         composite(picture, lifted.box, lifted.clean, (alpha > SEEN).astype(np.float32))
-        noted = cut(mask, lifted.box)
+        noted = lifted.box.cut(mask)
         np.maximum(noted, np.where(alpha > SEEN, np.uint8(127), np.uint8(0)), out=noted)
         noted[alpha > FOUND] = 255
