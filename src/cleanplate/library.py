@@ -66,8 +66,8 @@ class Result:
         return self._cleaned.picture.to_pil()
 
     def to_array(self) -> NDArray[Any]:
-        """The picture as an array: of the kind that was given, for anything else upright, uint8 or
-        uint16, (H, W) grey or (H, W, 2 | 3 | 4) with alpha, RGB or both.
+        """Return the picture as an array: of the kind that was given, for anything else upright,
+        uint8 or uint16, (H, W) grey or (H, W, 2 | 3 | 4) with alpha, RGB or both.
         """
         return self._cleaned.picture.to_array()
 
@@ -230,7 +230,7 @@ def learn_mark(pictures: Iterable[Source]) -> Mark:
 
 
 def _read(picture: Source, raw: bool) -> Any:
-    """A picture; a RAW picture where the file is one, and the task takes such."""
+    """Return a picture; a RAW picture where the file is one, and the task takes such."""
     from PIL.Image import Image
 
     if isinstance(picture, str | Path | bytes | bytearray | memoryview):

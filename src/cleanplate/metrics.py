@@ -102,7 +102,7 @@ def mean_iou(found: Mask, truth: Mask) -> float:
 
 
 def raw_score(psnr_db: float, similarity: float) -> float:
-    """The RAW denoising contest's score: 0 at 30 dB and SSIM 0.8, 100 at 60 dB and SSIM 1."""
+    """Return the RAW contest's score: 0 at 30 dB and SSIM 0.8, 100 at 60 dB and SSIM 1."""
     return 100 * (0.8 * (psnr_db - 30) / 30 + 0.2 * (similarity - 0.8) / 0.2)
 
 

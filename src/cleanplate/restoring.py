@@ -367,7 +367,7 @@ def _grid(model: Model, size: tuple[int, int], region: Box, overlap: int | None)
 
 
 def _fixed(model: Model) -> bool:
-    """Whether a model takes inputs of its tile's size alone, as exports with TLC do."""
+    """Return whether a model takes inputs of its tile's size alone, as exports with TLC do."""
     return bool(model.card.parameters.get("fixed"))
 
 

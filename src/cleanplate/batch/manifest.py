@@ -25,8 +25,9 @@ class Manifest:
     Lines are appended while a run goes on, and the last one of a source counts; closing leaves one
     line a source. While open it is locked, so that two runs never write into one folder.
 
-    Raises UsageError when another run holds it or when the file is somebody else's, CleanplateError
-    when the folder cannot be written.
+    Raises:
+        UsageError: another run holds it, or the file is somebody else's.
+        CleanplateError: the folder cannot be written.
     """
 
     NAME = "manifest.jsonl"

@@ -125,7 +125,8 @@ class Batch:
         One bad picture never stops the rest. Closing the iterator stops the run: a result that is
         being written is finished, no other is begun, and the manifest is closed.
 
-        Raises CleanplateError when nothing can be started: no model, or no writable folder.
+        Raises:
+            CleanplateError: nothing can be started: no model, or no writable folder.
         """
         with ExitStack() as stack:
             if self.planned.folder is not None:
@@ -295,7 +296,10 @@ def clean_one(
     """Clean the picture in `source`, which came without a name; give it back encoded.
 
     `out` and `mask_out` are the files for it and its mask, if any; `mask` is what the user gives as
-    its mask, `output` as in `plan`, `read` as in `Batch`. Raises CleanplateError.
+    its mask, `output` as in `plan`, `read` as in `Batch`.
+
+    Raises:
+        CleanplateError: it cannot be cleaned.
     """
     if mask_out is not None and mask_out.suffix.lower() != ".png":
         raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")

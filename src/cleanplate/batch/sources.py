@@ -103,8 +103,9 @@ def plan(
     from the source's, in lower case; where it is another, the result of a.jpg is a.png, or
     a.jpg.png where a.png is another picture or its result.
 
-    Raises UsageError when there is no picture, or when `out` names one file for several or one of a
-    format that is not written, or that cannot hold the result.
+    Raises:
+        UsageError: there is no picture, or `out` names one file for several, or one of a format
+            that is not written or cannot hold the result.
     """
     if out.suffix.lower() in _FOREIGN and not out.is_dir():
         format_of(out)
@@ -123,14 +124,19 @@ def plan(
 def pictures_in(arguments: Sequence[Path], out: Path) -> tuple[list[Path], list[Trouble]]:
     """Find the pictures that `arguments` name, as `plan` does, for one result of all, `out`.
 
-    Raises UsageError when there is no picture.
+    Raises:
+        UsageError: there is no picture.
     """
     found, troubles = _named_by(arguments, {_entry(out)}, SUFFIXES)
     return [item.path for item in found.values()], troubles
 
 
 def check_suffix(path: Path, output: Callable[[str], str]) -> None:
-    """Raise UsageError where a result cannot be written under this name; `output` as in `plan`."""
+    """Check that a result can be written under this name; `output` as in `plan`.
+
+    Raises:
+        UsageError: it cannot.
+    """
     suffix = path.suffix.lower()
     if output(suffix) != suffix:
         raise UsageError(f"{path}: the result is {output(suffix)}, which {suffix} cannot hold.")
@@ -139,7 +145,8 @@ def check_suffix(path: Path, output: Callable[[str], str]) -> None:
 def format_of(path: Path) -> str:
     """Give the format that a file's name asks for, as `Picture.encode` names it.
 
-    Raises UsageError when its suffix is none of a picture.
+    Raises:
+        UsageError: its suffix is none of a picture.
     """
     form = (BY_SUFFIX | _RAW_RESULTS).get(path.suffix.lower())
     if form is None:

@@ -186,7 +186,11 @@ def _checked_weights(found: Card, path: Path) -> bytes:
 
 
 def _candidates(device: str) -> list[str]:
-    """Return the devices to try, best first; ModelError where `device` is not there."""
+    """Return the devices to try, best first.
+
+    Raises:
+        ModelError: `device` is not there.
+    """
     import onnxruntime
 
     there = set(onnxruntime.get_available_providers())

@@ -42,7 +42,8 @@ def split(array: NDArray[Any], name: str) -> tuple[Samples, Samples | None]:
 
 
 def join(pixels: Samples, alpha: Samples | None, given: NDArray[Any] | None) -> NDArray[Any]:
-    """The inverse of ``split``; ``given`` is the array that came in, or a row-less one like it.
+    """Return the inverse of ``split``; ``given`` is the array that came in, or a row-less one like
+    it.
 
     Where a 16-bit sample is still what it was, a float array gets its own value back.
     """

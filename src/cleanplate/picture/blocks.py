@@ -54,7 +54,7 @@ class Grid(NamedTuple):
     model: str
 
     def ratios(self) -> list[tuple[int, int]]:
-        """How many pixels (down, across) one sample of each component stands for."""
+        """Return how many pixels (down, across) one sample of each component stands for."""
         down, across = (max(factors) for factors in zip(*self.sampling, strict=True))
         return [(down // one[0], across // one[1]) for one in self.sampling]
 
@@ -67,7 +67,8 @@ class Grid(NamedTuple):
 
 
 def renewed(stream: bytes, grid: Grid, progressive: bool, pixels: Samples, edited: Mask) -> bytes:
-    """A JPEG stream with the coefficients of ``stream`` but for the blocks ``edited`` reaches.
+    """Return a JPEG stream with the coefficients of ``stream`` but for the blocks ``edited``
+    reaches.
 
     Args:
         stream: a JPEG file without metadata.
@@ -95,7 +96,7 @@ def renewed(stream: bytes, grid: Grid, progressive: bool, pixels: Samples, edite
 
 
 def _load(stream: bytes, grid: Grid) -> Any:
-    """A jpeglib object with all coefficients of a JPEG stream."""
+    """Return a jpeglib object with all coefficients of a JPEG stream."""
     jpeglib: Any = importlib.import_module("jpeglib")
     model = "JCS_GRAYSCALE" if grid.model == "grey" else "JCS_YCbCr"
     # Built by hand: jpeglib.read_dct decodes the whole picture only to count its scans.
@@ -116,7 +117,8 @@ def _load(stream: bytes, grid: Grid) -> Any:
 
 
 def _store(jpeg: Any, progressive: bool) -> bytes:
-    """The file jpeglib makes of the coefficients; its tables and identifiers are not the old ones.
+    """Return the file jpeglib makes of the coefficients; its tables and identifiers are not the old
+    ones.
 
     The caller takes those from the old file; -1 has jpeglib not bother with them.
     """
@@ -133,7 +135,9 @@ def _store(jpeg: Any, progressive: bool) -> bytes:
 
 
 def _weights(model: str, index: int) -> tuple[NDArray[np.float32], float]:
-    """How a component is mixed from the channels of a pixel, and what is taken off the result."""
+    """Return how a component is mixed from the channels of a pixel, and what is taken off the
+    result.
+    """
     if model == "grey":
         return np.ones(1, np.float32), 128.0
     if model == "rgb":
@@ -159,7 +163,7 @@ def _renew(
 
 
 def _dct() -> NDArray[np.float32]:
-    """The orthonormal two-dimensional DCT of a block as a (64, 64) matrix (ITU T.81, A.3.3)."""
+    """Return the orthonormal DCT of a block as a (64, 64) matrix (ITU T.81, A.3.3)."""
     k = np.arange(_SIDE)
     one = np.cos((2 * k + 1) * k[:, None] * np.pi / 16) / 2
     one[0] /= np.sqrt(2)

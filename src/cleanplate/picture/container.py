@@ -17,7 +17,7 @@ _PROPERTIES = {
 
 
 def without_words(data: bytes) -> bytes:
-    """The file with its pictures, their coded samples byte for byte, and nothing else.
+    """Return the file with its pictures, their coded samples byte for byte, and nothing else.
 
     Raises:
         ValueError: the file has something whose meaning is not known here.
@@ -63,7 +63,7 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 
 
 def _full_box(kind: bytes, *parts: bytes) -> bytes:
-    """A box with version 0 and no flags."""
+    """Return a box with version 0 and no flags."""
     return _box(kind, bytes(4), *parts)
 
 
@@ -105,7 +105,9 @@ def _items(table: bytes, data: bytes, inline: bytes) -> Iterator[tuple[int, byte
 
 
 def _places(items: dict[int, bytes], start: int) -> bytes:
-    """The table of places (``iloc``) of items that lie one after the other from ``start`` on."""
+    """Return the table of places (``iloc``) of items that lie one after the other from ``start``
+    on.
+    """
     table = struct.pack(">BBH", 0x44, 0, len(items))
     for number, content in items.items():
         table += struct.pack(">HHHII", number, 0, 1, start, len(content))
@@ -114,7 +116,7 @@ def _places(items: dict[int, bytes], start: int) -> bytes:
 
 
 def _references(table: bytes, known: set[int]) -> bytes:
-    """What is left of ``iref`` where only ``known`` items are."""
+    """Return what is left of ``iref`` where only ``known`` items are."""
     code, size = ("I", 4) if table[0] else ("H", 2)
     kept = []
     for kind, body in _boxes(table, 4):

@@ -64,7 +64,7 @@ class Picture:
 
     @classmethod
     def read(cls, source: str | Path | bytes, *, name: str | None = None) -> Picture:
-        """A picture from a path or from a file's bytes.
+        """Return a picture from a path or from a file's bytes.
 
         Palettes are expanded and 1-bit pictures made 8-bit grey; nothing else is converted.
 
@@ -90,7 +90,7 @@ class Picture:
 
     @classmethod
     def from_array(cls, array: NDArray[Any], *, name: str = "array") -> Picture:
-        """A picture from (H, W) or (H, W, 1 | 2 | 3 | 4): grey, grey + alpha, RGB, RGBA.
+        """Return a picture from (H, W) or (H, W, 1 | 2 | 3 | 4): grey, grey + alpha, RGB, RGBA.
 
         Integers are uint8 or uint16; floats lie in [0, 1] and are worked on with 16 bits. The
         array is copied.
@@ -111,7 +111,7 @@ class Picture:
 
     @classmethod
     def from_pil(cls, image: Image.Image, *, name: str = "image") -> Picture:
-        """A picture from a Pillow image; its EXIF orientation is applied, as for a file.
+        """Return a picture from a Pillow image; its EXIF orientation is applied, as for a file.
 
         Raises:
             PictureError: several frames, or a mode other than 1, L, LA, P, PA, RGB, RGBA, I;16.
@@ -190,7 +190,7 @@ class Picture:
     def encode(
         self, edited: Mask, *, strip_metadata: bool = False, format: str | None = None
     ) -> bytes:
-        """The picture as a file, like the one it was read from.
+        """Return the picture as a file, like the one it was read from.
 
         Where ``edited`` is false nothing changes: lossless formats (PNG, TIFF, BMP, lossless
         WebP) keep every sample, JPEG keeps the exact coefficients of every block in which nothing
@@ -238,11 +238,11 @@ class Picture:
             return codec.encode(planes, self.name)
 
     def to_array(self) -> NDArray[Any]:
-        """An array of the kind that came in; for files upright (H, W) or (H, W, 2 | 3 | 4)."""
+        """Return an array of the kind given; of a file, upright (H, W) or (H, W, 2 | 3 | 4)."""
         return arrays.join(self.pixels, self.alpha, self._origin.array)
 
     def to_pil(self) -> Image.Image:
-        """A Pillow image.
+        """Return a Pillow image.
 
         For a Pillow image that came in: in its own orientation, with its ``info`` but for the
         thumbnail in EXIF; palettes are expanded. For anything else: upright, with ICC profile and
@@ -267,7 +267,9 @@ class Picture:
         return image
 
     def lying(self, array: NDArray[Any]) -> NDArray[Any]:
-        """An upright (H, W, ...) array, such as a mask, turned the way the source was stored."""
+        """Return an upright (H, W, ...) array, such as a mask, turned the way the source was
+        stored.
+        """
         return np.ascontiguousarray(turn_stored(array, self._origin.metadata.orientation))
 
     def _stored(self) -> Planes:
@@ -283,12 +285,12 @@ class Picture:
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
-    """An 8-bit grey PNG of a mask, (H, W) uint8."""
+    """Return an 8-bit grey PNG of a mask, (H, W) uint8."""
     return png.encode(Planes(mask[..., None], None, Metadata()), "mask")
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of an array that `Picture.from_array` takes; it raises the same."""
+    """Return a PNG of an array that `Picture.from_array` takes; it raises the same."""
     return Picture.from_array(pixels).encode(np.ones(pixels.shape[:2], bool))
 
 
@@ -307,7 +309,11 @@ def _writing(name: str, format_: str) -> Iterator[None]:
 
 
 def read_bytes(path: Path, name: str) -> bytes:
-    """The bytes of a file, called `name` in messages; PictureError where it cannot be read."""
+    """Return the bytes of a file, called `name` in messages.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
     if path.is_dir():
         raise PictureError(f"{name}: this is a folder, not a picture.")
     try:

@@ -33,7 +33,7 @@ Directory = dict[int, Entry]
 
 
 def bare(block_: bytes) -> bytes:
-    """An EXIF block without the "Exif" prefix that some formats and writers put before it."""
+    """Return an EXIF block without the "Exif" prefix of some formats and writers."""
     return re.sub(rb"^(Exif\0\0)+", b"", block_)
 
 
@@ -50,7 +50,8 @@ def byte_order(data: bytes) -> str:
 
 
 def read(data: bytes) -> tuple[Directory, str, int]:
-    """The first directory of a TIFF block, its byte order, and the offset of the next one (or 0).
+    """Return the first directory of a TIFF block, its byte order, and the offset of the next one
+    (or 0).
 
     Raises:
         ValueError: the block is no TIFF, or a value lies outside it.
@@ -65,7 +66,8 @@ def read(data: bytes) -> tuple[Directory, str, int]:
 
 
 def table(data: bytes | bytearray, start: int, order: str) -> tuple[Directory, int]:
-    """The directory at an offset, pointers in it as plain numbers, and the offset of the next one.
+    """Return the directory at an offset, pointers in it as plain numbers, and the offset of the
+    next one.
 
     Raises:
         ValueError: it, or a value of it, lies outside the block.
@@ -79,7 +81,9 @@ def table(data: bytes | bytearray, start: int, order: str) -> tuple[Directory, i
 
 
 def place_of(data: bytes | bytearray, start: int, order: str, tag: int) -> int | None:
-    """Where the value of a tag of the directory at an offset lies; None where there is no such."""
+    """Return where the value of a tag of the directory at an offset lies; None where there is no
+    such.
+    """
     found = _entries(data, start, order).get(tag)
     return found[0] if found else None
 
@@ -102,7 +106,7 @@ def _entries(data: bytes | bytearray, start: int, order: str) -> dict[int, tuple
 
 
 def _end(data: bytes | bytearray, start: int, order: str) -> int:
-    """Where the entries of the directory at an offset end, and the next one's offset stands."""
+    """Return where a directory's entries end, and the next directory's offset stands."""
     return int(start + 2 + 12 * struct.unpack_from(order + "H", data, start)[0])
 
 
@@ -130,7 +134,7 @@ def _read_inner(data: bytes, value: bytes, order: str, depth: int) -> Directory:
 
 
 def pack(entries: Directory, at: int, order: str, following: int = 0) -> bytes:
-    """The directory as bytes that will lie at offset ``at``, with all its values behind it.
+    """Return the directory as bytes that will lie at offset ``at``, with all its values behind it.
 
     ``following``: the offset of the next directory.
     """
@@ -152,13 +156,13 @@ def pack(entries: Directory, at: int, order: str, following: int = 0) -> bytes:
 
 
 def block(entries: Directory, order: str) -> bytes:
-    """A whole TIFF block, as EXIF wants it: header and directory."""
+    """Return a whole TIFF block, as EXIF wants it: header and directory."""
     head = b"II*\0" if order == "<" else b"MM\0*"
     return head + struct.pack(order + "I", 8) + pack(entries, 8, order)
 
 
 def integers(entries: Directory, tag: int, order: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    """The value of a tag of whole numbers, or ``default`` where the tag is absent."""
+    """Return the value of a tag of whole numbers, or ``default`` where the tag is absent."""
     entry = entries.get(tag)
     if entry is None or entry.kind not in _CODES:
         return default
@@ -166,12 +170,12 @@ def integers(entries: Directory, tag: int, order: str, default: tuple[int, ...])
 
 
 def number(entries: Directory, tag: int, order: str, default: int) -> int:
-    """The first value of a tag of whole numbers, or ``default`` where the tag is absent."""
+    """Return the first value of a tag of whole numbers, or ``default`` where the tag is absent."""
     return integers(entries, tag, order, (default,))[0]
 
 
 def reals(entries: Directory, tag: int, order: str) -> tuple[float, ...]:
-    """The values of a tag of numbers of any kind; none where it is absent or no number."""
+    """Return the values of a tag of numbers of any kind; none where it is absent or no number."""
     entry = entries.get(tag)
     if entry is None:
         return ()
@@ -185,7 +189,7 @@ def reals(entries: Directory, tag: int, order: str) -> tuple[float, ...]:
 
 
 def real(entries: Directory, tag: int, order: str) -> float:
-    """The first value of a tag of numbers without a sign; 0 where it is absent or no such."""
+    """Return the first value of a tag of unsigned numbers; 0 where it is absent or no such."""
     entry = entries.get(tag)
     if entry is None or entry.kind == SIGNED_RATIONAL:
         return 0.0
@@ -193,35 +197,35 @@ def real(entries: Directory, tag: int, order: str) -> float:
 
 
 def shorts(order: str, *values: int) -> Entry:
-    """An entry of 16-bit numbers."""
+    """Return an entry of 16-bit numbers."""
     return Entry(SHORT, len(values), struct.pack(f"{order}{len(values)}H", *values))
 
 
 def longs(order: str, *values: int) -> Entry:
-    """An entry of 32-bit numbers."""
+    """Return an entry of 32-bit numbers."""
     return Entry(LONG, len(values), struct.pack(f"{order}{len(values)}I", *values))
 
 
 def rational(order: str, *values: float, signed: bool = False) -> Entry:
-    """An entry of fractions, to four decimals."""
+    """Return an entry of fractions, to four decimals."""
     kind, code = (SIGNED_RATIONAL, "ii") if signed else (RATIONAL, "II")
     parts = [struct.pack(order + code, round(value * 10_000), 10_000) for value in values]
     return Entry(kind, len(values), b"".join(parts))
 
 
 def text(words: str) -> Entry:
-    """An entry of ASCII; what else there is becomes question marks."""
+    """Return an entry of ASCII; what else there is becomes question marks."""
     data = words.encode("ascii", "replace") + b"\0"
     return Entry(2, len(data), data)
 
 
 def octets(*values: int) -> Entry:
-    """An entry of bytes."""
+    """Return an entry of bytes."""
     return Entry(1, len(values), bytes(values))
 
 
 def orientation(block_: bytes) -> int:
-    """The orientation 1..8 an EXIF block asks for; 1 where it says nothing, or nonsense."""
+    """Return the orientation 1..8 an EXIF block asks for; 1 where it says nothing, or nonsense."""
     try:
         entries, order, _ = read(block_)
         value = number(entries, ORIENTATION, order, 1)
@@ -231,5 +235,5 @@ def orientation(block_: bytes) -> int:
 
 
 def orientation_block(value: int) -> bytes:
-    """An EXIF block that says nothing but the orientation."""
+    """Return an EXIF block that says nothing but the orientation."""
     return block({ORIENTATION: shorts("<", value)}, "<")

@@ -53,7 +53,7 @@ _ROWS_AT_ONCE = 64
 
 
 def is_dng(data: bytes) -> bool:
-    """Whether a file is a TIFF whose first directory has a DNG version."""
+    """Return whether a file is a TIFF whose first directory has a DNG version."""
     try:
         order = directory.byte_order(data)
         (start,) = struct.unpack_from(order + "I", data, 4)
@@ -90,7 +90,7 @@ def _directories(data: bytes | bytearray, order: str) -> Iterator[_Place]:
 
 
 def _raw_directory(data: bytes | bytearray, order: str, shape: tuple[int, ...]) -> _Place | None:
-    """The directory of the mosaic at full size."""
+    """Return the directory of the mosaic at full size."""
     for place in _directories(data, order):
         own = (number(place.tags, _HEIGHT, order, 0), number(place.tags, _WIDTH, order, 0))
         mosaic = number(place.tags, _PHOTOMETRIC, order, 0) == _MOSAIC
@@ -127,7 +127,7 @@ def rewritten(
     render: Render,
     name: str,
 ) -> bytes:
-    """A DNG with another mosaic.
+    """Return a DNG with another mosaic.
 
     Args:
         data: the file.
@@ -168,7 +168,8 @@ class Stated(NamedTuple):
 
 
 def stated(data: bytes, shape: tuple[int, ...]) -> Stated:
-    """What a DNG says of its mosaic (H, W): LibRaw makes sides even, and shifts levels with them.
+    """Return what a DNG says of its mosaic (H, W): LibRaw makes sides even, and shifts levels with
+    them.
 
     Raises:
         ValueError: the directories are broken.
@@ -222,7 +223,7 @@ def _blocks(tags: Directory, order: str) -> list[_Block]:
 def _in_place(
     data: bytes, place: _Place, order: str, old: NDArray[np.uint16], new: NDArray[np.uint16]
 ) -> bytearray | None:
-    """The file with its uncompressed samples packed anew; None where they are not such."""
+    """Return the file with its uncompressed samples packed anew; None where they are not such."""
     tags = place.tags
     bits = number(tags, _BITS, order, 1)
     plain = number(tags, _COMPRESSION, order, 1) == 1 and number(tags, _FORMAT, order, 1) == 1
@@ -273,7 +274,7 @@ def _unpacked(data: bytes, block: _Block, bits: int, order: str) -> NDArray[np.u
 
 
 def _packed(codes: NDArray[np.uint16], bits: int, order: str) -> bytes:
-    """The bytes that `_unpacked` reads; bits left over in a row are 0."""
+    """Return the bytes that `_unpacked` reads; bits left over in a row are 0."""
     if bits == 8:
         return codes.astype(np.uint8).tobytes()
     if bits == 16:
@@ -288,7 +289,7 @@ def _packed(codes: NDArray[np.uint16], bits: int, order: str) -> bytes:
 
 
 def _codes(values: NDArray[np.uint16], table: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """The entry of a rising table that is nearest to each value."""
+    """Return the entry of a rising table that is nearest to each value."""
     middles = (table[1:].astype(np.float64) + table[:-1]) / 2
     return np.searchsorted(middles, values).astype(np.uint16)
 
@@ -307,7 +308,7 @@ def _renew_digests(data: bytearray, order: str, stored: NDArray[np.uint16]) -> N
 
 
 def _moved(data: bytes, place: _Place, order: str, new: NDArray[np.uint16]) -> bytearray:
-    """The file with its mosaic uncompressed, and a directory for it, behind what is kept.
+    """Return the file with its mosaic uncompressed, and a directory for it, behind what is kept.
 
     What was there stays where it is, for makers' notes count offsets; only the old mosaic, where
     nothing lies behind it, goes.
@@ -401,7 +402,7 @@ class Shot:
 
 
 def composed(shot: Shot) -> bytes:
-    """A new DNG: a preview in the first directory, the mosaic of 16 bits in one below it."""
+    """Return a new DNG: a preview in the first directory, the mosaic of 16 bits in one below it."""
     about, order = carried(shot.exif)
     jpeg, width, height = shot.preview
     samples = shot.mosaic.astype(order + "u2").tobytes()
@@ -478,7 +479,7 @@ def _raw_tags(shot: Shot, at: int, size: int, order: str) -> Directory:
 
 
 def carried(exif: bytes) -> tuple[Directory, str]:
-    """What a new DNG takes over of the source's first directory, and the byte order of it.
+    """Return what a new DNG takes over of the source's first directory, and the byte order of it.
 
     Makers' notes count offsets from where they no longer are; they stay behind.
     """
@@ -495,7 +496,9 @@ def carried(exif: bytes) -> tuple[Directory, str]:
 
 
 def carried_block(data: bytes) -> bytes:
-    """The part of a RAW file that is a TIFF block, whatever its first bytes call it; or nothing."""
+    """Return the part of a RAW file that is a TIFF block, whatever its first bytes call it; or
+    nothing.
+    """
     for magic, plain in ((b"II", b"II*\0"), (b"MM", b"MM\0*")):
         if data[:2] == magic:
             return plain + data[4:]

@@ -68,7 +68,7 @@ class Codec(Protocol):
         """Samples and metadata of a file's bytes; ``name`` is for messages."""
 
     def encode(self, planes: Planes, name: str) -> bytes:
-        """A new file, with the metadata that ``planes`` carries."""
+        """Return a new file, with the metadata that ``planes`` carries."""
 
     def rewrite(
         self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
@@ -92,12 +92,12 @@ _CODECS: dict[str, Codec] = {
 
 
 def codec(format_: str) -> Codec:
-    """The codec of a format that ``identify`` or ``named`` gave."""
+    """Return the codec of a format that ``identify`` or ``named`` gave."""
     return _CODECS[format_]
 
 
 def named(word: str) -> str:
-    """The format a user's word means: ``PNG``, ``.jpg``, ``tif``.
+    """Return the format a user's word means: ``PNG``, ``.jpg``, ``tif``.
 
     Raises:
         PictureError: there is no such format.
@@ -110,12 +110,12 @@ def named(word: str) -> str:
 
 
 def suffix_of(format_: str) -> str:
-    """The usual suffix, dot included, of a format as `Picture.format` names it."""
+    """Return the usual suffix, dot included, of a format as `Picture.format` names it."""
     return next(suffix for suffix, known in BY_SUFFIX.items() if known == format_)
 
 
 def identify(data: bytes, name: str) -> str:
-    """The format by a file's first bytes; its name is not trusted.
+    """Return the format by a file's first bytes; its name is not trusted.
 
     Raises:
         PictureError: empty, a known format that Cleanplate does not read, or no picture.

@@ -84,7 +84,7 @@ def decode(data: bytes, name: str) -> Planes:
 
 
 def encode(planes: Planes, name: str) -> bytes:
-    """A new JPEG file of quality 95 without chroma subsampling.
+    """Return a new JPEG file of quality 95 without chroma subsampling.
 
     Raises:
         PictureError: 16-bit samples, or alpha that is not opaque throughout.
@@ -99,7 +99,8 @@ def encode(planes: Planes, name: str) -> bytes:
 
 
 def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
-    """The file again, with new coefficients only in the blocks that ``edited`` (H, W) reaches.
+    """Return the file again, with new coefficients only in the blocks that ``edited`` (H, W)
+    reaches.
 
     Tables, sampling and, but for ``strip``, every APPn and COM segment stay as they were.
     Progressive files stay progressive. Restart markers go: they hold no picture. So does all that
@@ -123,7 +124,7 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
 
 
 def _goes(segment: Segment, strip: bool) -> bool:
-    """Whether a segment is left out of the new file."""
+    """Return whether a segment is left out of the new file."""
     marker, payload = segment.marker, segment.payload
     if marker == 0xE2 and payload.startswith(_EXTRA_PICTURES):
         return True
@@ -134,7 +135,7 @@ def _goes(segment: Segment, strip: bool) -> bool:
 
 
 def _without_previews(head: list[Segment]) -> list[Segment]:
-    """The segments without the small copies of the picture in them."""
+    """Return the segments without the small copies of the picture in them."""
     shop = [one.payload[len(_PHOTOSHOP) :] for one in head if one.payload.startswith(_PHOTOSHOP)]
     # Photoshop's resources run on from segment to segment; what is left of them fills the first.
     resources = previews.photoshop(b"".join(shop))
@@ -185,7 +186,7 @@ def _segments(data: bytes, name: str) -> list[Segment]:
 
 
 def _frame(segments: list[Segment], name: str) -> Frame:
-    """The one frame of the file, checked for what Cleanplate can write back.
+    """Return the one frame of the file, checked for what Cleanplate can write back.
 
     Raises:
         PictureError: the frame is of another kind.

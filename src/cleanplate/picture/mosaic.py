@@ -24,7 +24,7 @@ Planes = NDArray[np.float32]
 
 
 def named_pattern(word: str) -> str:
-    """The pattern that a user's word means, such as `rggb`.
+    """Return the pattern that a user's word means, such as `rggb`.
 
     Raises:
         UsageError: it is none of `PATTERNS`.
@@ -63,7 +63,9 @@ def from_places(planes: NDArray[Any]) -> NDArray[Any]:
 
 
 def cropped(mosaic: NDArray[Any], pattern: str) -> NDArray[Any]:
-    """The largest part of a mosaic (H, W) that has the pattern RGGB and even sides, as a view."""
+    """Return the largest part of a mosaic (H, W) that has the pattern RGGB and even sides, as a
+    view.
+    """
     down, across = first_red(pattern)
     height, width = (
         (n - cut) // 2 * 2 for n, cut in zip(mosaic.shape, (down, across), strict=True)
@@ -117,7 +119,7 @@ class Mosaic:
         return squares
 
     def inner_planes(self) -> Planes:
-        """The planes without what was reflected: of the largest part that begins with red."""
+        """Return the planes of the largest part that begins with red, without reflected rows."""
         ends = ((n + cut) // 2 for n, cut in zip(self.samples.shape, self._cut, strict=True))
         bottom, right = ends
         return self.planes(Box(*self._cut, bottom, right))

@@ -103,7 +103,7 @@ def split(image: Image.Image, name: str) -> tuple[Samples, Samples | None]:
 
 
 def join(pixels: Samples, alpha: Samples | None, name: str) -> Image.Image:
-    """The inverse of ``split``, for modes that Pillow has.
+    """Return the inverse of ``split``, for modes that Pillow has.
 
     Raises:
         PictureError: 16-bit samples that are not plain grey.
@@ -121,7 +121,7 @@ def join(pixels: Samples, alpha: Samples | None, name: str) -> Image.Image:
 
 
 def unsupported_mode(name: str, mode: str) -> PictureError:
-    """The refusal of a colour model or depth, with what to do."""
+    """Return the refusal of a colour model or depth, with what to do."""
     words = {
         "CMYK": "CMYK",
         "YCbCr": "YCbCr",
@@ -139,7 +139,7 @@ def unsupported_mode(name: str, mode: str) -> PictureError:
 
 
 def metadata(info: dict[Any, Any]) -> Metadata:
-    """What Pillow's plug-ins put into ``image.info``, in one form for all formats."""
+    """Return what Pillow's plug-ins put into ``image.info``, in one form for all formats."""
     exif = directory.bare(info.get("exif") or b"")
     xmp = info.get("xmp") or b""
     dpi = info.get("dpi")
@@ -153,7 +153,7 @@ def metadata(info: dict[Any, Any]) -> Metadata:
 
 
 def save_options(metadata_: Metadata) -> dict[str, Any]:
-    """The same as keyword arguments of ``Image.save``."""
+    """Return the same as keyword arguments of ``Image.save``."""
     options = {
         "exif": b"Exif\0\0" + metadata_.exif if metadata_.exif else b"",
         "icc_profile": metadata_.icc,

@@ -37,7 +37,7 @@ class Bmp:
 
     @staticmethod
     def encode(planes: Planes, name: str) -> bytes:
-        """A new bitmap; it has no room for EXIF and ICC."""
+        """Return a new bitmap; it has no room for EXIF and ICC."""
         _eight_bits(planes, "BMP", name)
         dpi = planes.metadata.dpi or (96.0, 96.0)
         if planes.alpha is None:
@@ -46,7 +46,9 @@ class Bmp:
 
     @staticmethod
     def _with_alpha(planes: Planes, dpi: tuple[float, float]) -> bytes:
-        """The header that names an alpha mask (BITMAPV3INFOHEADER), which Pillow does not write."""
+        """Return the header that names an alpha mask (BITMAPV3INFOHEADER), which Pillow does not
+        write.
+        """
         height, width = planes.pixels.shape[:2]
         assert planes.alpha is not None
         colours = np.broadcast_to(planes.pixels, (height, width, 3))[::-1, :, ::-1]
@@ -62,7 +64,7 @@ class Bmp:
     def rewrite(
         source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
-        """The same as ``encode``: a bitmap has nothing else to keep or to strip."""
+        """Return the same as ``encode``: a bitmap has nothing else to keep or to strip."""
         return Bmp.encode(planes, name)
 
 
@@ -82,7 +84,7 @@ class WebP:
 
     @staticmethod
     def encode(planes: Planes, name: str, *, lossless: bool = True) -> bytes:
-        """A new WebP file, lossless unless said otherwise."""
+        """Return a new WebP file, lossless unless said otherwise."""
         _eight_bits(planes, "WebP", name)
         options = pillow.save_options(planes.metadata)
         options.pop("dpi", None)
@@ -99,7 +101,9 @@ class WebP:
     def rewrite(
         source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
-        """The file again with these samples; ``edited`` None: with its own, still compressed."""
+        """Return the file again with these samples; ``edited`` None: with its own, still
+        compressed.
+        """
         if edited is None:
             return WebP._without_words(source, planes.metadata.orientation, name)
         lossless = any(kind == b"VP8L" for kind, _ in WebP._chunks(source, name))
@@ -169,7 +173,7 @@ class Modern:
             return Planes(*pillow.split(image, name), pillow.metadata(image.info))
 
     def encode(self, planes: Planes, name: str) -> bytes:
-        """A new file."""
+        """Return a new file."""
         _eight_bits(planes, self.format, name)
         self._opener()
         options = {**pillow.save_options(planes.metadata), "quality": _QUALITY}
@@ -180,14 +184,16 @@ class Modern:
     def rewrite(
         self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
-        """The file coded again, or, with nothing edited, its coded samples in a new container."""
+        """Return the file coded again, or, with nothing edited, its coded samples in a new
+        container.
+        """
         if edited is None and (bare := self._without_words(source, planes, name)):
             return bare
         metadata = planes.metadata.stripped() if strip else planes.metadata
         return self.encode(Planes(planes.pixels, planes.alpha, metadata), name)
 
     def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes | None:
-        """The file without EXIF and XMP, if it then decodes to the same picture; else None."""
+        """Return the file without EXIF and XMP; None if it then decodes to another picture."""
         try:
             bare = container.without_words(source)
             again = self.decode(bare, name)

@@ -79,7 +79,7 @@ class Metadata:
     orientation: int = 1
 
     def stripped(self) -> Metadata:
-        """Without EXIF and XMP; what the picture needs to look the same stays.
+        """Return it without EXIF and XMP; what the picture needs to look the same stays.
 
         That is the ICC profile, the resolution and, where it is not 1, the orientation tag alone.
         """
@@ -87,7 +87,7 @@ class Metadata:
         return replace(self, exif=exif, xmp=b"")
 
     def without_thumbnail(self) -> Metadata:
-        """Without the small copy of the picture in EXIF, which an edited picture must not keep."""
+        """Return it without the small copy of the picture in EXIF, which shows what was edited."""
         return replace(self, exif=previews.exif(self.exif))
 
 
@@ -103,7 +103,7 @@ class Planes:
     metadata: Metadata
 
     def deep(self) -> bool:
-        """Whether a sample has 16 bits."""
+        """Return whether a sample has 16 bits."""
         return bool(self.pixels.dtype == np.uint16)
 
 
@@ -128,12 +128,12 @@ def check_size(width: int, height: int, name: str) -> None:
 
 
 def damaged(name: str, kind: str, why: object) -> PictureError:
-    """The error for a file whose bytes do not decode."""
+    """Return the error for a file whose bytes do not decode."""
     return PictureError(f"{name}: this {kind} is damaged or cut short ({why}).")
 
 
 def turn_upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """A view of (H, W, ...) as EXIF ``orientation`` (1..8) says it is to be looked at."""
+    """Return a view of (H, W, ...) as EXIF ``orientation`` (1..8) says it is to be looked at."""
     if orientation in (5, 7):
         array = array.swapaxes(0, 1)
     if orientation == 2:
@@ -150,6 +150,6 @@ def turn_upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def turn_stored(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The inverse of ``turn_upright``: a view as the file stores it."""
+    """Return the inverse of ``turn_upright``: a view as the file stores it."""
     # Quarter turns undo each other; every other orientation is its own inverse.
     return turn_upright(array, {6: 8, 8: 6}.get(orientation, orientation))

@@ -67,22 +67,22 @@ def decode(data: bytes, name: str) -> Planes:
 
 
 def encode(planes: Planes, name: str) -> bytes:
-    """A new PNG file with the metadata of any other format."""
+    """Return a new PNG file with the metadata of any other format."""
     return _write(planes, list(_chunks_of(planes.metadata)))
 
 
 def encode_with(planes: Planes, others: list[Chunk]) -> bytes:
-    """A new PNG file with chunks of one's own before the samples."""
+    """Return a new PNG file with chunks of one's own before the samples."""
     return _write(planes, others)
 
 
 def chunk(data: bytes, kind: bytes, name: str) -> bytes | None:
-    """What the first chunk of a kind in a PNG file holds; None where there is none."""
+    """Return what the first chunk of a kind in a PNG file holds; None where there is none."""
     return next((bytes(one.data) for one in _chunks(data, name) if one.kind == kind), None)
 
 
 def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
-    """The file again with these samples; ``edited`` None: with its own, still compressed."""
+    """Return the file again with these samples; ``edited`` None: with its own, still compressed."""
     chunks = _chunks(source, name)
     kept = _COLOUR if strip else _KEPT
     turn = planes.metadata.orientation
@@ -156,7 +156,7 @@ def _decode_deep(chunks: list[Chunk], colour: int) -> tuple[Samples, Samples | N
 
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
-    """The first chunk of each kind, as the format demands where it allows only one."""
+    """Return the first chunk of each kind, as the format demands where it allows only one."""
     found = {chunk.kind: bytes(chunk.data) for chunk in reversed(chunks) if chunk.kind in _KEPT}
     exif = directory.bare(found.get(b"eXIf", b""))
     texts = (bytes(chunk.data) for chunk in chunks if chunk.kind == b"iTXt")

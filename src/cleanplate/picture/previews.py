@@ -11,7 +11,7 @@ _PHOTOSHOP_THUMBNAILS = {1033, 1036}
 
 
 def exif(block: bytes) -> bytes:
-    """An EXIF block, with or without its "Exif" prefix, without the thumbnail.
+    """Return an EXIF block, with or without its "Exif" prefix, without the thumbnail.
 
     All else stays where it is: makers' notes count their offsets from the block's beginning.
     """

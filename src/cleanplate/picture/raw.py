@@ -76,7 +76,7 @@ class RawPicture:
 
     @classmethod
     def read(cls, source: str | Path | bytes, *, name: str | None = None) -> RawPicture:
-        """A RAW picture from a path or from a file's bytes.
+        """Return a RAW picture from a path or from a file's bytes.
 
         Args:
             source: a RAW file, or an array: a mosaic (H, W), or its planes (H/2, W/2, 4) by place:
@@ -140,7 +140,7 @@ class RawPicture:
         strip_metadata: bool = False,
         format: str | None = None,
     ) -> bytes:
-        """The file with the mosaic as it is now; a DNG's own bytes where nothing changed.
+        """Return the file with the mosaic as it is now; a DNG's own bytes where nothing changed.
 
         A DNG stays that DNG (see `dng.rewritten`); any other RAW file becomes a new DNG with its
         levels, colours, orientation, EXIF, GPS and XMP. An array stays of its shape and type.
@@ -184,7 +184,9 @@ class RawPicture:
         return np.asarray(small, np.float32)
 
     def to_array(self) -> NDArray[Any]:
-        """The mosaic (H, W), or planes (H, W, 4) where such came in, in the sensor's numbers."""
+        """Return the mosaic (H, W), or planes (H, W, 4) where such came in, in the sensor's
+        numbers.
+        """
         planes = self._array is not None and self._array.ndim == 3
         return by_place(self.mosaic.samples) if planes else self.mosaic.samples.copy()
 
@@ -214,7 +216,7 @@ class RawPicture:
         return formats.codec(form).encode(planes, self.name)
 
     def _full(self) -> NDArray[np.uint16]:
-        """The mosaic with its margins."""
+        """Return the mosaic with its margins."""
         assert self._frame is not None
         top, left, bottom, right = self._frame.active
         full: NDArray[np.uint16] = self._frame.raw.copy()
@@ -277,7 +279,8 @@ class RawPicture:
 
 
 def read_any(source: str | Path | bytes, *, name: str | None = None) -> Picture | RawPicture:
-    """A picture or a RAW picture: paths are told by their names, bytes by what they begin with.
+    """Return a picture or a RAW picture: paths are told by their names, bytes by what they begin
+    with.
 
     Bytes of RAW files other than DNG look like those of TIFF, and are taken for such.
 
@@ -292,7 +295,7 @@ def read_any(source: str | Path | bytes, *, name: str | None = None) -> Picture 
 
 
 def is_array(data: bytes) -> bool:
-    """Whether bytes are a NumPy array's file."""
+    """Return whether bytes are a NumPy array's file."""
     return data.startswith(_MAGIC)
 
 
@@ -356,7 +359,7 @@ def _stated(data: bytes, shape: tuple[int, ...], name: str) -> dng.Stated:
 
 
 def _lost(data: bytes, frame: _Frame) -> dict[str, str]:
-    """What a new DNG does not take over from another RAW file."""
+    """Return what a new DNG does not take over from another RAW file."""
     said = {"makers-notes-left-out": "a DNG is made without the maker's notes"}
     if not dng.carried(dng.carried_block(data))[0]:
         said = {"exif-left-out": "camera, EXIF and maker's notes could not be read"}
@@ -366,7 +369,11 @@ def _lost(data: bytes, frame: _Frame) -> dict[str, str]:
 
 
 def _refuse(raw: Any, name: str) -> None:
-    """Raise PictureError for what is not of a sensor behind a Bayer filter of three colours."""
+    """Check that the file is of a sensor behind a Bayer filter of three colours.
+
+    Raises:
+        PictureError: it is not.
+    """
     what = None
     letters = raw.color_desc.decode("ascii", "replace")
     if raw.raw_type.name != "Flat":
@@ -387,7 +394,7 @@ def _refuse(raw: Any, name: str) -> None:
 
 
 def _letters(raw: Any) -> str:
-    """The colours of the first four samples."""
+    """Return the colours of the first four samples."""
     return "".join(chr(raw.color_desc[colour]) for colour in raw.raw_pattern.ravel())
 
 
@@ -397,7 +404,7 @@ def _active(sizes: Any) -> tuple[int, int, int, int]:
 
 
 def _crop(sizes: Any, active: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """What is to be shown; the active area where the file says nothing that lies within it."""
+    """Return the crop to show; the active area where the file names none within it."""
     top, left = int(sizes.crop_top_margin), int(sizes.crop_left_margin)
     box = (top, left, top + int(sizes.crop_height), left + int(sizes.crop_width))
     inside = box[0] >= active[0] and box[1] >= active[1]
@@ -408,7 +415,7 @@ def _crop(sizes: Any, active: tuple[int, int, int, int]) -> tuple[int, int, int,
 
 
 def _most(white: float) -> float:
-    """The largest number of as many bits as full light takes."""
+    """Return the largest number of as many bits as full light takes."""
     return float(2 ** max(8, int(white).bit_length()) - 1)
 
 
@@ -435,7 +442,7 @@ def _libraw(data: bytes, name: str) -> Iterator[Any]:
 
 
 def _upright_exif(block: bytes) -> bytes:
-    """The describing tags of a TIFF block, as EXIF of a picture that lies upright."""
+    """Return the describing tags of a TIFF block, as EXIF of a picture that lies upright."""
     tags, order = dng.carried(block)
     return directory.block(tags, order) if tags else b""
 

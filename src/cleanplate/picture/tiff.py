@@ -74,7 +74,7 @@ def decode(data: bytes, name: str) -> Planes:
 
 
 def encode(planes: Planes, name: str) -> bytes:
-    """A new TIFF file, deflated, with the metadata of any other format."""
+    """Return a new TIFF file, deflated, with the metadata of any other format."""
     metadata = planes.metadata
     try:
         tags, order, _ = directory.read(metadata.exif)
@@ -92,7 +92,7 @@ def encode(planes: Planes, name: str) -> bytes:
 
 
 def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
-    """The file again with these samples.
+    """Return the file again with these samples.
 
     No compression, LZW, deflate and PackBits stay what they were; any other becomes deflate.
     Tiles become strips, palettes RGB, and one-bit samples 8 bits.
@@ -111,7 +111,7 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
 
 
 def _without_previews(tags: Directory) -> Directory:
-    """Without what shows the picture as it was: Photoshop's thumbnail, and its layers."""
+    """Return the tags without what shows the original: Photoshop's thumbnail and layers."""
     kept = {tag: entry for tag, entry in tags.items() if tag != _LAYERS}
     if _RESOURCES in kept:
         resources = previews.photoshop(kept.pop(_RESOURCES).data)
@@ -129,7 +129,7 @@ def _directory(data: bytes, name: str) -> tuple[Directory, str, int]:
 
 
 def _refuse(tags: Directory, order: str, name: str) -> None:
-    """What could be read only by changing it, refused by name."""
+    """Refuse by name what could be read only by changing it."""
     bits = integers(tags, _BITS, order, (1,))
     formats = integers(tags, _FORMAT, order, (1,))
     extra = integers(tags, _EXTRA, order, ())
@@ -163,7 +163,7 @@ def _refuse(tags: Directory, order: str, name: str) -> None:
 
 
 def _end_of_samples(tags: Directory, order: str) -> int:
-    """Where the last strip or tile ends, in bytes; 0 where the file does not say."""
+    """Return where the last strip or tile ends, in bytes; 0 where the file does not say."""
     ends = [0]
     for offsets, counts in ((_OFFSETS, _COUNTS), (_TILE_OFFSETS, _TILE_COUNTS)):
         pairs = zip(
@@ -174,7 +174,7 @@ def _end_of_samples(tags: Directory, order: str) -> int:
 
 
 def _open(data: bytes, tags: Directory, order: str, name: str) -> Any:
-    """The picture as Pillow sees it with these tags in place of the file's own."""
+    """Return the picture as Pillow sees it with these tags in place of the file's own."""
     from PIL.TiffImagePlugin import TiffImageFile
 
     at = len(data) + len(data) % 2

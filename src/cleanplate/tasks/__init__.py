@@ -38,7 +38,10 @@ def names() -> list[str]:
 
 
 def info(name: str) -> TaskInfo:
-    """Return what a task says of itself; UsageError where there is none of this name.
+    """Return what a task says of itself.
+
+    Raises:
+        UsageError: there is no task of this name.
 
     >>> info("inpaint").mask
     'required'

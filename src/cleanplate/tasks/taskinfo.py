@@ -160,7 +160,11 @@ class TaskInfo:
         return chosen
 
     def check_mask(self, given: bool) -> None:
-        """Raise UsageError where a mask is given in vain, or is not and must be."""
+        """Check that a mask is given only where the task takes one, and where it needs one.
+
+        Raises:
+            UsageError: it takes none, or needs one.
+        """
         if given and self.mask == "none":
             raise UsageError(f"The task {self.name} takes no mask.")
         if not given and self.mask == "required":

@@ -9,7 +9,7 @@ DEVELOPED = {"tiff": ".tif", "jpeg": ".jpg"}
 
 
 def _output(suffix: str, options: Options) -> str:
-    """A RAW file becomes a DNG, or what it is developed to."""
+    """Return a RAW file becomes a DNG, or what it is developed to."""
     from cleanplate.picture import RAW_SUFFIXES  # brings numpy
 
     if suffix not in RAW_SUFFIXES:

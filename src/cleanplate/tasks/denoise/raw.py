@@ -21,13 +21,13 @@ ROWS = 512  # of the planes that a classical filter takes at a time
 
 
 def noise_of(mosaic: Mosaic, profile: tuple[tuple[float, float], ...]) -> SensorNoise:
-    """The noise that the file states, or that is measured in the middle of the mosaic."""
+    """Return the noise that the file states, or that is measured in the middle of the mosaic."""
     stated = of_profile(profile)
     return measured(mosaic) if stated is None or not stated.seen() else stated
 
 
 def measured(mosaic: Mosaic) -> SensorNoise:
-    """The noise as the middle of the mosaic shows it."""
+    """Return the noise as the middle of the mosaic shows it."""
     height, width = mosaic.size
     top, left = max(0, height - MEASURED) // 2, max(0, width - MEASURED) // 2
     middle = Box(top, left, min(height, top + MEASURED), min(width, left + MEASURED))
@@ -35,7 +35,7 @@ def measured(mosaic: Mosaic) -> SensorNoise:
 
 
 def is_told(model: Model) -> bool:
-    """Whether planes are brought to where their noise is always alike, before it sees them."""
+    """Return whether the model takes planes normalised to noise of one level."""
     return "unit" in model.card.parameters
 
 

@@ -58,16 +58,16 @@ class SensorNoise:
         return (planes / UNIT - self.offset / self.slope**2) * self.slope
 
     def level(self) -> float:
-        """The standard deviation where there is `MIDDLE` light."""
+        """Return the standard deviation where there is `MIDDLE` light."""
         return math.sqrt(self.variance(MIDDLE))
 
     def seen(self) -> bool:
-        """Whether there is any to be taken off."""
+        """Return whether there is any to be taken off."""
         return self.level() >= LEAST
 
 
 def of_profile(profile: tuple[tuple[float, float], ...]) -> SensorNoise | None:
-    """The noise that a DNG states, the mean over its colours; None where it states none."""
+    """Return the noise that a DNG states, the mean over its colours; None where it states none."""
     if not profile:
         return None
     slope, offset = (float(mean) for mean in np.mean(profile, axis=0))
@@ -128,7 +128,9 @@ def _means(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 def _low_of_square(count: int) -> float:
-    """The quantile `LOW` of the mean of so many squared normal numbers (Wilson and Hilferty)."""
+    """Return the quantile `LOW` of the mean of so many squared normal numbers (Wilson and
+    Hilferty).
+    """
     spread = 2 / (9 * count)
     return float((1 - spread + LOW_NORMAL * spread**0.5) ** 3)
 

@@ -143,7 +143,7 @@ class Denoise:
         return Cleaned(picture, np.full(size, 255, np.uint8), report, remarks=remarks)
 
     def _model_of_raw(self, name: str) -> Model:
-        """The model of mosaics that was chosen, or the one that ships."""
+        """Return the model of mosaics that was chosen, or the one that ships."""
         if self.method == "nlm":
             raise PictureError(f"{name}: non-local means are for photographs; take bilateral.")
         if self.raw_model is None:
@@ -161,7 +161,7 @@ class Denoise:
         return model
 
     def _whole(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], float]:
-        """The clean picture in the depth of the noisy one, and the mean level, of 255.
+        """Return the clean picture in the depth of the noisy one, and the mean level, of 255.
 
         Whether there is noise at all is known only at the end; so nothing is written before.
         """
@@ -210,7 +210,11 @@ class Denoise:
             yield Part(box, clean[above : len(clean) - below], level)
 
     def _check(self, model: Model) -> None:
-        """Raise UsageError for a model that this task cannot run, or not so."""
+        """Check that this task can run the model, with these options.
+
+        Raises:
+            UsageError: it cannot.
+        """
         inputs = model.card.inputs
         if inputs not in (RGB, (*RGB, "strength")):
             raise UsageError(

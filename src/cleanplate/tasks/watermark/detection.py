@@ -130,6 +130,6 @@ class Detector(NamedTuple):
 
 
 def scattered(marked: NDArray[np.bool_]) -> bool:
-    """Whether what is marked (h, w) spreads so far that it may be the copies of one mark."""
+    """Return whether what is marked (h, w) spreads so far that it may be the copies of one mark."""
     *_, width, height = cv2.boundingRect(marked.astype(np.uint8))
     return width * height > SCATTERED * marked.size
