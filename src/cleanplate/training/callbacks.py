@@ -373,7 +373,7 @@ class Provenance(Callback):
         }
 
     def card_of(self, tile: int | None) -> dict[str, Any]:
-        """The card's fields, for data that are seen with a longer side of `tile` pixels."""
+        """Return the card's fields, for data that are seen with a longer side of `tile` pixels."""
         if tile is None:
             return self.card
         parameters = dict(self.card.get("parameters", {}))

@@ -74,7 +74,7 @@ class Score:
 
 
 def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task | RawModel:
-    """A task with its models, or one model alone.
+    """Return a task with its models, or one model alone.
 
     Args:
         name: of the task; not looked at for a model alone.
@@ -186,7 +186,7 @@ class Watch:
 
 
 def rank(score: Score) -> tuple[float, float]:
-    """What pictures are ordered by, the worst first: the gain in dB, then the mask's IoU."""
+    """Return what pictures are ordered by, the worst first: the gain in dB, then the mask's IoU."""
     iou = score.figures["mask_iou"]
     gain = score.figures["psnr"] - score.figures["psnr_input"]
     return gain, 0.0 if math.isnan(iou) else iou
@@ -209,7 +209,7 @@ class Extremes:
 
 
 def without_pictures(score: Score) -> Score:
-    """The figures alone: what a long evaluation keeps in memory."""
+    """Return the figures alone: what a long evaluation keeps in memory."""
     return replace(score, columns=())
 
 
@@ -236,7 +236,7 @@ def draw(path: Path, scores: Sequence[Score], side: int = 320) -> None:
 
 
 def means(scores: Sequence[Score]) -> dict[str, float]:
-    """The mean of each figure over the pictures that have it; nan where none has."""
+    """Return the mean of each figure over the pictures that have it; nan where none has."""
     found = {}
     for name in FIGURES:
         values = [s.figures[name] for s in scores if not math.isnan(s.figures[name])]
@@ -245,7 +245,7 @@ def means(scores: Sequence[Score]) -> dict[str, float]:
 
 
 def to_csv(scores: Sequence[Score]) -> bytes:
-    """A row a picture and a last one of the means; empty where a figure does not apply."""
+    """Return a row a picture and a last one of the means; empty where a figure does not apply."""
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(["picture", *FIGURES])

@@ -139,9 +139,9 @@ def export_checkpoint(
 
 
 def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a checkpoint, as it was in validation, and what is said of it: `network`,
-    `options`, `recipe`, `figures`, and where they apply `planes`, `logits`, `parameters`, `card`,
-    `tlc`, `normalise` and `softmax`.
+    """Return the network of a checkpoint, as it was in validation, and what is said of it:
+    `network`, `options`, `recipe`, `figures`, and where they apply `planes`, `logits`,
+    `parameters`, `card`, `tlc`, `normalise` and `softmax`.
 
     Only tensors and plain values are read from the file, never code. Raises ModelError.
     """
@@ -160,7 +160,9 @@ def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 @torch.no_grad()
 def _given(network: nn.Module, found: NetworkCard, planes: int) -> tuple[str, ...]:
-    """The outputs that the network gives: options may leave some of the card's out, or add some."""
+    """Return the outputs that the network gives: options may leave some of the card's out, or add
+    some.
+    """
     sides = [max(found.multiple, 64)] * 2
     outputs = network.eval()(torch.zeros(1, planes, *sides))
     known = [name for name in found.outputs if name in outputs]

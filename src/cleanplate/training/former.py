@@ -51,7 +51,8 @@ ARGUMENTS = {  # of a class of today: its arguments' former names, and where the
 
 
 def with_classes(own: Settings, model_of: Callable[[str], Settings]) -> tuple[Settings, Settings]:
-    """The settings of one file with today's classes, and what a former class took for granted.
+    """Return the settings of one file with today's classes, and what a former class took for
+    granted.
 
     Args:
         own: as the file says them.
@@ -91,7 +92,7 @@ def with_arguments(settings: Settings) -> Settings:
 
 
 def _placed(settings: Settings, path: list[str], value: Any) -> Settings:
-    """A copy of the settings with a value at a path."""
+    """Return a copy of the settings with a value at a path."""
     name, *further = path
     below = settings.get(name)
     if further:

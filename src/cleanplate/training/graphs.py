@@ -25,7 +25,7 @@ def to_onnx(
     multiple: int,
     fixed: bool = False,
 ) -> onnx.ModelProto:
-    """The graph of a network that returns a tuple, with any N, and H and W as multiples.
+    """Return the graph of a network that returns a tuple, with any N, and H and W as multiples.
 
     Telling the exporter of the multiple keeps a network's own padding to it out of the graph, and
     its sizes simple: without it some networks take many minutes to trace. `fixed`: H and W are the

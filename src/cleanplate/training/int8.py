@@ -124,7 +124,7 @@ def measure(task: Model, pairs: Sequence[Pair]) -> Measured:
 
 
 def whole_numbers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a model with the weights of its convolutions as 8-bit integers."""
+    """Return a copy of a model with the weights of its convolutions as 8-bit integers."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     graph = made.graph
@@ -169,7 +169,7 @@ def rounded(
 
 
 def static(model: onnx.ModelProto, task: Model, pairs: Sequence[Pair]) -> onnx.ModelProto:
-    """A copy of a model whose convolutions compute in 8-bit integers."""
+    """Return a copy of a model whose convolutions compute in 8-bit integers."""
     from onnxruntime import quantization
 
     class Pictures(quantization.CalibrationDataReader):  # type: ignore[misc]
@@ -202,7 +202,7 @@ def static(model: onnx.ModelProto, task: Model, pairs: Sequence[Pair]) -> onnx.M
 
 
 def inputs(task: Model, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """What the model sees of each pair's middle, (1, C, H, W), at most a tile."""
+    """Yield what the model sees of each pair's middle, (1, C, H, W), at most a tile."""
     card = task.model.card
     multiple = card.tile if card.parameters.get("fixed") else card.multiple
     for pair in pairs:
@@ -216,7 +216,7 @@ def inputs(task: Model, pairs: Sequence[Pair]) -> Iterator[dict[str, NDArray[np.
 
 
 def seen(task: Model, pair: Pair) -> NDArray[np.float32]:
-    """The planes (H, W, C) of a pair that the model would be given."""
+    """Return the planes (H, W, C) of a pair that the model would be given."""
     if isinstance(task, RawModel):
         return task.given(to_unit(read_raw_pair(pair, task.levels)[0], task.levels))
     picture = Picture.read(pair.input)
@@ -231,7 +231,7 @@ def seen(task: Model, pair: Pair) -> NDArray[np.float32]:
 
 
 def _with_float_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without halves: their casts would hide the weights."""
+    """Return a copy without halves: their casts would hide the weights."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     graph = made.graph

@@ -45,7 +45,8 @@ def charbonnier(picture: Tensor, truth: Tensor, eps: float = 1e-3) -> Tensor:
 def psnr(picture: Tensor, truth: Tensor) -> Tensor:
     """Minus the PSNR in dB for peak 1, mean over the batch; -80 at best (NAFNet's loss).
 
-    Raises UsageError when `truth` does not live in [0, 1].
+    Raises:
+        UsageError: `truth` does not live in [0, 1].
     """
     _same("psnr", picture, truth)
     _in_range("psnr", truth, 1.0)
@@ -82,7 +83,7 @@ def l2_hole(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 
 def _samples(picture: Tensor, mask: Tensor) -> Tensor:
-    """How many samples lie under the masks; one more, for masks may be blank."""
+    """Return how many samples lie under the masks; one more, for masks may be blank."""
     return picture.shape[1] * mask.sum() + 1
 
 
@@ -102,7 +103,8 @@ RADIUS = 5
 def ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
     """1 - SSIM, 11x11 Gaussian window of sigma 1.5 (Wang et al., TIP 2004), sides of 11 or more.
 
-    Raises UsageError when `truth` does not live in [0, data_range].
+    Raises:
+        UsageError: `truth` does not live in [0, data_range].
     """
     _same("ssim", picture, truth)
     _in_range("ssim", truth, data_range)
@@ -116,8 +118,10 @@ def ms_ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
     """1 - MS-SSIM over five scales (Wang et al., Asilomar 2003, eq. 7), sides of 176 or more.
 
     As torchmetrics has it, but the terms stop at 1e-4 instead of 0, where the powers' slope is
-    infinite and would make the gradient nan. Raises UsageError when `truth` does not live in
-    [0, data_range].
+    infinite and would make the gradient nan.
+
+    Raises:
+        UsageError: `truth` does not live in [0, data_range].
     """
     _same("ms_ssim", picture, truth)
     _in_range("ms_ssim", truth, data_range)

@@ -17,7 +17,7 @@ from cleanplate.training.evaluate import FIGURES, Score
 def choose(
     scores: Iterable[Score], by: str, under: float, sample: float, seed: int = 0
 ) -> tuple[list[Score], list[Score]]:
-    """The hard examples and the sample of the others, each in the order of `scores`.
+    """Return the hard examples and the sample of the others, each in the order of `scores`.
 
     Args:
         scores: of all pairs.

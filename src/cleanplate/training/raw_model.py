@@ -53,7 +53,7 @@ class RawModel:
         return mosaic.planes()
 
     def given(self, noisy: Floats) -> Floats:
-        """What the model sees of planes (H, W, 4)."""
+        """Return what the model sees of planes (H, W, 4)."""
         noise = estimate(noisy)
         told = raw.is_told(self.model) and noise.seen()
         return np.asarray(noise.normalised(noisy) if told else noisy, np.float32)

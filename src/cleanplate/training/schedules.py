@@ -31,7 +31,7 @@ class StepDecay(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
-        """The rates of this step."""
+        """Return the rates of this step."""
         return [base * self.factor ** (self.last_epoch // self.period) for base in self.base_lrs]
 
 
@@ -95,7 +95,7 @@ class CosinePeriods(LRScheduler):
             self.periods = [int(steps)]
 
     def get_lr(self) -> list[Any]:
-        """The rates of this step."""
+        """Return the rates of this step."""
         place = self.last_epoch
         if place < self.warm_up:
             return [base * (FIRST + (1 - FIRST) * place / self.warm_up) for base in self.base_lrs]
@@ -143,7 +143,7 @@ class Cyclic(LRScheduler):
                 group["lr"] = rate  # of the first epoch
 
     def get_lr(self) -> list[Any]:
-        """The rates of this epoch."""
+        """Return the rates of this epoch."""
         cycle = math.floor(self.last_epoch / self.period + 1e-9)
         first, following = (math.ceil(n * self.period - 1e-9) for n in (cycle, cycle + 1))
         place, last = self.last_epoch - first, following - first - 1

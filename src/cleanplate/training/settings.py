@@ -17,7 +17,7 @@ from cleanplate.training.former import Settings, with_arguments, with_classes
 
 
 def resolved(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = ()) -> Settings:
-    """The settings of a recipe with those of its bases, later bases over earlier ones.
+    """Return the settings of a recipe with those of its bases, later bases over earlier ones.
 
     Args:
         path: the recipe's YAML file.

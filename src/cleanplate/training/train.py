@@ -30,13 +30,13 @@ CONFIG = "config.yaml"  # all settings of a run, in its folder
 
 
 def recipes() -> dict[str, Path]:
-    """The recipes that ship, by name; those with `_` before it are only bases of others."""
+    """Return the recipes that ship, by name; those with `_` before it are only bases of others."""
     folder = Path(str(files("cleanplate.training") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("[!_]*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:
-    """A recipe that ships, or the YAML file of that path. Raises UsageError."""
+    """Return a recipe that ships, or the YAML file of that path. Raises UsageError."""
     shipped = recipes()
     if name in shipped:
         return shipped[name]
@@ -120,7 +120,7 @@ def train(
 
 
 def _of_run(folder: Path) -> Settings:
-    """The settings of the run in `folder`, without what its weights once started from."""
+    """Return the settings of the run in `folder`, without what its weights once started from."""
     settings = resolved(folder / CONFIG, find_recipe)
     if "init_from" in settings["model"].get("init_args", {}):
         settings = merged(settings, {"model": {"init_args": {"init_from": None}}})
@@ -177,7 +177,8 @@ class RecipeCLI(LightningCLI):
 
 
 def _known(error: BaseException | None) -> CleanplateError | None:
-    """The CleanplateError in a chain of causes: jsonargparse wraps what a constructor raises.
+    """Return the CleanplateError in a chain of causes: jsonargparse wraps what a constructor
+    raises.
 
     Where a data worker's traceback was wrapped round it, the error itself.
     """

@@ -21,7 +21,7 @@ PREFIX = "network."
 def read_checkpoint(
     checkpoint: str | Path, prefix: str = PREFIX
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The (averaged) weights of the network in a checkpoint, and what is said of it.
+    """Return the (averaged) weights of the network in a checkpoint, and what is said of it.
 
     Only tensors and plain values are read from the file, never code.
 

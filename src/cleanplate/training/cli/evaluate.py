@@ -86,7 +86,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _size(model: str, limit: float) -> str:
-    """The size of a model's file in MiB, and what it is beside a limit."""
+    """Return the size of a model's file in MiB, and what it is beside a limit."""
     from cleanplate import models
 
     size = len(models.read(model)[1]) / 2**20

@@ -103,7 +103,7 @@ def tell(counts: Counter[str], place: str, what: str) -> int:
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """A progress bar on standard error where that is a terminal."""
+    """Yield a progress bar on standard error where that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 

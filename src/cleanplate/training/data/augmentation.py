@@ -41,14 +41,14 @@ class Augmentation:
 
 
 def centre(arrays: Sequence[Pixels], side: int) -> list[Pixels]:
-    """The middle of each array, at most `side` high and wide; never padded."""
+    """Return the middle of each array, at most `side` high and wide; never padded."""
     height, width = arrays[0].shape[:2]
     top, left = max(0, height - side) // 2, max(0, width - side) // 2
     return [array[top : top + side, left : left + side] for array in arrays]
 
 
 def cut_out(array: Pixels, top: int, left: int, side: int) -> Pixels:
-    """A square of `array` (H, W, C); what is missing below and on the right is reflected."""
+    """Return a square of `array` (H, W, C); what is missing below and on the right is reflected."""
     part = array[top : top + side, left : left + side]
     missing = (side - part.shape[0], side - part.shape[1])
     if not any(missing):

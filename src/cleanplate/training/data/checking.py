@@ -70,7 +70,7 @@ def _arrays(pair: Pair) -> list[NDArray[Any]]:
 
 
 def _unfit(pair: Pair, dirty: NDArray[Any], clean: NDArray[Any]) -> Fault | None:
-    """What is wrong with planes: they are of unlike shapes, or not all numbers."""
+    """Return what is wrong with planes: they are of unlike shapes, or not all numbers."""
     for path, array in ((pair.input, dirty), (pair.target, clean)):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             return Fault(f"{path} holds samples that are not finite numbers.")

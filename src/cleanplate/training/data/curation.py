@@ -32,7 +32,7 @@ def mask_of_pair(dirty: Pixels, clean: Pixels, threshold: int = THRESHOLD) -> Pi
 
 
 def rank(name: str, seed: int) -> bytes:
-    """A place in a shuffled order that depends on nothing but the name and the seed."""
+    """Return a place in a shuffled order that depends on nothing but the name and the seed."""
     return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 

@@ -175,7 +175,7 @@ class Cutouts(PairedData):
         return max(self.framing.size)
 
     def find(self) -> Survey:
-        """The pictures with masks, or the pairs."""
+        """Return the pictures with masks, or the pairs."""
         return survey_any(self.folder, self.versions)
 
     def open(self, pairs: list[Pair]) -> None:

@@ -85,7 +85,7 @@ def write_groups(folder: Path, groups: Mapping[str, str]) -> None:
 
 
 def places(folder: Path, stem: str, suffix: str = ".png") -> dict[str, Path]:
-    """Where the plain layout has a pair's input, target and mask."""
+    """Return where the plain layout has a pair's input, target and mask."""
     return {part: folder / part / f"{stem}{suffix}" for part in PARTS}
 
 
@@ -121,7 +121,7 @@ def derive(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str |
 
 
 def encoded(array: NDArray[Any]) -> bytes:
-    """A PNG of a picture (H, W, 3) or a mask (H, W, 1), uint8."""
+    """Return a PNG of a picture (H, W, 3) or a mask (H, W, 1), uint8."""
     if array.shape[2] == 1:
         return encode_mask(np.ascontiguousarray(array[..., 0]))
     return encode_png(array)

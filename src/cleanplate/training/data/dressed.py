@@ -28,7 +28,8 @@ WHOLE = 1 << 30  # a side that no picture has
 
 
 def group_of(label: str) -> int:
-    """The group of a label of Clothing Co-Parsing: an index into GROUPS plus 1, 0 for "null".
+    """Return the group of a label of Clothing Co-Parsing: an index into GROUPS plus 1, 0 for
+    "null".
 
     What is worn of cloth or leather, shoes and hats among it, is a garment.
     """
@@ -40,7 +41,7 @@ def group_of(label: str) -> int:
 
 
 def read_groups(folder: Path) -> Pixels:
-    """The group of every label (256,), from the list `labels.txt` in or above a folder.
+    """Return the group of every label (256,), from the list `labels.txt` in or above a folder.
 
     Raises:
         UsageError: there is no such list.
@@ -86,12 +87,12 @@ class Scene:
 
 
 def _closed(mask: Pixels) -> Pixels:
-    """A mask (H, W) without specks of background in it."""
+    """Return a mask (H, W) without specks of background in it."""
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)), np.uint8)
 
 
 def scenes_of(folder: Path, labelled: bool) -> list[Scene]:
-    """The photographs of a folder with their labels or masks, by name.
+    """Return the photographs of a folder with their labels or masks, by name.
 
     Raises:
         UsageError: there is none.

@@ -51,22 +51,31 @@ def places_below(
 
 
 def read_rgb(path: Path) -> Pixels:
-    """A picture file as (H, W, 3) in 0..255. Raises PictureError where it cannot be read."""
+    """Return a picture file as (H, W, 3) in 0..255.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
     return _eight_bits(Picture.read(path), 3)
 
 
 def read_mask(path: Path, above: int = MASKED) -> Pixels:
-    """A mask file as (H, W, 1), 0 or 255. Raises PictureError where it cannot be read."""
+    """Return a mask file as (H, W, 1), 0 or 255.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
     return np.where(read_grey(path) > above, np.uint8(255), np.uint8(0))
 
 
 def read_grey(path: Path) -> Pixels:
-    """A file of labels or shades as (H, W, 1), 0..255. Raises PictureError."""
+    """Return a file of labels or shades as (H, W, 1), 0..255. Raises PictureError."""
     return _eight_bits(Picture.read(path), 1)
 
 
 def read_deep(path: Path) -> NDArray[Any]:
-    """A picture file of 16-bit grey, as mosaics are, as it is (H, W); another as `read_rgb` does.
+    """Return a picture file of 16-bit grey, as mosaics are, as it is (H, W); another as `read_rgb`
+    does.
 
     Raises:
         PictureError: it cannot be read.
@@ -86,7 +95,7 @@ def refuse_blank(mask: Pixels, path: Path) -> None:
 
 
 def read_planes(path: Path) -> NDArray[Any]:
-    """An array file (.npy) as it is, mapped into memory: a crop reads no more than it needs.
+    """Return an array file (.npy) as it is, mapped into memory: a crop reads no more than it needs.
 
     Raises:
         PictureError: it cannot be read, or is not of the shape (H, W) or (H, W, C).
@@ -130,7 +139,7 @@ def _readers(pair: Pair, above: int = MASKED, deep: bool = False) -> list[tuple[
 
 
 def _matching(read: list[tuple[Path, NDArray[Any]]]) -> list[NDArray[Any]]:
-    """The arrays alone. Raises PictureError for one that differs in size from the first."""
+    """Return the arrays alone. Raises PictureError for one that differs in size from the first."""
     (first, wanted), *others = read
     for path, array in others:
         if array.shape[:2] != wanted.shape[:2]:

@@ -19,7 +19,7 @@ LEAST = 10.0  # of the published system; under it a crop is blank paper
 
 
 def mean_gradient(picture: Pixels) -> float:
-    """The mean of (|x| + |y|) / 2 of the 3x3 Sobel gradients of a picture's grey values.
+    """Return the mean of (|x| + |y|) / 2 of the 3x3 Sobel gradients of a picture's grey values.
 
     Each of the two is cut off at 255, as 8-bit gradients are: the limits that are in use (10 for
     blank paper) were found on such ones.
@@ -36,7 +36,7 @@ def mean_gradient(picture: Pixels) -> float:
 
 
 def measure(pair: Pair) -> float | Fault:
-    """The mean gradient of a pair's clean picture: an occluder has gradients of its own."""
+    """Return the mean gradient of a pair's clean picture: an occluder has gradients of its own."""
     try:
         return mean_gradient(read_rgb(pair.target))
     except PictureError as error:
@@ -46,7 +46,7 @@ def measure(pair: Pair) -> float | Fault:
 def measure_all(
     pairs: Sequence[Pair], table: Path, workers: int = 0
 ) -> Iterator[tuple[Pair, float | Fault]]:
-    """The mean gradient of every pair, kept in a table so that none is measured twice.
+    """Yield the mean gradient of every pair, kept in a table so that none is measured twice.
 
     Args:
         pairs: in any order.

@@ -35,7 +35,7 @@ class Sample(TypedDict):
 def square_about(
     picture: Pixels, mask: Pixels, crop: int, rng: np.random.Generator | None = None
 ) -> tuple[Pixels, Pixels]:
-    """A square of side `crop` about one part of the mask, (crop, crop, C) each.
+    """Return a square of side `crop` about one part of the mask, (crop, crop, C) each.
 
     The part is one at random and lies anywhere in the square, or with no `rng` it is the largest
     and lies in the middle. Where it fills more than four fifths of the square's side, the picture

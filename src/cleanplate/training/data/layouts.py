@@ -59,8 +59,11 @@ class Survey:
 def survey(folder: str | Path, versions: str | None = None) -> Survey:
     """Look through `folder`; nothing is opened but plain targets of equal size (see `_groups`).
 
-    `versions` names the competition layout's folder of versions where it is not to be found by
-    its file names. Raises UsageError when the folder holds neither layout, or nothing in it.
+    `versions` names the competition layout's folder of versions where it is not to be found by its
+    file names.
+
+    Raises:
+        UsageError: the folder holds neither layout, or nothing in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -83,7 +86,7 @@ def survey(folder: str | Path, versions: str | None = None) -> Survey:
 
 
 def select(found: Survey, listing: str | Path | None) -> list[Pair]:
-    """The pairs that a list file names (a line each), or all of them without one.
+    """Return the pairs that a list file names (a line each), or all of them without one.
 
     `listing` is looked for below the surveyed folder, then as a path of its own. Raises
     CleanplateError for a name without a pair, and for orphans when there is no list.
@@ -98,9 +101,11 @@ def select(found: Survey, listing: str | Path | None) -> list[Pair]:
 
 
 def available(found: Survey, listing: str | Path | None) -> tuple[list[Pair], str]:
-    """What there is of the pairs that `select` is to give, and a sentence on what is absent, or "".
+    """Return what there is of the pairs that `select` is to give, and a sentence on what is absent,
+    or "".
 
-    Raises UsageError where there is no such list, or nothing in it.
+    Raises:
+        UsageError: there is no such list, or nothing in it.
     """
     if listing is None:
         alone = f"files in {found.folder} have no partner or are missing"
@@ -119,13 +124,13 @@ def _counted(absent: Sequence[object], what: str) -> str:
 
 
 def read_list(path: Path) -> list[str]:
-    """The lines of a list file, without blank ones."""
+    """Return the lines of a list file, without blank ones."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
 def mask_path(pair: Pair) -> Path:
-    """Where a mask made for `pair` belongs: where `survey` will find it."""
+    """Return where a mask made for `pair` belongs: where `survey` will find it."""
     top = pair.target.parent.parent
     plain = pair.target.parent.name != CLEAN
     folder = top / "mask" if plain else top / MASKS / pair.input.parent.name
@@ -140,9 +145,10 @@ def _locate(folder: Path, listing: str | Path) -> Path:
 
 
 def pictures(folder: Path) -> dict[str, Path]:
-    """The pictures directly in `folder` by stem, in the order of their names.
+    """Return the pictures directly in `folder` by stem, in the order of their names.
 
-    Raises UsageError where two have one stem.
+    Raises:
+        UsageError: two have one stem.
     """
     if not folder.is_dir():
         return {}
@@ -178,7 +184,9 @@ def _competition(folder: Path, versions: str | None) -> Survey:
 
 
 def _version_folders(folder: Path, versions: str | None, clean: dict[str, Path]) -> list[Path]:
-    """The configured folder, or every one in which some file is a version of a clean picture."""
+    """Return the configured folder, or every one in which some file is a version of a clean
+    picture.
+    """
     if versions is not None:
         if not (folder / versions).is_dir():
             raise UsageError(f"{folder / versions} is not a folder of watermarked versions.")
@@ -207,7 +215,7 @@ def _triples(folder: Path) -> Survey:
 
 
 def below(folder: Path, path: Path) -> str:
-    """A path as lists and `annotation.txt` name it: below the folder where it lies there."""
+    """Return a path as lists and `annotation.txt` name it: below the folder where it lies there."""
     return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
@@ -226,14 +234,15 @@ def _plain(folder: Path) -> Survey:
 
 
 def groups_of(folder: Path, targets: dict[str, Path]) -> dict[str, str]:
-    """The group of each target by stem: as `groups.txt` notes it, or by its bytes."""
+    """Return the group of each target by stem: as `groups.txt` notes it, or by its bytes."""
     noted = read_groups(folder)
     alike = _groups((path for s, path in targets.items() if s not in noted), lambda p: p.stem)
     return {stem: noted[stem] if stem in noted else alike[path] for stem, path in targets.items()}
 
 
 def read_groups(folder: Path) -> dict[str, str]:
-    """The groups that `groups.txt` notes: a stem, a tab and its group a line; none without it.
+    """Return the groups that `groups.txt` notes: a stem, a tab and its group a line; none without
+    it.
 
     Raises:
         UsageError: a line is not of that form.
@@ -249,7 +258,7 @@ def read_groups(folder: Path) -> dict[str, str]:
 
 
 def _groups(targets: Iterable[Path], name: Callable[[Path], str]) -> dict[Path, str]:
-    """A group for each target: the name of the first with the very same bytes.
+    """Return a group for each target: the name of the first with the very same bytes.
 
     Only files of equal size are read. A clean picture that was encoded anew is another one here.
     """

@@ -30,7 +30,8 @@ class Phase(NamedTuple):
 
 
 def phases_of(progressive: Sequence[tuple[int, int, int]] | None) -> list[Phase]:
-    """The phases of a progressive training: [steps, batch size, crop] each; none without any.
+    """Return the phases of a progressive training: [steps, batch size, crop] each; none without
+    any.
 
     Raises:
         UsageError: a number is below 1.
@@ -66,7 +67,7 @@ class Stream(Sampler[list[Key]]):
         return max(1, (self.epoch_size or self.count) // (self.batch_size * self.world))
 
     def batch(self, number: int) -> list[Key]:
-        """The keys of batch `number`, counted from the beginning of the run."""
+        """Return the keys of batch `number`, counted from the beginning of the run."""
         if self.epoch_size is not None:
             first = number * self.batch_size * self.world + self.rank
             return [
@@ -126,7 +127,7 @@ class Progressive(Sampler[list[SizedKey]]):
         return last, served + number * last.batch_size * self.world
 
     def batch(self, number: int) -> list[SizedKey]:
-        """The keys of batch `number`, counted from the beginning of the run."""
+        """Return the keys of batch `number`, counted from the beginning of the run."""
         phase, served = self.phase(number)
         first = served + self.rank * phase.batch_size
         return [(*self._sample(n), phase.crop) for n in range(first, first + phase.batch_size)]
@@ -144,7 +145,7 @@ class Progressive(Sampler[list[SizedKey]]):
 
 
 def generator(seed: int, key: tuple[int, ...]) -> np.random.Generator:
-    """The random numbers of one sample: its own, whichever process makes it."""
+    """Return the random numbers of one sample: its own, whichever process makes it."""
     return np.random.default_rng((seed, *key))
 
 
@@ -198,7 +199,7 @@ class ResumableLoader(DataLoader[Any]):
             began = time.perf_counter()
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches were served."""
+        """Return how many batches were served."""
         return {"served": self.served}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -207,7 +208,7 @@ class ResumableLoader(DataLoader[Any]):
 
 
 def loader_of(dataset: Dataset[Any], trainer: Any, **options: Any) -> ResumableLoader:
-    """The loader of this process's part of every batch; `trainer`: None outside of a run."""
+    """Return the loader of this process's part of every batch; `trainer`: None outside of a run."""
     rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
     return ResumableLoader(dataset, rank=rank, world=world, **options)
 

@@ -11,7 +11,7 @@ SIDE, LEVEL = 1024, 40  # of the published system: side in pixels, mask level of
 
 
 def occluder_box(mask: Pixels) -> Box | None:
-    """The box around everything that a mask (H, W, 1) marks; None where that is nothing."""
+    """Return the box around everything that a mask (H, W, 1) marks; None where that is nothing."""
     left, top, width, height = cv2.boundingRect(mask)
     return Box(top, left, top + height, left + width) if width else None
 
@@ -41,7 +41,7 @@ def crop_about_occluder(arrays: list[Pixels], side: int = SIDE) -> list[Pixels] 
 
 
 def _corner(box: Box, mask: Pixels, side: int) -> tuple[int, int]:
-    """The upper left corner of a square about a box, inside the page as far as it goes."""
+    """Return the upper left corner of a square about a box, inside the page as far as it goes."""
     top = (box.top + box.bottom) // 2 - side // 2
     left = (box.left + box.right) // 2 - side // 2
     height, width = mask.shape[:2]

@@ -93,11 +93,11 @@ class PairedData(pl.LightningDataModule):
         raise NotImplementedError
 
     def crops(self) -> Dataset[Any]:
-        """The dataset for training, indexed by `loading.Key`."""
+        """Return the dataset for training, indexed by `loading.Key`."""
         raise NotImplementedError
 
     def wholes(self) -> Dataset[Any]:
-        """The dataset for validation."""
+        """Return the dataset for validation."""
         raise NotImplementedError
 
     def setup(self, stage: str) -> None:
@@ -140,7 +140,7 @@ class PairedData(pl.LightningDataModule):
         return parts, [absent for absent in said if absent]
 
     def _sound(self, parts: Sequence[list[Pair]], absent: list[str]) -> Sequence[list[Pair]]:
-        """The pairs that can be used; how many are not, and what is absent, is said."""
+        """Return the pairs that can be used; how many are not, and what is absent, is said."""
         pairs = [pair for part in parts for pair in part]
         faults: dict[str, str] = {}
         for pair in pairs:
@@ -157,7 +157,7 @@ class PairedData(pl.LightningDataModule):
         return [[pair for pair in part if pair.name not in faults] for part in parts]
 
     def train_dataloader(self) -> ResumableLoader:
-        """What `crops` gives, shuffled."""
+        """Return what `crops` gives, shuffled."""
         return loader_of(
             self.crops(),
             self.trainer,
@@ -170,7 +170,7 @@ class PairedData(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """What `wholes` gives, one at a time, for they differ in size."""
+        """Return what `wholes` gives, one at a time, for they differ in size."""
         return DataLoader(
             self.wholes(),
             batch_size=1,

@@ -32,7 +32,7 @@ class Sample(TypedDict):
 
 
 def to_sample(name: str, arrays: list[Pixels], threshold: int) -> Sample:
-    """The tensors of a pair from its (cropped) arrays."""
+    """Return the tensors of a pair from its (cropped) arrays."""
     dirty, clean = arrays[:2]
     mask = arrays[2] if len(arrays) > 2 else mask_of_pair(dirty, clean, threshold)
     return Sample(input=to_tensor(dirty), target=to_tensor(clean), mask=to_tensor(mask), name=name)

@@ -21,7 +21,7 @@ CHUNK = 4  # things handed over at a time
 
 
 def each(function: Callable[[T], R], things: Sequence[T], workers: int = 0) -> Iterator[R]:
-    """The results of `function`, in the order of `things`.
+    """Yield the results of `function`, in the order of `things`.
 
     Args:
         function: known by its module's name, as it is passed on to other processes.

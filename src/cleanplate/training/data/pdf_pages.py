@@ -42,7 +42,11 @@ class Rendering:
 
 
 def find_pdfs(folder: Path) -> list[Path]:
-    """Return the PDF files below a folder, in order. Raises UsageError where there is none."""
+    """Return the PDF files below a folder, in order.
+
+    Raises:
+        UsageError: there is none.
+    """
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".pdf")
     if not found:
         raise UsageError(f"{folder} holds no PDF files.")
@@ -85,7 +89,7 @@ def _render(
 
 
 def is_scan(page: pdfium.PdfPage) -> bool:
-    """Whether one picture covers most of a page: what is written on it is not known then."""
+    """Return whether one picture covers most of a page: what is written on it is not known then."""
     width, height = page.get_size()
     pictures = page.get_objects(filter=[pdfium_raw.FPDF_PAGEOBJ_IMAGE], max_depth=3)
     for picture in pictures:

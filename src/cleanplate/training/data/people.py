@@ -78,7 +78,7 @@ class Window:
         return _turned(picture, angle, cv2.INTER_LINEAR), _turned(labels, angle, cv2.INTER_NEAREST)
 
     def _part(self, scene: Pixels, rng: np.random.Generator) -> Pixels:
-        """A part that holds somebody, where the scene does."""
+        """Return a part that holds somebody, where the scene does."""
         high, wide = scene.shape[:2]
         anybody = scene[..., 3].any()
         for _ in range(TRIES):
@@ -155,7 +155,7 @@ class PeopleCrops(Dataset[dict[str, Any]]):
         return self.size
 
     def __getitem__(self, key: SizedKey) -> dict[str, Any]:
-        """The item of a round, an index and a side."""
+        """Return the item of a round, an index and a side."""
         rng, side = generator(self.seed, key[:2]), key[2]
         share = rng.random()
         for numbers, its in self.parts:
@@ -216,7 +216,7 @@ class Whole(Dataset[dict[str, Any]]):
         self.scenes, self.side = scenes, side
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return len(self.scenes)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def transposed(planes: NDArray[Any]) -> NDArray[Any]:
 
 
 def read_mosaic(path: Path) -> NDArray[Any]:
-    """A mosaic (H, W) from a grey PNG or TIFF, or an .npy file.
+    """Return a mosaic (H, W) from a grey PNG or TIFF, or an .npy file.
 
     Raises:
         PictureError: it cannot be read, has colours, or has an odd side.
@@ -134,7 +134,7 @@ def write_planes(path: Path, planes: Planes) -> None:
 
 
 def as_npy(planes: Planes) -> bytes:
-    """The bytes of an .npy file."""
+    """Return the bytes of an .npy file."""
     file = BytesIO()
     write_array(file, np.ascontiguousarray(planes), allow_pickle=False)
     return file.getvalue()

@@ -129,5 +129,5 @@ class RawPairs(PairedData):
         return Tiles(self.training, self.crop, self.levels, self.pattern, self.seed)
 
     def wholes(self) -> Tiles:
-        """The middles."""
+        """Return the middles."""
         return Tiles(self.validation, self.validation_side, self.levels, self.pattern, None)

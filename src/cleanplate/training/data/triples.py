@@ -25,7 +25,7 @@ class Triple(NamedTuple):
 
 
 def read_triples(folder: Path) -> list[Triple]:
-    """The triples of a folder's `annotation.txt`, in their order.
+    """Return the triples of a folder's `annotation.txt`, in their order.
 
     Raises:
         UsageError: a line does not hold three paths, or names an occluded page again; the file is

@@ -120,7 +120,7 @@ def fitted(array: Pixels, height: int, width: int) -> Pixels:
 
 
 def mostly_marked(mask: Pixels, height: int, width: int) -> Pixels:
-    """A mask (H, W, 1) at another size: 255 where most of a pixel was marked, else 0."""
+    """Return a mask (H, W, 1) at another size: 255 where most of a pixel was marked, else 0."""
     return np.where(resized(mask, height, width) > 127, np.uint8(255), np.uint8(0))
 
 

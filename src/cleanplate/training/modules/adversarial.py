@@ -101,7 +101,7 @@ class Adversarial(Learner):
         self.ratio, self.clip, self.accumulate = ratio, clip, accumulate
 
     def shown(self, outputs: Planes, truth: Planes) -> Tensor:
-        """The pictures that the discriminator is to tell from true ones."""
+        """Return the pictures that the discriminator is to tell from true ones."""
         raise NotImplementedError
 
     def configure_optimizers(self) -> Any:
@@ -150,7 +150,7 @@ class Adversarial(Learner):
         return [one for one in made if getattr(one, "interval", "epoch") == interval]
 
     def score(self, picture: Tensor, mask: Tensor) -> Tensor:
-        """What the discriminator says of pictures and their masks."""
+        """Return what the discriminator says of pictures and their masks."""
         scores: Tensor = self.discriminator(torch.cat([picture, mask], 1))["score"]
         return scores.float()
 

@@ -66,7 +66,7 @@ class Denoising(Learner):
         self.square_after, self.level_weight = square_after, level_weight
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The picture beside a strength of 1, and the truth; floats in [0, 1]."""
+        """Return the picture beside a strength of 1, and the truth; floats in [0, 1]."""
         noisy = as_float(batch["input"])
         planes = torch.cat([noisy, torch.ones_like(noisy[:, :1])], 1)
         return planes, {"picture": as_float(batch["target"]), "level": batch["level"]}

@@ -39,5 +39,5 @@ class Erasing(Adversarial, Restoration):
         super().__init__(network, discriminator, loss=loss, **kwargs)
 
     def shown(self, outputs: Planes, truth: Planes) -> Tensor:
-        """The whole picture, for the loss asks it to be clean outside the mask, too."""
+        """Return the whole picture, for the loss asks it to be clean outside the mask, too."""
         return outputs["picture"]

@@ -88,7 +88,7 @@ class HandwritingErasing(Learner):
         return page, {name: as_float(batch[key]) for name, key in truth.items()}
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """How well ink is found and what lies under it is."""
+        """Return how well ink is found and what lies under it is."""
         page, truth = self.unpack(batch)
         ink, clean = truth["mask"], truth["picture"]
         found = outputs["mask"].sigmoid()

@@ -65,7 +65,7 @@ class HoleFilling(Learner):
         self.built_from["planes"] = list(INPUTS)
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The planes INPUTS, and what is there in the hole."""
+        """Return the planes INPUTS, and what is there in the hole."""
         planes = torch.cat([batch["guess"], batch["hole"]], 1)
         return channels_last(planes), {"picture": batch["target"], "mask": batch["hole"]}
 

@@ -61,13 +61,13 @@ class Inpainting(Adversarial):
         self.built_from["planes"] = list(PLANES)
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The picture without what lies in the hole, and the hole; the truth."""
+        """Return the picture without what lies in the hole, and the hole; the truth."""
         picture, mask = as_float(batch["target"]), as_float(batch["mask"])
         planes = torch.cat([picture * (1 - mask), mask], 1)
         return planes, {"picture": picture, "mask": mask}
 
     def shown(self, outputs: Planes, truth: Planes) -> Tensor:
-        """The fill pasted into the picture."""
+        """Return the fill pasted into the picture."""
         return outputs["picture"] * truth["mask"] + truth["picture"] * (1 - truth["mask"])
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:

@@ -78,7 +78,7 @@ class Learner(pl.LightningModule):
         self.make_optimizer, self.make_schedule = optimizer, schedule
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """What the network sees, (N, planes, H, W), and the truth as the loss wants it."""
+        """Return what the network sees, (N, planes, H, W), and the truth as the loss wants it."""
         raise NotImplementedError
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
@@ -87,16 +87,18 @@ class Learner(pl.LightningModule):
         raise NotImplementedError
 
     def forward(self, planes: Tensor) -> Planes:
-        """The network's outputs by name; a filler's `fill` is the `picture` here."""
+        """Return the network's outputs by name; a filler's `fill` is the `picture` here."""
         outputs: Planes = self.network(planes)
         return {("picture" if name == "fill" else name): x for name, x in outputs.items()}
 
     def predict(self, batch: Batch) -> Planes:
-        """The network's outputs for a batch."""
+        """Return the network's outputs for a batch."""
         return in_float32(self(self.unpack(batch)[0]))
 
     def parameter_groups(self) -> Iterable[Any]:
-        """What the optimiser is made of: parameters, or groups of them with rates of their own."""
+        """Return what the optimiser is made of: parameters, or groups of them with rates of their
+        own.
+        """
         return self.network.parameters()
 
     def configure_optimizers(self) -> Any:
@@ -121,7 +123,7 @@ class Learner(pl.LightningModule):
                 module.forward = partial(without_autocast, module.forward)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The weighted sum of the terms; each is logged."""
+        """Return the weighted sum of the terms; each is logged."""
         total, parts = self.losses(batch)
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in parts.items()})
@@ -130,12 +132,12 @@ class Learner(pl.LightningModule):
         return total
 
     def losses(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The loss of a batch, and its terms without their weights, by name."""
+        """Return the loss of a batch, and its terms without their weights, by name."""
         planes, truth = self.unpack(batch)
         return self.total(in_float32(self(planes)), truth)
 
     def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
-        """The loss of outputs, and its terms without their weights."""
+        """Return the loss of outputs, and its terms without their weights."""
         with torch.autocast(self.device.type, enabled=False):
             total, parts = self.loss(outputs, truth)
         return total, parts
@@ -161,7 +163,7 @@ class Learner(pl.LightningModule):
 
 
 def composed(loss: str | dict[str, float], terms: Mapping[str, Term]) -> nn.Module:
-    """The loss that a recipe names: a composite, one term, or terms with their weights."""
+    """Return the loss that a recipe names: a composite, one term, or terms with their weights."""
     if isinstance(loss, str) and (loss in TERMS or loss in terms):
         loss = {loss: 1.0}
     return Composed(loss, terms=terms)
@@ -184,7 +186,7 @@ def without_autocast(forward: Any, maps: Tensor) -> Tensor:
 
 
 def channels_last(planes: Tensor) -> Tensor:
-    """The tensor in the memory format that CPU convolutions are fastest in."""
+    """Return the tensor in the memory format that CPU convolutions are fastest in."""
     return planes.to(memory_format=torch.channels_last)
 
 

@@ -42,7 +42,7 @@ class Locating(Segmentation):
         self.encoder_rate = encoder_rate
 
     def parameter_groups(self) -> Iterable[Any]:
-        """The encoder's parameters that learn, and all others, apart."""
+        """Return the encoder's parameters that learn, and all others, apart."""
         if self.encoder_rate is None:
             return super().parameter_groups()
         known = {id(p) for p in self.network.encoder.parameters()}
@@ -56,7 +56,7 @@ class Locating(Segmentation):
         return channels_last(planes), truth
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """The IoU of crops that bear something, the alarm of those that do not."""
+        """Return the IoU of crops that bear something, the alarm of those that do not."""
         _, columns = super().measure(outputs, batch)
         mask, truth = columns["mask"], columns["true mask"]
         bears = truth.flatten(1).any(1)

@@ -70,7 +70,7 @@ class OcclusionFilling(Learner):
         self.built_from["planes"] = list(INPUTS)
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The planes INPUTS, and what is there in the hole."""
+        """Return the planes INPUTS, and what is there in the hole."""
         planes = torch.cat([batch["guess"], batch["input"], batch["hole"]], 1)
         truth = {"picture": batch["target"], "mask": batch["hole"], "seen": batch["seen"]}
         return channels_last(planes), truth

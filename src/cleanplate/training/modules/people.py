@@ -69,7 +69,7 @@ class PeopleLocating(Locating):
         self.built_from["logits"] = list(GROUPS)
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The picture, and the truth of each map in [0, 1]."""
+        """Return the picture, and the truth of each map in [0, 1]."""
         maps = as_float(batch["maps"]).split(1, 1)
         truth = dict(zip(MAPS, maps, strict=True)) | {"told": as_float(batch["told"])}
         return channels_last(as_float(batch["input"])), truth

@@ -111,7 +111,7 @@ class SensorDenoising(RawDenoising):
         return noise.normalised(batch["input"]), {"picture": noise.normalised(batch["target"])}
 
     def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
-        """The loss of the roots."""
+        """Return the loss of the roots."""
         return super().total(*({"picture": root(x["picture"])} for x in (outputs, truth)))
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
@@ -121,7 +121,7 @@ class SensorDenoising(RawDenoising):
 
 
 def noise_of(batch: Batch) -> SensorNoise:
-    """The noise of each item."""
+    """Return the noise of each item."""
     return SensorNoise(batch["slope"], batch["offset"])
 
 

@@ -79,7 +79,7 @@ class Restoration(Learner):
 
     @staticmethod
     def composite(restored: Tensor, picture: Tensor, mask: Tensor) -> Tensor:
-        """What the exported model makes of a picture (see `tasks.exported.shares`)."""
+        """Return what the exported model makes of a picture (see `tasks.exported.shares`)."""
         share = mask * (mask > FLOOR)
         return restored * share + picture * (1 - share)
 

@@ -77,17 +77,17 @@ class Segmentation(Learner):
         self.built_from |= {"normalise": normalise, "softmax": softmax}
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The picture and its mask, as floats in [0, 1] and as labels."""
+        """Return the picture and its mask, as floats in [0, 1] and as labels."""
         mask = as_float(batch["mask"])
         return as_float(batch["input"]), {"mask": mask, "labels": (mask[:, 0] > 0.5).long()}
 
     def forward(self, planes: Tensor) -> Planes:
-        """The network's outputs by name."""
+        """Return the network's outputs by name."""
         outputs: Planes = self.network(self.normalised(planes) if self.normalised else planes)
         return outputs
 
     def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
-        """The loss and its terms, and the auxiliary head's."""
+        """Return the loss and its terms, and the auxiliary head's."""
         total, parts = super().total(outputs, truth)
         if "aux" in outputs and self.auxiliary:
             beside, _ = super().total({"mask": outputs["aux"]}, truth)
@@ -96,7 +96,7 @@ class Segmentation(Learner):
         return total, parts
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """The two IoUs."""
+        """Return the two IoUs."""
         picture, truth = self.unpack(batch)
         mask = (self.foreground(outputs) if self.foreground else outputs)["mask"].sigmoid()
         inside = mask_iou(mask, truth["mask"])

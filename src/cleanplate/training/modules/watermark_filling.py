@@ -97,13 +97,15 @@ class WatermarkFilling(Learner):
         return models.load(self.locator_name, threads=1) if self.locator_name else None
 
     def rough(self, batch: Batch) -> Tensor:
-        """The rough masks that the first look is given."""
+        """Return the rough masks that the first look is given."""
         if self.locator is None:
             return batch["rough"]
         return located(self.locator, batch["input"].float()).to(batch["rough"])
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The planes of the first look, and the clean picture, the mark's outline and its cover."""
+        """Return the planes of the first look, and the clean picture, the mark's outline and its
+        cover.
+        """
         truth = {"picture": batch["target"], "mask": batch["mask"], "cover": true_cover(batch)}
         return first_look(channels_last(batch["input"]), self.rough(batch)), truth
 
@@ -124,7 +126,7 @@ class WatermarkFilling(Learner):
         return looks[0][0] + looks[1][0], parts
 
     def predict(self, batch: Batch) -> Planes:
-        """The outputs of the second look, and beside them `solved` and `first mask`."""
+        """Return the outputs of the second look, and beside them `solved` and `first mask`."""
         picture = channels_last(batch["input"])
         first = in_float32(self(first_look(picture, self.rough(batch))))
         look = second_look(picture, first["cover"].sigmoid())
@@ -135,7 +137,7 @@ class WatermarkFilling(Learner):
         }
 
     def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """What the two looks give under the mark, and how well they outline it."""
+        """Return what the two looks give under the mark, and how well they outline it."""
         truth, clean = batch["mask"], batch["target"]
         marked = truth.flatten(1).any(1)
         filled = outputs["picture"].clamp(0, 1)
@@ -151,7 +153,7 @@ class WatermarkFilling(Learner):
 
 
 def located(locator: models.Model, picture: Tensor) -> Tensor:
-    """What a locator finds in pictures (N, 3, H, W), seen as large as the task shows them.
+    """Return what a locator finds in pictures (N, 3, H, W), seen as large as the task shows them.
 
     Returns:
         Probabilities (N, 1, H, W).
@@ -175,12 +177,12 @@ def softened(cover: Tensor) -> Tensor:
 
 
 def first_look(picture: Tensor, rough: Tensor) -> Tensor:
-    """The filler's planes when only a rough mask (N, 1, H, W) in [0, 1] is known."""
+    """Return the filler's planes when only a rough mask (N, 1, H, W) in [0, 1] is known."""
     return torch.cat([picture, picture, rough, torch.zeros_like(rough)], 1)
 
 
 def second_look(picture: Tensor, cover: Tensor, truth: Batch | None = None) -> Tensor:
-    """The filler's planes once it is known how far a mark covers each pixel (N, 1, H, W).
+    """Return the filler's planes once it is known how far a mark covers each pixel (N, 1, H, W).
 
     With the `truth`, its colour and opacity take the place of every other estimate, and of one
     that there was too little outline for.
@@ -200,7 +202,7 @@ def second_look(picture: Tensor, cover: Tensor, truth: Batch | None = None) -> T
 
 
 def perturbed(opacity: float, colour: Tensor) -> Overlay:
-    """An overlay as a good estimate of it may come out; nothing where it is nothing."""
+    """Return an overlay as a good estimate of it may come out; nothing where it is nothing."""
     if not opacity:
         return NOTHING
     near = min(max(opacity + 0.05 * float(torch.randn(())), 0.02), 0.97)
@@ -208,5 +210,5 @@ def perturbed(opacity: float, colour: Tensor) -> Overlay:
 
 
 def true_cover(batch: Batch) -> Tensor:
-    """How far the mark covers each pixel (N, 1, H, W), in [0, 1]."""
+    """Return how far the mark covers each pixel (N, 1, H, W), in [0, 1]."""
     return (batch["alpha"] / batch["opacity"][..., None, None].clamp(min=0.05)).clamp(0, 1)

@@ -39,7 +39,7 @@ def deeplabv3_mobilenet_v2(
 
 
 def last_layers(network: nn.Module) -> set[nn.Module]:
-    """The convolutions that make the classes."""
+    """Return the convolutions that make the classes."""
     return {network.classifier[-1], network.aux_classifier[-1]}
 
 

@@ -51,7 +51,7 @@ class NoiseUNet(nn.Module):
 
 
 def double_conv(inputs: int, outputs: int, depth: int) -> nn.Sequential:
-    """The residual U-Net's level, the same at every depth."""
+    """Return the residual U-Net's level, the same at every depth."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, padding=1),
         nn.LeakyReLU(0.2),

@@ -35,7 +35,7 @@ class NetworkCard:
 
 
 def segmenter(name: str, parameters: float, **own: Any) -> NetworkCard:
-    """The card of a network that finds a mask, as logits, on an RGB picture.
+    """Return the card of a network that finds a mask, as logits, on an RGB picture.
 
     `own`: the fields of the card that differ among such networks.
     """
@@ -71,12 +71,16 @@ def register(card: NetworkCard, **defaults: Any) -> Callable[[N], N]:
 
 
 def names(role: str | None = None) -> list[str]:
-    """The registered names, sorted; of one role if `role` is given."""
+    """Return the registered names, sorted; of one role if `role` is given."""
     return sorted(name for name, card in _cards.items() if role in (None, card.role))
 
 
 def card(name: str) -> NetworkCard:
-    """The card of a network. Raises UsageError for a name that nobody registered."""
+    """Return the card of a network.
+
+    Raises:
+        UsageError: nobody registered this name.
+    """
     if name not in _cards:
         raise UsageError(f"No network is called {name!r}; there are: {', '.join(names())}.")
     return _cards[name]
@@ -85,6 +89,7 @@ def card(name: str) -> NetworkCard:
 def create(name: str, **options: Any) -> nn.Module:
     """Build a network with random weights; `options` go to its constructor (all know `width`).
 
-    Raises UsageError for an unknown name.
+    Raises:
+        UsageError: the name is not known.
     """
     return _builders[card(name).name](**options)

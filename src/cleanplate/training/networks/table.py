@@ -30,10 +30,13 @@ class Row:
 def rows(
     chosen: Sequence[str] | None = None, side: int = 256, measure: bool = False
 ) -> Iterator[Row]:
-    """A row for every chosen network (all by default), as soon as it is known.
+    """Yield a row for every chosen network (all by default), as soon as it is known.
 
     MACs are counted at `side` x `side` without running anything; with `measure` each network is
-    also built and timed there. Raises UsageError for an unknown name.
+    also built and timed there.
+
+    Raises:
+        UsageError: the name is not known.
     """
     for name in chosen if chosen is not None else names():
         entry = card(name)

@@ -125,7 +125,9 @@ def in_bytes(values: Map) -> Map:
 
 
 def _difference(rng: np.random.Generator, picture: Map) -> Map:
-    """What noise changes in a developed picture (H, W, 3), even sides; float32, levels of 255."""
+    """Return what noise changes in a developed picture (H, W, 3), even sides; float32, levels of
+    255.
+    """
     camera, sensor = some_camera(rng), some_sensor(rng)
     response = Response(rng.uniform(*GAMMAS), rng.uniform(0, 1))
     down, right = (int(step) for step in rng.integers(0, 2, 2))  # which of the four Bayer phases
@@ -150,7 +152,7 @@ def _developed(planes: Map, camera: Camera, table: Map, sharp: bool) -> Map:
 
 
 def smoothed(rng: np.random.Generator, noise: Map) -> Map:
-    """What a camera's own noise reduction leaves of noise (H, W, 3)."""
+    """Return what a camera's own noise reduction leaves of noise (H, W, 3)."""
     parts = cv2.transform(noise, TO_YCC)
     luma, chroma = parts[..., 0], parts[..., 1:]
     if rng.random() < CHROMA_SHARE:

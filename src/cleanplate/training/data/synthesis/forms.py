@@ -109,7 +109,7 @@ class FormSetter(Typesetter):
                     number += 1
 
     def kept(self, text: str) -> str:
-        """A text without the characters that the font lacks."""
+        """Return a text without the characters that the font lacks."""
         return "".join(c for c in text if ord(c) in self.has or c == " ")
 
     def title(self, titles: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ class FormSetter(Typesetter):
         return x + font.getlength(text)
 
     def label(self) -> str:
-        """A field's name with a colon."""
+        """Return a field's name with a colon."""
         words = self.kept(str(self.rng.choice(HAN_LABELS if self.han else LATIN_LABELS)))
         colon = "\uff1a" if self.han and 0xFF1A in self.has else ":"
         return (words or "A") + colon

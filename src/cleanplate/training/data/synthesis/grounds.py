@@ -73,11 +73,15 @@ class Pictures:
         self.cache = PictureCache(len(self.names), MEMORY)
 
     def choose(self, rng: np.random.Generator) -> int:
-        """The number of one of them."""
+        """Return the number of one of them."""
         return int(rng.integers(len(self.names)))
 
     def read(self, number: int) -> Map:
-        """A picture (H, W, 3) uint8, RGB. Raises PictureError where it cannot be read."""
+        """Return a picture (H, W, 3) uint8, RGB.
+
+        Raises:
+            PictureError: it cannot be read.
+        """
         return self.cache.get(number, functools.partial(self._load, number))
 
     def _load(self, number: int) -> Map:
@@ -155,17 +159,17 @@ class Grounds:
             self.rendered = KeptPages(self.rendered, seed, count)
 
     def choose(self, rng: np.random.Generator) -> int | None:
-        """The number of a picture, or None for a page to be rendered."""
+        """Return the number of a picture, or None for a page to be rendered."""
         if self.pictures is None or (self.render is not None and rng.random() < RENDERED):
             return None
         return self.pictures.choose(rng)
 
     def name(self, number: int | None) -> str | None:
-        """What a picture is called, below its folder."""
+        """Return what a picture is called, below its folder."""
         return None if number is None or not self.pictures else self.pictures.names[number][1]
 
     def draw(self, rng: np.random.Generator, number: int | None) -> Ground:
-        """The picture, or a page."""
+        """Return the picture, or a page."""
         if number is None or self.pictures is None:
             return self.rendered.draw(rng)
         return Ground(self.pictures.read(number))

@@ -314,7 +314,7 @@ def phrase(rng: np.random.Generator, face: Face, ems: int) -> str:
 
 
 def cut(rng: np.random.Generator, word: Box) -> Box:
-    """A part of a line of print as long as some words, or all of it."""
+    """Return a part of a line of print as long as some words, or all of it."""
     height, width = word.bottom - word.top, word.right - word.left
     length = int(height * rng.uniform(1.5, 10))
     if width <= length:
@@ -324,7 +324,7 @@ def cut(rng: np.random.Generator, word: Box) -> Box:
 
 
 def beside(rng: np.random.Generator, word: Box, em: float) -> Box:
-    """A box of about an em near a word: on its end, before it or above it."""
+    """Return a box of about an em near a word: on its end, before it or above it."""
     size = int(em * rng.uniform(0.8, 2.2))
     x = int(rng.choice((word.left - size, word.right, word.left + (word.right - word.left) // 2)))
     y = (word.top + word.bottom - size) // 2 + int(rng.normal(0, 0.4) * em)

@@ -50,7 +50,7 @@ class Ink:
         return picture
 
     def _taken(self, rng: np.random.Generator, cover: Map) -> Map:
-        """The share of the light that lines take, (h, w, 3) in [0, 1]."""
+        """Return the share of the light that lines take, (h, w, 3) in [0, 1]."""
         height, width = cover.shape
         coarse = rng.normal(0, self.flow, (height // 12 + 2, width // 12 + 2)).astype(np.float32)
         thickness = 1 + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -74,7 +74,11 @@ class Lettering:
     """Fonts of some folders and the strings that they draw: never a character that a font lacks."""
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
-        """Index every font under `folders`; raises UsageError where there is none."""
+        """Index every font under `folders`.
+
+        Raises:
+            UsageError: there is none.
+        """
         paths = sorted(
             path
             for folder in folders

@@ -96,7 +96,7 @@ def some_sensor(rng: np.random.Generator, levels: Levels = LEVELS) -> Sensor:
 
 
 def undeveloped(picture: Map, camera: Camera) -> Map:
-    """The light that a sensor saw, in all three colours at every pixel.
+    """Return the light that a sensor saw, in all three colours at every pixel.
 
     Args:
         picture: (H, W, 3) uint8, RGB.
@@ -118,7 +118,9 @@ def dimmed(linear: Map, gains: Map) -> Map:
 
 
 def mosaicked(light: Map) -> Map:
-    """What lies behind an RGGB filter: (H, W, 3) to planes (H/2, W/2, 4); odd sides lose one."""
+    """Return what lies behind an RGGB filter: (H, W, 3) to planes (H/2, W/2, 4); odd sides lose
+    one.
+    """
     light = light[: light.shape[0] // 2 * 2, : light.shape[1] // 2 * 2]
     places = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2))
     return np.stack([light[y::2, x::2, colour] for y, x, colour in places], axis=-1)

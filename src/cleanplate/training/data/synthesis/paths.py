@@ -61,7 +61,7 @@ def pressed(rng: np.random.Generator, path: Map, width: float) -> Map:
 
 
 def trembled(rng: np.random.Generator, path: Map, reach: float) -> Map:
-    """A path with the slow errors of a hand, about `reach` pixels."""
+    """Return a path with the slow errors of a hand, about `reach` pixels."""
     knots = max(3, len(path) // 12)
     errors = rng.normal(0, reach, (knots, 2))
     along, places = np.linspace(0, 1, len(path)), np.linspace(0, 1, knots)
@@ -69,7 +69,7 @@ def trembled(rng: np.random.Generator, path: Map, reach: float) -> Map:
 
 
 def line(rng: np.random.Generator, start: Sequence[float], end: Sequence[float]) -> Map:
-    """A line drawn by hand: a little bent."""
+    """Return a line drawn by hand: a little bent."""
     ends = np.array([start, end], np.float64)
     length = float(np.hypot(*(ends[1] - ends[0])))
     count = max(4, int(length / 12))
@@ -97,7 +97,7 @@ def underline(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def strike(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """A crossing-out of a box: a line or more through it, a zigzag, or a large X."""
+    """Return a crossing-out of a box: a line or more through it, a zigzag, or a large X."""
     kind = rng.random()
     if kind < 0.5:
         middle = height * rng.uniform(0.4, 0.65, int(rng.integers(1, 4)))
@@ -117,7 +117,7 @@ def strike(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def loop(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """A ring about a box, not quite closed or a little more than closed."""
+    """Return a ring about a box, not quite closed or a little more than closed."""
     turn = np.linspace(0, 2 * np.pi * rng.uniform(0.96, 1.2), 40) + rng.uniform(0, 2 * np.pi)
     grown = 1 + np.linspace(0, rng.uniform(-0.08, 0.12), 40)
     for waves in (2, 3):  # no hand draws an ellipse
@@ -129,7 +129,7 @@ def loop(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def tick(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """A tick; now and then a half one, with a bar through its long arm."""
+    """Return a tick; now and then a half one, with a bar through its long arm."""
     size = np.array([width, height])
     points = np.array([[0, 0.55], [0.12, 0.72], [0.28, 1], [0.42, 0.7], [0.7, 0.3], [1.1, -0.1]])
     drawn = [smooth((points + rng.normal(0, 0.04, points.shape)) * size)]
@@ -146,7 +146,7 @@ def cross(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def bracket(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """A bracket, a brace or a line beside some lines of print."""
+    """Return a bracket, a brace or a line beside some lines of print."""
     deep = min(width, height * 0.4) * rng.uniform(0.3, 1)
     kind = rng.random()
     if kind < 0.35:
@@ -162,7 +162,7 @@ def bracket(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def arrow(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """An arrow from one corner of a box to the other."""
+    """Return an arrow from one corner of a box to the other."""
     ends = np.array([[0, rng.random()], [1, rng.random()]]) * (width, height)
     if rng.random() < 0.5:
         ends = ends[::-1]
@@ -177,7 +177,9 @@ def arrow(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def signature(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """A name written so often that its letters are loops: one stroke, now and then a flourish."""
+    """Return a name written so often that its letters are loops: one stroke, now and then a
+    flourish.
+    """
     loops = int(rng.integers(3, 9))
     turn = np.linspace(0, 2 * np.pi * loops, 14 * loops)
     along = turn / turn[-1]

@@ -24,7 +24,7 @@ class Print:
     scale: float  # of the small map
 
     def share(self, box: Box) -> float:
-        """The share of a box that is dark, 0..1; 1 for a box that leaves the page."""
+        """Return the share of a box that is dark, 0..1; 1 for a box that leaves the page."""
         height, width = (side - 1 for side in self.dark.shape)
         top, left, bottom, right = (round(edge * self.scale) for edge in box)
         if min(top, left) < 0 or bottom > height or right > width:

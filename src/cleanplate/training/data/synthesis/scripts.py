@@ -46,12 +46,12 @@ class Face:
         return len(self.files) > MANY and 0x7684 in self.files
 
     def kept(self, text: str) -> str:
-        """A text without the characters that the face lacks."""
+        """Return a text without the characters that the face lacks."""
         return "".join(c for c in text if ord(c) in self.files or c == " ")
 
 
 def faces(folders: Sequence[str | Path]) -> list[Face]:
-    """The faces under some folders that have Latin letters or common Chinese characters.
+    """Return the faces under some folders that have Latin letters or common Chinese characters.
 
     A file is a face. Where only all files of a folder together hold the Chinese characters, as web
     fonts are cut, the folder is one.

@@ -86,7 +86,7 @@ class Seals:
 
 
 def rounded(rng: np.random.Generator, path: Path, text: str, size: int, han: bool) -> Map:
-    """A round seal: a ring or two, a text along it, a star or a word in the middle."""
+    """Return a round seal: a ring or two, a text along it, a star or a word in the middle."""
     side = size * FINE
     seal = Image.new("L", (side, side))
     pen = ImageDraw.Draw(seal)
@@ -130,7 +130,7 @@ def _star(pen: ImageDraw.ImageDraw, x: float, y: float, radius: float) -> None:
 
 
 def square(rng: np.random.Generator, path: Path, text: str, size: int) -> Map:
-    """A name's seal: two rows or columns of characters, cut in or left standing."""
+    """Return a name's seal: two rows or columns of characters, cut in or left standing."""
     side = max(16, size) * FINE
     seal = Image.new("L", (side, side))
     pen = ImageDraw.Draw(seal)
@@ -150,7 +150,7 @@ def square(rng: np.random.Generator, path: Path, text: str, size: int) -> Map:
 
 
 def framed(rng: np.random.Generator, path: Path, word: str, size: int) -> Map:
-    """A rubber stamp: a word and perhaps a date in a frame."""
+    """Return a rubber stamp: a word and perhaps a date in a frame."""
     em = max(10, int(1.3 * size * FINE / max(3, len(word))))
     em = min(em, size * FINE // 2)
     lines = [word]
@@ -181,7 +181,7 @@ def _shrunk(seal: Image.Image) -> Map:
 
 
 def worn(rng: np.random.Generator, seal: Map) -> Map:
-    """An impression of a seal: patches that took less ink, specks that took none."""
+    """Return an impression of a seal: patches that took less ink, specks that took none."""
     height, width = seal.shape
     coarse = rng.random((height // 16 + 2, width // 16 + 2)).astype(np.float32)
     patches = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)

@@ -55,14 +55,16 @@ SENSORS = {
 
 
 def noise_at(sensor: MeasuredSensor, iso: float, spread: float = 0.0) -> SensorNoise:
-    """A camera's noise at an ISO, of light from 0 to 1; `spread` in standard deviations of it."""
+    """Return a camera's noise at an ISO, of light from 0 to 1; `spread` in standard deviations of
+    it.
+    """
     gain = sensor.gain * iso / 100
     read = math.exp(sensor.slope * math.log(gain) + sensor.bias + spread * sensor.sigma)
     return SensorNoise(gain / RANGE, (read / RANGE) ** 2)
 
 
 def some_noise(rng: np.random.Generator) -> SensorNoise:
-    """The noise of one of the cameras at any ISO from 100 to 12800, all stops alike."""
+    """Return the noise of one of the cameras at any ISO from 100 to 12800, all stops alike."""
     names = list(SENSORS)
     sensor = SENSORS[names[int(rng.integers(len(names)))]]
     iso = 100 * math.exp(rng.uniform(0, STOPS + math.log(BEYOND)))
@@ -81,7 +83,7 @@ def photographed(rng: np.random.Generator, picture: Map, noise: SensorNoise) -> 
 
 
 def scene(rng: np.random.Generator, picture: Map, side: int) -> Map:
-    """A square of `side` samples of a picture, turned and mirrored, at times shrunk by half.
+    """Return a square of `side` samples of a picture, turned and mirrored, at times shrunk by half.
 
     The phase of the mosaic is drawn with its place.
     """

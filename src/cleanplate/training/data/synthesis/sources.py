@@ -78,14 +78,14 @@ class Source:
 
 
 def shows(item: Item) -> bool:
-    """Whether a mask made from the pair would not be blank."""
+    """Return whether a mask made from the pair would not be blank."""
     if item.mask is None or item.input is None:
         return True
     return bool(mask_of_pair(item.input, item.target, THRESHOLD).any())
 
 
 def grounds_of(settings: Settings) -> Grounds:
-    """The clean pictures that the settings name."""
+    """Return the clean pictures that the settings name."""
     pictures = Pictures(settings.backgrounds, settings.size) if settings.backgrounds else None
     render = None
     if settings.fonts and settings.kind in RENDER:
@@ -120,7 +120,7 @@ def _handwriting(hand: Handwriting, rng: np.random.Generator, ground: Ground) ->
 
 
 def changed(picture: Map, clean: Map) -> Item:
-    """A pair whose mask is where it differs at all."""
+    """Return a pair whose mask is where it differs at all."""
     return Item(clean, picture, (picture != clean).any(-1))
 
 

@@ -27,7 +27,11 @@ class Strokes:
     """Recorded characters, by alphabet."""
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
-        """Read every recording under `folders`; raises UsageError where there is none."""
+        """Read every recording under `folders`.
+
+        Raises:
+            UsageError: there is none.
+        """
         alphabets: dict[str, list[bytes]] = defaultdict(list)
         for name, text in _recordings(folders):
             if text.startswith(b"START") and b"," in text:
@@ -68,7 +72,7 @@ class Strokes:
 
 
 def _recordings(folders: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
-    """The name and the text of every text file under some folders, those in archives too."""
+    """Yield the name and the text of every text file under some folders, those in archives too."""
     for path in sorted(path for folder in folders for path in Path(folder).rglob("*")):
         if path.suffix.lower() == ".txt":
             yield path.as_posix(), path.read_bytes()
@@ -81,7 +85,7 @@ def _recordings(folders: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
 
 @functools.lru_cache(maxsize=4096)
 def recorded(text: bytes) -> list[tuple[Map, Map]]:
-    """The strokes of one recording.
+    """Return the strokes of one recording.
 
     Returns:
         For each a path (N, 2), y downwards, and how much the pen rests at each point, (N,) in
@@ -104,7 +108,7 @@ def recorded(text: bytes) -> list[tuple[Map, Map]]:
 
 
 def _even(path: Map) -> Map:
-    """A path without the steps of the pixels that it was recorded in."""
+    """Return a path without the steps of the pixels that it was recorded in."""
     padded = np.pad(path, ((2, 2), (0, 0)), mode="edge")
     return np.stack([np.convolve(padded[:, axis], np.ones(5) / 5, "valid") for axis in (0, 1)], 1)
 

@@ -64,24 +64,24 @@ def note_groups(settings: Settings, out: Path, count: int) -> None:
 
 
 def generator_of(settings: Settings, number: int) -> np.random.Generator:
-    """The random numbers of one pair, its own."""
+    """Return the random numbers of one pair, its own."""
     return np.random.default_rng((settings.seed, number))
 
 
 def stem(number: int) -> str:
-    """The name of a pair's files."""
+    """Return the name of a pair's files."""
     return f"{number:06d}"
 
 
 def files(settings: Settings, out: Path, number: int) -> list[Path]:
-    """The files of a pair."""
+    """Return the files of a pair."""
     all_places = places(out, stem(number), ".npy" if settings.kind == "raw" else ".png")
     return [all_places[part] for part in PARTS.get(settings.kind, MASKED)]
 
 
 @functools.lru_cache(maxsize=1)
 def loaded(settings: Settings) -> Source:
-    """The source of a kind, once a process."""
+    """Return the source of a kind, once a process."""
     return source_of(settings)
 
 
@@ -100,7 +100,7 @@ def write(settings: Settings, out: Path, number: int) -> str | Fault:
 
 
 def content(item: Item, part: str) -> bytes:
-    """The bytes of a pair's file."""
+    """Return the bytes of a pair's file."""
     array = getattr(item, part)
     if array.dtype == np.float32:
         return as_npy(array)
