@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+import cleanplate
 from cleanplate import metrics, models
 from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Picture
@@ -191,3 +192,15 @@ def test_a_person_is_cut_out_and_a_cat_is_not() -> None:
         alone = task.clean(Picture.from_array(nobody))
         assert [remark.code for remark in alone.remarks] == ["no-subject"]
         assert not alone.mask.any()
+
+
+@pytest.mark.parametrize(("sigma", "gain"), [(15, 5.5), (25, 8.0), (50, 10.5)])
+def test_noise_comes_off_and_its_level_is_known(sigma: int, gain: float) -> None:
+    clean = scene(3)
+    clean = cv2.GaussianBlur(clean, (0, 0), 1.2)
+    noise = np.random.default_rng(sigma).normal(0, sigma, clean.shape)
+    noisy = np.rint(clean + noise).clip(0, 255).astype(np.uint8)
+    result = cleanplate.Cleaner("denoise", device="cpu", threads=1)(noisy)
+    before, after = (metrics.psnr(x / 255, clean / 255) for x in (noisy, result.to_array()))
+    assert after - before > gain
+    assert result.report["noise"] == pytest.approx(sigma, rel=0.15)

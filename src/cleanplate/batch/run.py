@@ -31,7 +31,7 @@ from cleanplate.tasks.masks import Masks, mask_of
 from cleanplate.writing import remove_leftovers, write_all
 
 if TYPE_CHECKING:
-    from cleanplate.tasks.base import Cleaned, Remark, Task
+    from cleanplate.tasks.base import Cleaned, Remark, Report, Task
 
 MOST_WORKERS = 4
 SHEET_SIDE = 640  # longer side in pixels of a picture on a sheet
@@ -44,7 +44,7 @@ class Outcome:
     `status` is "done", "failed" (tried in vain) or "skipped" (not tried). `settled` says that the
     picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
     1, that was filled in, `unchanged` that there was nothing to do, `device` what the models ran
-    on; `remarks` and `doubt` are those of `Cleaned`.
+    on; `remarks`, `doubt` and `report` are those of `Cleaned`.
     """
 
     source: Path
@@ -57,6 +57,7 @@ class Outcome:
     unchanged: bool | None = None
     remarks: tuple[Remark, ...] = ()
     doubt: float | None = None
+    report: Report | None = None
     device: str | None = None
     seconds: float | None = None
     settled: bool = False
@@ -75,6 +76,7 @@ class Outcome:
             "unchanged": self.unchanged,
             "remarks": [remark._asdict() for remark in self.remarks],
             "doubt": self.doubt,
+            "report": self.report,
             "device": self.device,
             "seconds": self.seconds,
         }
@@ -183,6 +185,7 @@ class Batch:
                 unchanged=cleaned.unchanged,
                 remarks=tuple(cleaned.remarks),
                 doubt=cleaned.doubt,
+                report=cleaned.report,
                 device=cleaned.device,
                 seconds=round(time.monotonic() - begin, 3),
                 settled=True,

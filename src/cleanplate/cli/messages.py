@@ -98,6 +98,8 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
     elif outcome.status == "done" and not bar:
         device = f" on {outcome.device}" if outcome.device else ""
         filled = f"{outcome.filled or 0:.2%} {share}, " if share else ""
+        if outcome.unchanged:
+            filled = "unchanged, "
         words = f"{filled}{outcome.seconds:.1f} s{device}"
         typer.echo(_shown(f"{outcome.source} -> {outcome.result} ({words})"))
     if not json:

@@ -24,6 +24,9 @@ RAW_MODEL = "denoiser-raw"
 LEAST = 0.8  # of 255: a mean level under which a picture counts as clean
 MOST = 55.0  # of 255: the strongest noise that the model has learnt
 ROWS = 512  # that a classical filter takes at a time
+UNUSED = Remark(
+    "raw-option-unused", "develop, black, white and pattern are for RAW files; this is none"
+)
 
 
 class Part(NamedTuple):
@@ -74,6 +77,7 @@ class Denoise:
         """
         self.strength, self.keep_grain, self.method = strength, keep_grain, method
         self.numbers: dict[str, Any] = {"black": black, "white": white, "pattern": pattern}
+        self.for_raw = any(x is not None for x in (develop, black, white, pattern))
         self.start = partial(models.load, device=device, threads=threads)
         self.model: Model | None = None
         self.raw_model: Model | None = None
@@ -102,7 +106,8 @@ class Denoise:
                 "is none; leave --model out."
             )
         size = (picture.height, picture.width)
-        untouched = Cleaned(picture, np.zeros(size, np.uint8), {})
+        remarks = [UNUSED] if self.for_raw else []
+        untouched = Cleaned(picture, np.zeros(size, np.uint8), {}, remarks=remarks)
         if self.strength == 0 or self.keep_grain == 1:
             return untouched
         clean, level = self._whole(picture)
@@ -116,7 +121,8 @@ class Denoise:
             share = np.full(part.shape[:2], 1 - self.keep_grain, np.float32)
             composite(picture, box, part, share)
         everything = np.full(size, 255, np.uint8)
-        return Cleaned(picture, everything, report, doubt=round(min(1.0, level / MOST), 3))
+        doubt = round(min(1.0, level / MOST), 3)
+        return Cleaned(picture, everything, report, remarks=remarks, doubt=doubt)
 
     def _clean_raw(self, picture: RawPicture) -> Cleaned:
         """Take the noise off a mosaic, in place."""
