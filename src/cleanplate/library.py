@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Source: TypeAlias = str | Path | bytes | bytearray | memoryview | NDArray[Any] | Image
-    Mask: TypeAlias = str | Path | NDArray[Any]
+    Mask: TypeAlias = Source
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -155,7 +155,9 @@ class Cleaner:
         if mask is None:
             return None
         self._info.check_mask(True)
-        return Masks(mask)
+        if isinstance(mask, str | Path | np.ndarray):
+            return Masks(mask)
+        return Masks(_read(mask, False))
 
 
 def clean(

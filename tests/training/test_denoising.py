@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import cleanplate  # noqa: E402
 from cleanplate.training import networks  # noqa: E402
 from cleanplate.training.data.noisy import NoisyCrops, measured, with_noise  # noqa: E402
 from cleanplate.training.export import export_checkpoint  # noqa: E402
@@ -71,7 +72,7 @@ def test_the_recipe_trains_and_exports(tmp_path: Path) -> None:
     (tmp_path / "data" / "some").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "data" / "some" / "scene.png"), scene())
     run = train(
-        "denoise",
+        "denoiser",
         [
             "--model.init_args.network_options={width: 0.125}",
             "--model.init_args.square_after=1",
@@ -90,4 +91,7 @@ def test_the_recipe_trains_and_exports(tmp_path: Path) -> None:
     assert run is not None
     export_checkpoint(run / "checkpoints" / "last.ckpt", tmp_path / "mine.onnx")
     card = (tmp_path / "mine.json").read_text()
+    picture = np.full((70, 90, 3), 90, np.uint8)
+    cleaned = cleanplate.clean(picture, "denoise", restorer=str(tmp_path / "mine.onnx"))
+    assert cleaned.to_array().shape == picture.shape
     assert '"denoise"' in card and '"strength"' in card and '"level"' in card

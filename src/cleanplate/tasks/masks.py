@@ -20,17 +20,20 @@ class Masks:
     A mask is as large as its picture, seen upright; what is brighter than half is to be filled in.
     """
 
-    def __init__(self, given: str | Path | NDArray[Any]) -> None:
+    def __init__(self, given: str | Path | NDArray[Any] | Picture) -> None:
         """Take one mask for all pictures, or a folder with one for each, see `mask_of`.
 
         Args:
-            given: a file, a folder, or an array as `Picture.from_array` takes it, or (H, W) bool.
+            given: a file, a folder, a picture, or an array as `Picture.from_array` takes it, or
+                (H, W) bool.
 
         Raises:
             PictureError: the mask cannot be read.
         """
         self._folder: Path | None = None
-        if isinstance(given, np.ndarray):
+        if isinstance(given, Picture):
+            self._name, self._common = given.name, _grey(given)
+        elif isinstance(given, np.ndarray):
             array = given.astype(np.uint8) * 255 if given.dtype == bool else given
             self._name, self._common = "mask", _grey(Picture.from_array(array, name="mask"))
         elif Path(given).is_dir():
@@ -98,9 +101,17 @@ def shrunk(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
 
 
 def _grey(mask: Picture) -> NDArray[np.uint8]:
-    """Return the mean of a mask's colours, (H, W): a byte a pixel, as large masks are kept."""
+    """Return a mask (H, W): a byte a pixel, as large masks are kept.
+
+    That is its alpha where it has one, as it was painted on a clear layer, and else the mean of its
+    colours; values of 0 and 1 stand for none and all.
+    """
     grey = mask.pixels
-    if grey.shape[2] > 1:
+    if mask.alpha is not None and mask.alpha.min() < mask.max_value:
+        grey = mask.alpha
+    elif grey.shape[2] > 1:
         grey = cv2.transform(grey, np.full((1, 3), 1 / 3, np.float32))
     grey = grey.reshape(mask.height, mask.width)
+    if grey.max() == 1:
+        return np.multiply(grey, 255).astype(np.uint8)
     return grey if grey.dtype == np.uint8 else (grey >> 8).astype(np.uint8)
