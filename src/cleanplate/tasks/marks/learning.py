@@ -18,7 +18,7 @@ from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import Mark, Place
 from cleanplate.tasks.marks.pieces import Pieces, covered, piece_of
 from cleanplate.tasks.marks.searching import find, fine
-from cleanplate.tasks.marks.seeding import start_of
+from cleanplate.tasks.marks.seeding import Start, anywhere, at_one_place, smaller
 from cleanplate.tasks.marks.solving import FAINT, Evidence, Piece, solve
 
 SEEDS = 24  # pictures that are held as small copies
@@ -55,14 +55,13 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
             f"from; give at least {ENOUGH} that bear it, better 10 or more."
         )
     chosen = np.unique(np.linspace(0, count - 1, min(SEEDS, count)).astype(int)).tolist()
-    copies, factors = [], []
+    copies, heights = [], []
     for number in chosen:
         picture = pictures[number]()
         copies.append(picture.shrunk(SIDE))
-        factors.append(copies[-1].shape[0] / picture.height)
-    rough, places = _rough(copies)
-    if len(places) < ENOUGH:
-        raise _too_few(len(places), len(copies))
+        heights.append(picture.height)
+    copies, rough, places = _rough(copies)
+    factors = [copy.shape[0] / height for copy, height in zip(copies, heights, strict=True)]
     scales = [place.tall / factors[number] for number, place in places.items()]
     scale = min(float(np.quantile(scales, 0.7)), np.sqrt(MOST / rough.alpha.size))
     mark = rough.scaled((round(rough.size[0] * scale), round(rough.size[1] * scale)))
@@ -81,26 +80,38 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
     return Learnt(cropped(mark)[0], sorted(bearing), sorted(others))
 
 
-def _rough(copies: Sequence[Floats]) -> tuple[Mark, dict[int, Place]]:
-    """Learn a mark from small copies; return it and its places by the copy's number."""
-    start = start_of(copies)
-    if start is None:
-        raise PictureError(
-            "No mark was found that these pictures share; give more of them that bear it, and "
-            "leave out those that do not."
-        )
-    mark, places = Mark(*(np.zeros(0, np.float32),) * 3), start.places
-    size = start.size
-    for turn in range(3):
-        if turn:
-            found = [find(copy, mark, WIDE) for copy in copies]
-            places = {number: fit.place for number, fit in enumerate(found) if fit is not None}
+def _rough(copies: list[Floats]) -> tuple[list[Floats], Mark, dict[int, Place]]:
+    """Learn a mark from small copies; return copies, the mark and its places by their number."""
+    found = 0
+    for starts in (at_one_place, anywhere):  # the first may be misled by what pictures resemble in
+        if starts is anywhere:
+            copies = [smaller(copy) for copy in copies]
+        start = starts(copies)
+        rough = start and _grown(copies, start)
+        if rough and len(rough[1]) >= ENOUGH:
+            return copies, *rough
+        found = max(found, len(rough[1]) if rough else 0)
+    if found:
+        raise _too_few(found, len(copies))
+    raise PictureError(
+        "No mark was found that these pictures share; give more of them that bear it, and leave "
+        "out those that do not."
+    )
+
+
+def _grown(copies: Sequence[Floats], start: Start) -> tuple[Mark, dict[int, Place]] | None:
+    """Learn a mark from where some copies seem to share it; None where there is none."""
+    places, size = start.places, start.size
+    for _ in range(3):
+        mark = learnt_from([piece_of(copies[n], place, size) for n, place in places.items()], size)
+        if not mark.alpha.any():
+            return None
+        mark, _ = cropped(mark)
+        size = mark.size
+        fits = [find(copy, mark, WIDE) for copy in copies]
+        places = {number: fit.place for number, fit in enumerate(fits) if fit is not None}
         if len(places) < ENOUGH:
             break
-        mark = learnt_from([piece_of(copies[n], place, size) for n, place in places.items()], size)
-        mark, corner = cropped(mark)
-        places = {number: _moved(place, corner) for number, place in places.items()}
-        size = mark.size
     return mark, places
 
 

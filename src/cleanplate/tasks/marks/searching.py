@@ -188,6 +188,8 @@ def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Likely]:
     small = tuple(max(round(side * scale * factor), 4) for side in mark.size)
     pattern, colour = template(mark.scaled((small[0], small[1])))
     power = np.hypot(pattern[..., 0], pattern[..., 1])
+    if not power.any():
+        return []  # a mark of nothing
     level = 0.5 * float(np.quantile(power[power > 0.1 * power.max()], 0.5)) + 1e-6
     pattern /= (power + np.float32(level))[..., None]
     seen = slopes(copy, colour)

@@ -29,9 +29,10 @@ RIM = 6  # pixels about them that are looked at with them
 SIDE = 224  # pixels of the copies that are laid over each other
 RATIOS = 1.05 ** np.arange(-22, 23)  # of the sizes of a mark in two pictures
 NEARBY = (0.98, 0.99, 1.01, 1.02)
+WHITE = 0.5  # power by which spectra are made alike, so that long edges do not count for all
 TRIED = 4  # pictures that all others are compared with
 TRIALS = 6  # others by which the best of these is chosen
-PEAK = 8.0  # standard deviations by which the right shift stands out
+PEAK = 15.5  # standard deviations by which the right shift stands out
 LEAST = 3  # pictures that must agree
 
 _OPPONENT = np.array([[0.299, 0.587, 0.114], [0.5, -0.42, -0.08], [-0.17, -0.33, 0.5]], np.float32)
@@ -49,11 +50,6 @@ class Start(NamedTuple):
     size: tuple[int, int]
 
 
-def start_of(copies: Sequence[Floats]) -> Start | None:
-    """Find what small copies (h, w, 3) share; None where that is nothing."""
-    return at_one_place(copies) or anywhere(copies)
-
-
 def at_one_place(copies: Sequence[Floats]) -> Start | None:
     """Find what copies of one size have in common at one place."""
     sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -65,8 +61,8 @@ def at_one_place(copies: Sequence[Floats]) -> Start | None:
 
 
 def anywhere(copies: Sequence[Floats]) -> Start | None:
-    """Find what copies have in common at places and sizes of their own."""
-    small = [fields(_small(copy)) for copy in copies]
+    """Find what copies of at most `SIDE` pixels have in common at places of their own."""
+    small = [fields(copy) for copy in copies]
     if len(small) < LEAST:
         return None
     chosen = np.linspace(0, len(small) - 1, min(TRIED, len(small))).astype(int)
@@ -80,27 +76,19 @@ def anywhere(copies: Sequence[Floats]) -> Start | None:
         for other in range(len(small)):
             if other != number and other not in found:
                 found[other] = meeting(small[number], small[other])
-        size = copies[number].shape[:2]
-        places = {number: Place(0, 0, 1, 1)}
-        for other, (peak, place) in found.items():
-            if peak >= PEAK:
-                own, its = (
-                    side[0] / side[1].shape[1]
-                    for side in (
-                        (copies[number].shape[0], small[number]),
-                        (copies[other].shape[0], small[other]),
-                    )
-                )
-                places[other] = Place(
-                    place.top * its,
-                    place.left * its,
-                    place.tall * its / own,
-                    place.wide * its / own,
-                )
-        start = _agreed(copies, places, size)
+        places = {other: place for other, (peak, place) in found.items() if peak >= PEAK}
+        places[number] = Place(0, 0, 1, 1)
+        start = _agreed(copies, places, copies[number].shape[:2])
         if start is not None:
             return start
     return None
+
+
+def smaller(copy: Floats) -> Floats:
+    """Return a copy (h, w, 3) as small as `anywhere` wants it."""
+    factor = min(1, SIDE / max(copy.shape[:2]))
+    size = tuple(max(round(side * factor), 8) for side in copy.shape[:2])
+    return resized(copy, size)
 
 
 def fields(copy: Floats) -> Floats:
@@ -132,7 +120,9 @@ def _meeting(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
     spectra = [
         np.fft.fft2(values[0] + 1j * values[1], size, axes=(0, 1)) for values in (first, second)
     ]
-    alike = np.fft.ifft2((spectra[0].conj() * spectra[1]).sum(2)).real
+    first_power, second_power = (np.abs(spectrum) + 1e-6 for spectrum in spectra)
+    white = spectra[0].conj() * spectra[1] / (first_power * second_power) ** WHITE
+    alike = np.fft.ifft2(white.sum(2)).real
     peak = np.unravel_index(int(alike.argmax()), size)
     spread = 1.4826 * float(np.median(np.abs(alike[::3, ::3]))) + 1e-6
     down, right = (
@@ -141,12 +131,6 @@ def _meeting(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
     )
     step = max(ratio, 1)
     return float(alike[peak]) / spread, Place(down * step, right * step, ratio, ratio)
-
-
-def _small(copy: Floats) -> Floats:
-    factor = min(1, SIDE / max(copy.shape[:2]))
-    size = tuple(max(round(side * factor), 8) for side in copy.shape[:2])
-    return resized(copy, size)
 
 
 def _shrunk(values: Floats, factor: float) -> Floats:
