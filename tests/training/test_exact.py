@@ -135,16 +135,12 @@ def test_accumulated_batches_are_one_of_their_size(plain: Path, tmp_path: Path) 
     more = ["--model.init_args.accumulate=2", "--trainer.limit_train_batches=4"]
     two = run(alone, plain, tmp_path / "two", *more)
     weights = [
-        {
-            name: w
-            for name, w in made["current_model_state"].items()
-            if name.startswith("network.") and w.ndim > 1
-        }
+        {name: w for name, w in made["current_model_state"].items() if name.startswith("network.")}
         for made in (one, two)
     ]
-    # A bias before a normalisation has no gradient but rounding, of which Adam makes whole steps.
     assert weights[0]
-    torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=5e-6)
+    # Two steps of Adam move a weight by 2e-4; of gradients near 0, rounding makes a part of that.
+    torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=2e-5)
     more = ["--model.init_args.accumulate=2", "--model.init_args.ratio=2"]
     counted = run([*ADVERSARIAL, *more], plain, tmp_path / "counted")
     network, critic = counted["optimizer_states"]
