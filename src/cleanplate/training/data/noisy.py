@@ -9,15 +9,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from cleanplate.training.data.augmentation import Augmentation, cut_out
-from cleanplate.training.data.drawn import DrawnData, load_clean
-from cleanplate.training.data.loading import Key, SizedKey, generator, phases_of
+from cleanplate.training.data.clean_crops import CleanCrops, CleanData
+from cleanplate.training.data.drawn import Sample
+from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.camera import in_bytes, photographed, saved, shrink
 from cleanplate.training.data.synthesis.lettering import Map
 
-LONGEST = 2048  # longer side in pixels that pictures are kept at
 SIGMA = 55.0  # of 255: the strongest white noise
 CLEAN_SHARE = 0.05  # of crops without noise: these come back as they are
 WHITE_SHARE = 0.5  # of the others
@@ -28,27 +27,15 @@ WINDOW = 6.0  # standard deviation in pixels of the window over which noise is m
 Noise = tuple[Map, Map, Map]  # noisy and clean picture (H, W, 3) uint8, level (H, W) float32
 
 
-class NoisyCrops(Dataset[dict[str, torch.Tensor]]):
-    """Crops of clean pictures and the noise on them; an item is always the same."""
+class NoisyCrops(CleanCrops):
+    """Crops of clean pictures and the noise on them."""
 
-    def __init__(
-        self, pictures: list[list[Map]], shares: list[float], crop: int, seed: int, size: int
-    ) -> None:
-        """Draw `size` items a round from groups of pictures, each group with its share."""
-        self.pictures, self.shares = pictures, np.array(shares) / sum(shares)
-        self.crop, self.seed, self.size = crop, seed, size
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, key: Key | SizedKey) -> dict[str, torch.Tensor]:
-        rng, side = generator(self.seed, key[:2]), self.crop if len(key) == 2 else key[2]
-        group = self.pictures[int(rng.choice(len(self.pictures), p=self.shares))]
-        picture = group[int(rng.integers(len(group)))]
+    def draw(self, rng: np.random.Generator, picture: Map, side: int) -> Sample:
+        """Return a crop without noise and with it, and how much there is."""
         noisy, clean, level = with_noise(rng, picture, side)
         return {
-            "input": torch.from_numpy(np.ascontiguousarray(noisy.transpose(2, 0, 1))),
-            "target": torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1))),
+            "input": to_tensor(noisy),
+            "target": to_tensor(clean),
             "level": torch.from_numpy(level[None]),
         }
 
@@ -96,53 +83,7 @@ def part(rng: np.random.Generator, picture: Map, side: int) -> Map:
     return square
 
 
-class NoisyData(DrawnData):
+class NoisyData(CleanData):
     """Clean pictures in memory, and noise drawn for every crop."""
 
-    def __init__(
-        self,
-        backgrounds: dict[str, float],
-        validation: tuple[str, ...],
-        folder: str = ".",
-        crop: int = 128,
-        batch_size: int = 8,
-        progressive: list[tuple[int, int, int]] | None = None,
-        steps: int = 1000,
-        validation_pictures: int = 96,
-        seed: int = 0,
-        workers: int = 1,
-    ) -> None:
-        """Name the clean pictures, and say how they are cut.
-
-        Args:
-            backgrounds: folders of clean pictures and the share of the crops that each gives.
-            validation: folders of clean pictures to validate on.
-            folder: that all folders are relative to.
-            crop: side of the crops in pixels.
-            batch_size: crops a step and process.
-            progressive: phases of [steps, batch size, crop]; `crop` is of validation alone then.
-            steps: batches an epoch.
-            validation_pictures: crops to validate on.
-            seed: of all that is drawn.
-            workers: processes that draw.
-
-        Raises:
-            UsageError: a phase is out of its range.
-        """
-        super().__init__()
-        self.save_hyperparameters()
-        self.phases = phases_of(progressive)
-
-    def setup(self, stage: str) -> None:
-        """Load the pictures.
-
-        Raises:
-            UsageError: a folder holds none.
-        """
-        own = self.hparams
-        names, shares = list(own["backgrounds"]), list(own["backgrounds"].values())
-        groups = [load_clean(self.paths([name]), LONGEST) for name in names]
-        held = [load_clean(self.paths(own["validation"]), LONGEST)]
-        count, seed = own["steps"] * own["batch_size"], own["seed"]
-        self.training = NoisyCrops(groups, shares, own["crop"], seed, count)
-        self.validation = NoisyCrops(held, [1.0], own["crop"], seed + 1, own["validation_pictures"])
+    crops = NoisyCrops

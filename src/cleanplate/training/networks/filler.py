@@ -31,6 +31,45 @@ class Residual(nn.Module):
         return maps + self.second(F.relu(self.first(F.relu(maps))))
 
 
+class LeanUNet(nn.Module):
+    """The body of a network: residual blocks on every level, down and up again, added skips."""
+
+    def __init__(self, inputs: int, outputs: int, sizes: Sequence[int], blocks: int) -> None:
+        """Build the levels; what leaves the head is 0 at first.
+
+        Args:
+            inputs: channels that go in.
+            outputs: channels that come out.
+            sizes: channels at each level, from the finest.
+            blocks: residual blocks a level, each way.
+        """
+        super().__init__()
+        self.stem = nn.Conv2d(inputs, sizes[0], 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        for inner, outer in pairwise(sizes):
+            self.down.append(level(inner, blocks))
+            self.shrink.append(nn.Conv2d(inner, outer, 2, stride=2))
+            self.grow.append(nn.Sequential(nn.Conv2d(outer, 4 * inner, 1), nn.PixelShuffle(2)))
+            self.up.append(level(inner, blocks))
+        self.bottom = level(sizes[-1], 2 * blocks)
+        self.head = nn.Conv2d(sizes[0], outputs, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def residue(self, planes: Tensor) -> Tensor:
+        """Map (N, inputs, H, W), sides that halve at every level, to (N, outputs, H, W) float32."""
+        maps, skips = self.stem(planes), []
+        for stage, shrink in zip(self.down, self.shrink, strict=True):
+            skips.append(stage(maps))
+            maps = shrink(skips[-1])
+        maps = self.bottom(maps)
+        for grow, stage in zip(reversed(self.grow), reversed(self.up), strict=True):
+            maps = stage(grow(maps) + skips.pop())
+        found: Tensor = self.head(F.relu(maps)).float()
+        return found
+
+
 _card = partial(
     NetworkCard,
     multiple=32,
@@ -78,7 +117,7 @@ _card = partial(
     heads={"mask": 1, "print": 1},
     widths=(32, 48, 96, 128, 128),
 )
-class Filler(nn.Module):
+class Filler(LeanUNet):
     """A first guess corrected, and whatever maps its task asks for besides.
 
     The first three input planes are the guess that `fill` corrects (mostly the picture itself); the
@@ -102,35 +141,17 @@ class Filler(nn.Module):
         blocks: int = 1,
         factor: int = 2,
     ) -> None:
-        super().__init__()
-        self.heads = {"fill": 3, **({"mask": 1} if heads is None else heads)}
-        self.factor = factor
-        self.multiple = factor * 2 ** (len(widths) - 1)
+        outputs = {"fill": 3, **({"mask": 1} if heads is None else heads)}
         sizes = [scaled(channels, width, 4) for channels in widths]
-        self.stem = nn.Conv2d(planes * factor**2, sizes[0], 3, padding=1)
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
-        for inner, outer in pairwise(sizes):
-            self.down.append(level(inner, blocks))
-            self.shrink.append(nn.Conv2d(inner, outer, 2, stride=2))
-            self.grow.append(nn.Sequential(nn.Conv2d(outer, 4 * inner, 1), nn.PixelShuffle(2)))
-            self.up.append(level(inner, blocks))
-        self.bottom = level(sizes[-1], 2 * blocks)
-        self.head = nn.Conv2d(sizes[0], sum(self.heads.values()) * factor**2, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        count = sum(outputs.values())
+        super().__init__(planes * factor**2, count * factor**2, sizes, blocks)
+        self.heads, self.factor = outputs, factor
+        self.multiple = factor * 2 ** (len(widths) - 1)
 
     def forward(self, planes: Tensor) -> dict[str, Tensor]:
         """Map (N, planes, H, W) to `fill` (N, 3, H, W) and the other heads, all at that size."""
         padded = pad_to_multiple(planes, self.multiple)
-        maps, skips = self.stem(F.pixel_unshuffle(padded, self.factor)), []
-        for stage, shrink in zip(self.down, self.shrink, strict=True):
-            skips.append(stage(maps))
-            maps = shrink(skips[-1])
-        maps = self.bottom(maps)
-        for grow, stage in zip(reversed(self.grow), reversed(self.up), strict=True):
-            maps = stage(grow(maps) + skips.pop())
-        found = F.pixel_shuffle(self.head(F.relu(maps)).float(), self.factor)
+        found = F.pixel_shuffle(self.residue(F.pixel_unshuffle(padded, self.factor)), self.factor)
         parts = torch.split(crop_like(found, planes), list(self.heads.values()), dim=1)
         outputs = dict(zip(self.heads, parts, strict=True))
         return outputs | {"fill": planes[:, :3] + outputs["fill"]}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import UsageError
-from cleanplate.training.networks.filler import level
+from cleanplate.training.networks.filler import LeanUNet
 from cleanplate.training.networks.layers import ChannelNorm, crop_like, pad_to_multiple, scaled
 from cleanplate.training.networks.registry import NetworkCard, register
 
@@ -137,7 +137,7 @@ AROUND = 5  # side in positions of the mean that is told apart from what differs
         role="restorer",
     )
 )
-class LeanRaw(nn.Module):
+class LeanRaw(LeanUNet):
     """The denoiser of RAW files that ships: a residual U-Net over the root of normalised planes.
 
     In planes brought to one noise (`cleanplate.tasks.denoise.sensor_noise`) the variance grows with
@@ -158,21 +158,9 @@ class LeanRaw(nn.Module):
         widths: Sequence[int] = (24, 48, 96, 128),
         blocks: int = 1,
     ) -> None:
-        super().__init__()
         sizes = [scaled(channels, width, 4) for channels in widths]
+        super().__init__(2 * planes, planes, sizes, blocks)
         self.multiple = 2 ** (len(sizes) - 1)
-        self.stem = nn.Conv2d(2 * planes, sizes[0], 3, padding=1)
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
-        for inner, outer in pairwise(sizes):
-            self.down.append(level(inner, blocks))
-            self.shrink.append(nn.Conv2d(inner, outer, 2, stride=2))
-            self.grow.append(nn.Sequential(nn.Conv2d(outer, 4 * inner, 1), nn.PixelShuffle(2)))
-            self.up.append(level(inner, blocks))
-        self.bottom = level(sizes[-1], 2 * blocks)
-        self.head = nn.Conv2d(sizes[0], planes, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
 
     def forward(self, mosaic: Tensor) -> dict[str, Tensor]:
         """Map (N, 4, H, W) to `picture` of the same shape."""
@@ -180,12 +168,6 @@ class LeanRaw(nn.Module):
         root = GAIN * (padded + SHIFT).clamp_min(LEAST).sqrt()
         # Bright light of little noise is a large number, of which half precision keeps no noise.
         mean = F.avg_pool2d(root, AROUND, 1, AROUND // 2, count_include_pad=False)
-        maps, skips = self.stem(torch.cat([root - mean, mean / GAIN], 1)), []
-        for stage, shrink in zip(self.down, self.shrink, strict=True):
-            skips.append(stage(maps))
-            maps = shrink(skips[-1])
-        maps = self.bottom(maps)
-        for grow, stage in zip(reversed(self.grow), reversed(self.up), strict=True):
-            maps = stage(grow(maps) + skips.pop())
-        clean = torch.relu(root + self.head(torch.relu(maps)).float())
+        change = self.residue(torch.cat([root - mean, mean / GAIN], 1))
+        clean = torch.relu(root + change)
         return {"picture": crop_like(clean.square() / GAIN**2 - SHIFT, mosaic)}
