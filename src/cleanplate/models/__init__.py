@@ -6,13 +6,14 @@ room reads weights, starts an ONNX Runtime session or chooses a device.
 
 from __future__ import annotations
 
-from cleanplate.models.catalogue import Card, Source, card, cards, read_card
+from cleanplate.models.catalogue import RGB, Card, Source, card, cards, read_card
 from cleanplate.models.cores import usable_cores
 from cleanplate.models.roles import by_role
 from cleanplate.models.sessions import DEVICES, Model, load, read
 
 __all__ = [
     "DEVICES",
+    "RGB",
     "Card",
     "Model",
     "Source",

@@ -28,6 +28,10 @@ class Source(TypedDict):
     terms: str
 
 
+RGB = ("red", "green", "blue")
+"""The inputs of a model that sees a picture and nothing else."""
+
+
 @dataclass(frozen=True)
 class Card:
     """What a model is and needs.
@@ -65,6 +69,11 @@ class Card:
     licence: str
     parameters: Mapping[str, Scalar]
     format: int = FORMAT
+
+    @property
+    def painting(self) -> str | None:
+        """The output that is a picture; None: the model gives none."""
+        return next((name for name in ("picture", "fill") if name in self.outputs), None)
 
     def parameter(self, key: str) -> float:
         """Return the number `parameters[key]`.

@@ -27,7 +27,6 @@ from cleanplate.tasks.base import Cleaned, share_filled
 from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats, as_planes, planes_of
 
-RGB = ("red", "green", "blue")
 FLOOR = 0.1  # share of a fill under which the picture is left as it is
 
 
@@ -66,9 +65,9 @@ class Exported:
         card = self.model.card
         self.given_mask = card.inputs == crop_fill.INPUTS
         self.finds = "mask" in card.outputs
-        self.picture = next((name for name in ("picture", "fill") if name in card.outputs), None)
+        self.picture = card.painting
         self._floor = FLOOR if threshold is None else threshold
-        if not (self.given_mask or card.inputs == RGB):
+        if not (self.given_mask or card.inputs == models.RGB):
             raise UsageError(
                 f"{card.name} takes {', '.join(card.inputs)}, which its task makes: name the task "
                 f"and the role, such as --task {card.task} --model {card.role}={model}."

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from cleanplate.errors import ModelError, UsageError
-from cleanplate.models import Card
+from cleanplate.models import RGB, Card
 from cleanplate.training import networks
 from cleanplate.training.graphs import disagreement, fix_same_padding, store_halves, to_onnx
 from cleanplate.training.modules.segmentation import Foreground
@@ -29,7 +29,6 @@ from cleanplate.training.weights import average_with, load_weights, read_checkpo
 from cleanplate.writing import write_all
 
 TOLERANCE = 1e-4
-RGB = ("red", "green", "blue")
 HALF_MAX = float(np.finfo(np.float16).max)
 
 

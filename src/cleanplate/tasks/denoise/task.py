@@ -19,7 +19,6 @@ from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.denoise import INFO, filters, raw
 from cleanplate.tasks.maps import Floats, as_planes
 
-RGB = ("red", "green", "blue")
 RAW_MODEL = "denoiser-raw"
 LEAST = 0.8  # of 255: a mean level under which a picture counts as clean
 MOST = 55.0  # of 255: the strongest noise that the model has learnt
@@ -183,8 +182,8 @@ class Denoise:
     def _restored(self, picture: Picture) -> Iterator[Part]:
         """Run the model; one that says nothing of the level is asked to change any picture."""
         assert self.model is not None
-        outputs = self.model.card.outputs
-        named = next(name for name in ("picture", "fill") if name in outputs)
+        outputs, named = self.model.card.outputs, self.model.card.painting
+        assert named is not None  # `_check` has seen to it
         told = "strength" in self.model.card.inputs
         wanted = (named, "level") if "level" in outputs else (named,)
 
@@ -222,11 +221,11 @@ class Denoise:
             UsageError: it cannot.
         """
         inputs = model.card.inputs
-        if inputs not in (RGB, (*RGB, "strength")):
+        if inputs not in (models.RGB, (*models.RGB, "strength")):
             raise UsageError(
                 f"{model.card.name} takes {', '.join(inputs)}: it does not denoise pictures."
             )
-        if not {"picture", "fill"} & set(model.card.outputs):
+        if model.card.painting is None:
             raise UsageError(f"{model.card.name} gives no picture: it does not denoise.")
         if "strength" not in inputs and self.strength not in (0, 1):
             raise UsageError(

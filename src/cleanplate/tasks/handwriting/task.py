@@ -19,7 +19,6 @@ from cleanplate.tasks.handwriting.inks import drawn_with, light_of
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes
 
-RGB = ("red", "green", "blue")
 SEED = 0.75  # a find of which no pixel is as sure is none, unless the threshold is higher
 LEAST = 6  # pixels of a find
 FAINT = 6 / 255  # a tile in which nothing is so much darker than about it is blank paper
@@ -168,8 +167,8 @@ def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
 def _fill_of(model: Model) -> str:
     """Return which output is the page without ink; UsageError for a model of another kind."""
     card = model.card
-    fill = next((name for name in ("fill", "picture") if name in card.outputs), None)
-    if card.inputs != RGB or fill is None or "mask" not in card.outputs:
+    fill = card.painting
+    if card.inputs != models.RGB or fill is None or "mask" not in card.outputs:
         raise UsageError(
             f"{card.name} does not take handwriting off: that takes red, green and blue, and gives "
             "fill (or picture) and mask."

@@ -62,54 +62,61 @@ def run(arguments: list[str]) -> int:
     return call(given)
 
 
+def _add(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    call: Call,
+) -> argparse.ArgumentParser:
+    """Add a step that makes a folder of something else than pairs."""
+    parser = verbs.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+    parser.set_defaults(call=call)
+    return parser
+
+
 def _add_raw(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     summary = "pack Bayer mosaics (RAW files, 16-bit PNG, TIFF, .npy) into four planes"
-    parser = verbs.add_parser("raw", help=summary, description=summary, allow_abbrev=False)
+    parser = _add(verbs, "raw", summary, _raw)
     parser.add_argument("folder", type=Path, help="mosaics, in folders of any depth")
     parser.add_argument("out", type=Path, help="folder of the planes (.npy, float32)")
     parser.add_argument("--black", type=float, default=1024.0, help="sensor value of 0 (1024)")
     parser.add_argument("--white", type=float, default=16383.0, help="sensor value of 1 (16383)")
     parser.add_argument("--pattern", default="RGGB", help="GRBG, GBRG or BGGR in place of RGGB")
-    parser.set_defaults(call=_raw)
 
 
 def _add_cutouts(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     summary = "cut hands on white, or people by their masks, out of photographs"
-    parser = verbs.add_parser("cutouts", help=summary, description=summary, allow_abbrev=False)
+    parser = _add(verbs, "cutouts", summary, _cutouts)
     parser.add_argument("folder", type=Path, help="photographs, in folders of any depth")
     parser.add_argument("out", type=Path, help="folder of the cut-outs; heads: a folder `busts`")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of people; none: hands")
-    parser.set_defaults(call=_cutouts)
 
 
 def _add_pages(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     summary = "render pages of PDF files; scans and blank pages are left out"
-    parser = verbs.add_parser("pages", help=summary, description=summary, allow_abbrev=False)
+    parser = _add(verbs, "pages", summary, _pages)
     parser.add_argument("folder", type=Path, help="PDF files, in folders of any depth")
     parser.add_argument("out", type=Path, help="folder of the pages (PNG)")
     parser.add_argument("--files", type=at_least(1), metavar="N", help="of the files (all)")
     parser.add_argument("--most", type=at_least(1), default=3, help="pages of a file (3)")
     parser.add_argument("--dpi", type=at_least(36), nargs=2, default=(150, 250), metavar="N")
     parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(call=_pages)
 
 
 def _add_ink(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     summary = "take the ink off photographed notes, a line or a drawing a file"
-    parser = verbs.add_parser("ink", help=summary, description=summary, allow_abbrev=False)
+    parser = _add(verbs, "ink", summary, _ink)
     parser.add_argument("folder", type=Path, help="notes, in folders of any depth")
     parser.add_argument("out", type=Path, help="folder of the ink (PNG, white where there is none)")
-    parser.set_defaults(call=_ink)
 
 
 def _add_labels(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     summary = "make masks of people, or of what they wear, from labels of Clothing Co-Parsing"
-    parser = verbs.add_parser("labels", help=summary, description=summary, allow_abbrev=False)
+    parser = _add(verbs, "labels", summary, _labels)
     parser.add_argument("folder", type=Path, help="`photos`, `labels` and, in or above, labels.txt")
     parser.add_argument("out", type=Path, help="folder of the pictures with masks")
     choices = ("person", "garment", "hair", "skin", "accessory")
     parser.add_argument("--classes", nargs="+", choices=choices, default=["person"])
-    parser.set_defaults(call=_labels)
 
 
 def _check(given: argparse.Namespace) -> int:
