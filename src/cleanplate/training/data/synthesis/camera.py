@@ -166,13 +166,5 @@ def smoothed(rng: np.random.Generator, noise: Map) -> Map:
 
 def saved(rng: np.random.Generator, picture: Map) -> Map:
     """Return an RGB picture (H, W, 3) uint8 as a camera's JPEG holds it."""
-    options = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        int(rng.integers(QUALITIES[0], QUALITIES[1] + 1)),
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        int(rng.choice(SAMPLINGS)),
-    ]
-    coded = cv2.imencode(".jpg", picture[..., ::-1], options)[1]
-    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-    assert decoded is not None  # it was coded a line above
-    return np.ascontiguousarray(decoded[..., ::-1])
+    quality = int(rng.integers(QUALITIES[0], QUALITIES[1] + 1))
+    return recompressed(picture, quality, int(rng.choice(SAMPLINGS)))

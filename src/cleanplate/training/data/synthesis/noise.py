@@ -178,9 +178,19 @@ def plain(rng: np.random.Generator, picture: Map) -> Noisy:
     return Noisy(noisy, picture)
 
 
-def recompressed(picture: Map, quality: int) -> Map:
-    """Return an RGB picture (H, W, 3) uint8 after a trip through JPEG."""
-    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+def recompressed(picture: Map, quality: int, sampling: int | None = None) -> Map:
+    """Return an RGB picture (H, W, 3) uint8 after a trip through JPEG.
+
+    Args:
+        picture: stays as it is.
+        quality: of the JPEG, 1 to 100.
+        sampling: how its colours are sampled, one of `cv2.IMWRITE_JPEG_SAMPLING_FACTOR_*`; None for
+            OpenCV's own choice.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if sampling is not None:
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    coded = cv2.imencode(".jpg", picture[..., ::-1], options)[1]
     decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
     assert decoded is not None  # it was coded a line above
     return np.ascontiguousarray(decoded[..., ::-1])
