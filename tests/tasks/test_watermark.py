@@ -10,9 +10,8 @@ import onnx_models
 import pytest
 from onnx import helper
 
-from cleanplate.models import read_card
+from cleanplate.models import RGB, read_card
 from cleanplate.picture import Picture
-from cleanplate.tasks.exported import RGB
 from cleanplate.tasks.watermark.detection import Detection, Detector
 from cleanplate.tasks.watermark.task import Watermark, make
 from cleanplate.tasks.watermark.verification import FEATURES, verified
