@@ -11,6 +11,8 @@ Per picture:
 - `boundary_f`: F measure of the found mask's contour, within 3 px; absent as `mask_iou`
 - `changed`: share of the pixels outside the true mask, grown by 9 px, that differ from the input
 - `raw_score`: the RAW contest's, of the planes' PSNR and SSIM; absent for other pictures
+- `ocr_error`, `ocr_noise`: with a reader, the share of the true page's characters that are read
+  otherwise on the cleaned page, and on a JPEG copy of the true page
 - `seconds_mp`: seconds a megapixel, without reading and writing
 - `peak_mb`: the process's largest memory meanwhile, in megabytes, where the system can tell
 """
@@ -41,6 +43,7 @@ from cleanplate.tasks.exported import Exported
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
 from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.raw_files import BAYER, read_raw_pair, to_unit
+from cleanplate.training.ocr import Reader
 from cleanplate.training.raw_model import RawDenoiser, RawFilter, RawModel
 
 FIGURES = (
@@ -54,10 +57,14 @@ FIGURES = (
     "boundary_f",
     "changed",
     "raw_score",
+    "ocr_error",
+    "ocr_noise",
     "seconds_mp",
     "peak_mb",
 )
-OF_PICTURES = ("psnr_input", "psnr", "ms_ssim", "ssim", "psnr_mask", "changed")
+OF_PICTURES = (
+    *("psnr_input", "psnr", "ms_ssim", "ssim", "psnr_mask", "changed", "ocr_error", "ocr_noise"),
+)
 GROWN = 9  # px; what a mask's soft border may touch
 EQUAL = 100.0  # dB that equal pictures count as, so that means stay finite
 
@@ -99,21 +106,32 @@ def open_model(model: str | Path, **options: Any) -> Exported | RawModel:
 
 
 def evaluate(
-    pairs: Iterable[Pair], task: Task | RawModel | RawFilter, *, masked: bool = False
+    pairs: Iterable[Pair],
+    task: Task | RawModel | RawFilter,
+    *,
+    masked: bool = False,
+    reader: Reader | None = None,
 ) -> Iterator[Score]:
     """Clean the input of each pair and compare.
 
-    `masked`: the task is given the true mask. Raises PictureError for pairs that do not fit.
+    Args:
+        pairs: what to clean, and what should come out.
+        task: what cleans.
+        masked: the task is given the true mask.
+        reader: reads the print on cleaned pages; not for RAW pairs.
+
+    Raises:
+        PictureError: a pair does not fit together, or cannot be read.
     """
     for pair in pairs:
         if isinstance(task, RawModel | RawFilter):
             yield score_raw(pair, task)
         else:
-            yield score(pair, task, masked=masked)
+            yield score(pair, task, masked=masked, reader=reader)
 
 
-def score(pair: Pair, task: Task, *, masked: bool = False) -> Score:
-    """Clean the input of one pair and compare; `masked` as in `evaluate`."""
+def score(pair: Pair, task: Task, *, masked: bool = False, reader: Reader | None = None) -> Score:
+    """Clean the input of one pair and compare; `masked` and `reader` as in `evaluate`."""
     picture, target = Picture.read(pair.input), Picture.read(pair.target)
     before = _like(picture.pixels.copy(), target, pair)
     truth = _like(target.pixels, picture, pair)
@@ -138,6 +156,7 @@ def score(pair: Pair, task: Task, *, masked: bool = False) -> Score:
         "boundary_f": metrics.boundary_f(found, mask) if finds else math.nan,
         "changed": metrics.changed(before, after, outside),
         "raw_score": math.nan,
+        **_reading(reader, after, truth),
         "seconds_mp": watch.seconds / (mask.size / 1e6),
         "peak_mb": watch.megabytes,
     }
@@ -286,6 +305,17 @@ def _similarity(after: Pixels, truth: Pixels) -> dict[str, float]:
         "ssim": metrics.ssim(after, truth) if least > 2 * metrics.RADIUS else math.nan,
         "ms_ssim": metrics.ms_ssim(after, truth) if least >= metrics.MS_SSIM_SIDE else math.nan,
     }
+
+
+def _reading(reader: Reader | None, after: Pixels, truth: Pixels) -> dict[str, float]:
+    """What reading costs the cleaned page, and a JPEG copy of the true one; nan without a reader"""
+    error, noise = math.nan, math.nan
+    if reader:
+        after, truth = (
+            p if p.dtype == np.uint8 else (p >> 8).astype(np.uint8) for p in (after, truth)
+        )
+        error, noise = reader.errors(after, truth)
+    return {"ocr_error": error, "ocr_noise": noise}
 
 
 def _luma(pixels: Pixels) -> Pixels:

@@ -44,6 +44,9 @@ def run(arguments: list[str]) -> int:
         metavar="NAME=VALUE",
         help="another option of the task, such as classes=garment",
     )
+    parser.add_argument(
+        "--ocr", action="store_true", help="read the print on cleaned and true pages, and compare"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--csv", type=Path, help="a row a picture, and the means")
@@ -53,6 +56,7 @@ def run(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     from cleanplate import tasks
     from cleanplate.training import evaluate
+    from cleanplate.training.ocr import Reader
     from cleanplate.training.raw_model import RawFilter
     from cleanplate.writing import write_all
 
@@ -69,7 +73,8 @@ def run(arguments: list[str]) -> int:
     masked = tasks.info(given.task).mask == "required"
     scores: list[Score] = []
     extremes = evaluate.Extremes(SHEET_ROWS)
-    for score in track(evaluate.evaluate(pairs, task, masked=masked), len(pairs), "pictures"):
+    measured = evaluate.evaluate(pairs, task, masked=masked, reader=Reader() if given.ocr else None)
+    for score in track(measured, len(pairs), "pictures"):
         scores.append(evaluate.without_pictures(score))
         if given.sheet:
             extremes.add(score)
