@@ -5,10 +5,10 @@ import itertools
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -321,6 +321,14 @@ def test_strips_are_even() -> None:
         assert (cuts[0].top, cuts[-1].bottom, sum(sizes)) == (7, 7 + height, height)
         assert max(sizes) <= 512
         assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Image.fromarray])
+def test_a_mask_of_another_size_is_refused(kind: Callable[..., Any]) -> None:
+    mask = kind(np.zeros((20, 30), np.uint8))
+    clean = cleanplate.Cleaner("inpaint", device="cpu", threads=1)
+    with pytest.raises(PictureError, match="its mask has 30x20 pixels, the picture 50x40"):
+        clean(np.zeros((40, 50), np.uint8), mask=mask)
 
 
 def test_a_mask_may_be_an_image_or_a_files_bytes() -> None:

@@ -116,8 +116,8 @@ class Cleaner:
                 `locator="mine.onnx"`, and its own `options`, such as `threshold=0.4`.
 
         Raises:
-            UsageError: there is no such task or model, or the task has no such option, takes no
-                mask, or not this value.
+            UsageError: there is no such task, model or device, a model does not fit the task, or
+                the task has no such option, takes no mask, or not this value.
             ModelError: its models or the device cannot be used.
             PictureError: the mask, or a mark that is named, cannot be read.
         """

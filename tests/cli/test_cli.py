@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx_models
+import onnxruntime
 import pytest
 from fakes import Blot, draw, stand_in
 from PIL import Image
@@ -127,6 +128,11 @@ def test_json_lines_are_those_of_the_manifest(photos: Path, tmp_path: Path) -> N
         (["PHOTOS", "-o", "OUT", "--model", "watermark-filler"], "the role filler"),
         (["PHOTOS", "-o", "OUT", "--model", "cook=mine.onnx"], "cook"),
         (["PHOTOS", "-o", "OUT", "--device", "abacus"], "auto, cuda"),
+        (["PHOTOS", "-o", "OUT", "--device", "cuda"], "The device cuda is not there"),
+        (["PHOTOS/none.png", "-o", "OUT"], "PHOTOS/none.png: there is no such file"),
+        (["PHOTOS", "-o", "OUT", "--mask", "none.png"], "none.png: there is no such file"),
+        (["PHOTOS", "-o", "OUT", "--mark", "none.png"], "none.png: there is no such file"),
+        (["PHOTOS/a.png", "-o", "OUT.xyz"], "written as .xyz, but: .avif, .bmp, "),
         (["PHOTOS", "-o", "-"], "standard input"),
         (["PHOTOS", "-o", "OUT", "--mask-out", "-"], "standard input"),
         (["PHOTOS/a.png", "-o", "OUT.gif"], ".gif"),
@@ -149,11 +155,60 @@ def test_wrong_usage_has_status_2_and_a_reason(
     places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "OUT")}
     for name, place in places.items():
         arguments = [argument.replace(name, place) for argument in arguments]
+        words = words.replace(name, place)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     result = run("watermark", *arguments)
     assert result.exit_code == 2
     assert words in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == [photos]
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "words"),
+    [
+        ("inpaint", "filler=watermark-filler", "it takes 8 planes, and this task gives it 7"),
+        ("occlusion", "filler=denoiser", "it takes 4 planes"),
+        ("occlusion", "locator=watermark-locator", "its card has no number parameters.least"),
+        ("occlusion", "eraser=occlusion-locator", "it gives mask, but not picture"),
+        ("cutout", "locator=watermark-locator", "its card has no number parameters.least"),
+        ("denoise", "restorer=occlusion-filler", "it does not denoise"),
+        ("handwriting", "eraser=occlusion-locator", "does not take handwriting off"),
+    ],
+)
+def test_a_model_that_does_not_fit_the_task_is_refused_before_a_picture_is_read(
+    photos: Path, tmp_path: Path, task: str, model: str, words: str
+) -> None:
+    mask = ["--mask", photos / "a.png"] if task == "inpaint" else []
+    result = run(task, photos, "-o", tmp_path / "out", "--model", model, *mask)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert model.partition("=")[2] in result.stderr
+    assert words in result.stderr
+
+
+def test_a_folder_may_end_like_a_file(photos: Path, tmp_path: Path) -> None:
+    for folder in ("v1.2", "2024.11"):
+        assert run("watermark", photos / "a.png", "-o", tmp_path / folder).exit_code == 0
+    (tmp_path / "out.xyz").mkdir()
+    assert run("watermark", photos / "a.png", "-o", tmp_path / "out.xyz").exit_code == 0
+    assert run("watermark", photos, "-o", tmp_path / "all.xyz").exit_code == 0
+    assert (tmp_path / "all.xyz" / "a.png").is_file()
+
+
+def test_one_missing_file_among_others_stops_nothing(photos: Path, tmp_path: Path) -> None:
+    result = run("watermark", photos, tmp_path / "none.png", "-o", tmp_path / "out")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "3 cleaned, 1 failed.")
+
+
+def test_the_package_is_a_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cleanplate", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("cleanplate ")
 
 
 def test_inpainting_asks_for_a_mask_and_has_no_threshold(photos: Path, tmp_path: Path) -> None:

@@ -185,6 +185,35 @@ def test_a_terminal_gets_a_bar_and_no_lines(tmp_path: Path) -> None:
     assert "2 cleaned." in shown
 
 
+def read_one_line(*arguments: str | Path, **variables: str) -> tuple[int, str]:
+    """As `cleanplate ... | head -1` does; the exit status and what was said."""
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        errors = process.stderr.read()
+    return process.wait(timeout=60), errors
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    assert read_one_line("models", "--json") == (1, "")
+
+
+def test_a_run_whose_reader_is_gone_says_how_to_go_on(many: Path, tmp_path: Path) -> None:
+    code, errors = read_one_line("watermark", many, "-o", tmp_path / "out", BLOT_SECONDS="0.05")
+    assert code == 1
+    assert errors.startswith("Nobody reads standard output any more: ")
+    assert "--resume goes on" in errors
+    assert len(errors.splitlines()) == 1
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is of Linux")
 def test_a_full_standard_output_is_explained(tmp_path: Path) -> None:
     with draw(tmp_path / "a.png").open("rb") as picture, open("/dev/full", "wb") as full:

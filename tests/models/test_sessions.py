@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 
 from cleanplate import models
-from cleanplate.errors import ModelError
+from cleanplate.errors import ModelError, UsageError
 from cleanplate.models import catalogue, sessions
 
 
@@ -139,7 +139,7 @@ def test_a_card_that_contradicts_its_model_is_refused(path: Path) -> None:
 
 
 def test_an_unknown_device_is_refused(path: Path) -> None:
-    with pytest.raises(ModelError, match="'abacus'; there are: auto, cuda"):
+    with pytest.raises(UsageError, match="'abacus'; there are: auto, cuda"):
         models.load(path, device="abacus")
 
 
@@ -156,7 +156,7 @@ def test_a_device_that_is_not_there_names_its_package(
     path: Path, monkeypatch: pytest.MonkeyPatch, device: str, package: str
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(ModelError, match=f"{device} is not there.*has: cpu.*{package}"):
+    with pytest.raises(UsageError, match=f"{device} is not there.*has: cpu.*{package}"):
         models.load(path, device=device)
 
 

@@ -19,6 +19,7 @@ from cleanplate.cli import make_app
 from cleanplate.errors import UsageError
 from cleanplate.tasks.cutout import edge as edges
 from cleanplate.tasks.cutout import foreground
+from cleanplate.tasks.cutout.ground import Ground
 
 PARAMETERS = {"threshold": 0.5, "side": 128, "certainty": 0.8, "least": 0.001}
 
@@ -206,3 +207,8 @@ def _png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def test_a_background_that_is_not_there_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="lawn is no background: give white, black, #rrggbb"):
+        Ground("lawn")

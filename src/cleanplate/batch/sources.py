@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ def plan(
         UsageError: there is no picture, or `out` names one file for several, or one of a format
             that is not written or cannot hold the result.
     """
-    if out.suffix.lower() in _FOREIGN and not out.is_dir():
+    if _means_a_file(out, arguments):
         format_of(out)
     no_sources = {_entry(path) for path in (out, mask_out, explain, mask) if path is not None}
     found, troubles = _named_by(arguments, no_sources, SUFFIXES | RAW if raw else SUFFIXES)
@@ -150,7 +151,10 @@ def format_of(path: Path) -> str:
     """
     form = (BY_SUFFIX | _RAW_RESULTS).get(path.suffix.lower())
     if form is None:
-        raise UsageError(f"{path}: no picture format has the suffix {path.suffix!r}.")
+        known = ", ".join(sorted(BY_SUFFIX))
+        raise UsageError(
+            f"{path}: no picture is written as {path.suffix or path.name}, but: {known}."
+        )
     return form
 
 
@@ -176,9 +180,13 @@ def _named_by(
                 troubles.append(item)
             else:
                 found.setdefault(_entry(item.path), item)
-    if not found and not troubles:
-        names = ", ".join(str(argument) for argument in arguments)
-        raise UsageError(f"Nothing to do: no picture in {names}.")
+    if not found:
+        missing = [one for one in arguments if not (one.exists() or glob.has_magic(str(one)))]
+        if missing:
+            raise UsageError(f"{missing[0]}: there is no such file or folder.")
+        if not troubles:
+            names = ", ".join(str(argument) for argument in arguments)
+            raise UsageError(f"Nothing to do: no picture in {names}.")
     return found, troubles
 
 
@@ -319,6 +327,18 @@ def _claim(choice: list[Path], item: _Found, owner: dict[str, Path], role: str) 
 def _taken(item: _Found, role: str, first: Path) -> Trouble:
     reason = f"its {role} would lie where {first} or its result lies"
     return Trouble(item.path, "skipped", reason)
+
+
+def _means_a_file(out: Path, arguments: Sequence[Path]) -> bool:
+    """Say whether `out`, which ends like the name of a file, is meant as one and not as a folder.
+
+    Of one picture, any short ending says so; a version or a date, as in `v1.2`, is none.
+    """
+    if out.is_dir() or _is_file_name(out):
+        return False
+    ends_like_a_file = re.fullmatch(r"\.[a-z][a-z0-9]{1,3}", out.suffix.lower()) is not None
+    one_picture = len(arguments) == 1 and arguments[0].is_file()
+    return out.suffix.lower() in _FOREIGN or (one_picture and ends_like_a_file)
 
 
 def _is_file_name(path: Path) -> bool:

@@ -128,8 +128,10 @@ def clean(
         said = {name: value for name, value in own.items() if value is not None}
         looks = models.by_role(model or [], info.roles) | said
         chosen = info.checked(looks)  # before anything is written
-        if device not in models.DEVICES:
-            raise UsageError(f"--device {device}: there are {', '.join(models.DEVICES)}.")
+        for path in (mask, *(value for value in said.values() if isinstance(value, Path))):
+            if path is not None and not path.exists():
+                raise UsageError(f"{path}: there is no such file or folder.")
+        models.check_device(device)
 
         def create(share: int) -> Task:
             return info.create(**looks, device=device, threads=threads or share)

@@ -38,6 +38,9 @@ def explained(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         say("Interrupted.")
         raise typer.Exit(130) from None
+    except BrokenPipeError:  # as of `| head`, which has seen enough
+        _drop_stdout()
+        raise typer.Exit(1) from None
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -65,11 +68,15 @@ def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
                 _tell(outcome, share=share, json=json, debug=debug, bar=advance is not None)
                 if advance is not None:
                     advance()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
         going_on = "; the same command with --resume goes on" if batch.planned.folder else ""
         finished = counts["done"] + counts["unchanged"] + counts["kept"]
-        say(f"Interrupted: {finished} of {total} cleaned{going_on}.")
-        return 130
+        why = "Interrupted" if interrupted else "Nobody reads standard output any more"
+        say(f"{why}: {finished} of {total} cleaned{going_on}.")
+        if not interrupted:
+            _drop_stdout()
+        return 130 if interrupted else 1
     if total > 1:
         parts = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
         if devices:

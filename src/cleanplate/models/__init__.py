@@ -9,7 +9,7 @@ from __future__ import annotations
 from cleanplate.models.catalogue import RGB, Card, Source, card, cards, read_card
 from cleanplate.models.cores import usable_cores
 from cleanplate.models.roles import by_role
-from cleanplate.models.sessions import DEVICES, Model, load, read
+from cleanplate.models.sessions import DEVICES, Model, check_device, load, read
 
 __all__ = [
     "DEVICES",
@@ -20,6 +20,7 @@ __all__ = [
     "by_role",
     "card",
     "cards",
+    "check_device",
     "load",
     "read",
     "read_card",

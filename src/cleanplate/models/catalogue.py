@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -85,6 +85,32 @@ class Card:
         if isinstance(value, str) or value is None:
             raise ModelError(f"The card of {self.name} needs a number parameters.{key}.")
         return float(value)
+
+    def check(
+        self, task: str, *, planes: int, outputs: Iterable[str], numbers: Iterable[str] = ()
+    ) -> None:
+        """Check that the model can play its part in a task.
+
+        Args:
+            task: the name of the task.
+            planes: how many the task makes.
+            outputs: those that the task reads.
+            numbers: parameters that the task reads.
+
+        Raises:
+            UsageError: the model takes other planes, gives other outputs or says less of itself.
+        """
+        if len(self.inputs) != planes:
+            lacking = f"it takes {len(self.inputs)} planes, and this task gives it {planes}"
+        elif absent := [name for name in outputs if name not in self.outputs]:
+            lacking = f"it gives {', '.join(self.outputs)}, but not {absent[0]}"
+        elif absent := [name for name in numbers if isinstance(self.parameters.get(name, ""), str)]:
+            lacking = f"its card has no number parameters.{absent[0]}"
+        else:
+            return
+        raise UsageError(
+            f"{self.name}, a {self.role} for {self.task}, does not fit {task}: {lacking}."
+        )
 
     def to_json(self) -> str:
         """Return the text of the card's file, which `read_card` reads back to an equal card."""

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import ModelError
+from cleanplate.errors import ModelError, UsageError
 from cleanplate.models.catalogue import FOLDER, Card, card, read_card
 from cleanplate.models.cores import usable_cores
 
@@ -109,17 +109,16 @@ def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
         threads: CPU threads within a run; 0 takes every core that this process may use.
 
     Raises:
-        ModelError: no such file, a card or weights that are wrong, a device that is not there.
-        UsageError: no model of this name ships.
+        ModelError: no such file, a card or weights that are wrong, or it does not start.
+        UsageError: no model of this name ships, or the device is not there.
     """
-    if device not in DEVICES:
-        raise ModelError(f"There is no device {device!r}; there are: {', '.join(DEVICES)}.")
+    check_device(device)
     found, path = _find(model)
     threads = threads or usable_cores()
     weights: bytes | None = None
     failures: list[str] = []
     with _loading:
-        for name in _candidates(device):
+        for name in _available() if device == "auto" else [device]:
             key = (found.sha256, name, threads)
             session = _sessions.get(key)
             if session is not None:
@@ -185,24 +184,30 @@ def _checked_weights(found: Card, path: Path) -> bytes:
     return weights
 
 
-def _candidates(device: str) -> list[str]:
-    """Return the devices to try, best first.
+def check_device(device: str) -> None:
+    """Check that models can run on a device here.
+
+    Args:
+        device: one of `DEVICES`.
 
     Raises:
-        ModelError: `device` is not there.
+        UsageError: there is no such device, or the ONNX Runtime that is installed lacks it.
     """
-    import onnxruntime
-
-    there = set(onnxruntime.get_available_providers())
-    available = [name for name, provider in _PROVIDERS.items() if provider.name in there]
-    if device == "auto":
-        return available
-    if device not in available:
-        raise ModelError(
+    if device not in DEVICES:
+        raise UsageError(f"There is no device {device!r}; there are: {', '.join(DEVICES)}.")
+    if device != "auto" and device not in (available := _available()):
+        raise UsageError(
             f"The device {device} is not there; this ONNX Runtime has: {', '.join(available)}. "
             f"The package {_PROVIDERS[device].package} brings it, in the place of onnxruntime."
         )
-    return [device]
+
+
+def _available() -> list[str]:
+    """Return the devices of the ONNX Runtime that is installed, best first."""
+    import onnxruntime
+
+    there = set(onnxruntime.get_available_providers())
+    return [name for name, provider in _PROVIDERS.items() if provider.name in there]
 
 
 def _start(weights: bytes, device: str, threads: int) -> onnxruntime.InferenceSession:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.models import Model
+from cleanplate.models import Card, Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_tiled
 from cleanplate.tasks import grain, lines
@@ -43,6 +43,15 @@ class Guess(NamedTuple):
     fill: Floats
     light: Floats
     rules: list[lines.Rule]
+
+
+def check(card: Card) -> None:
+    """Check that a model can fill in this way, by its card.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    card.check("inpaint", planes=7, outputs=("fill", "seen"), numbers=("side",))
 
 
 def fill(

@@ -32,10 +32,10 @@ class Masks:
         """
         self._folder: Path | None = None
         if isinstance(given, Picture):
-            self._name, self._common = given.name, _grey(given)
+            self._name, self._common = "", _grey(given)
         elif isinstance(given, np.ndarray):
             array = given.astype(np.uint8) * 255 if given.dtype == bool else given
-            self._name, self._common = "mask", _grey(Picture.from_array(array, name="mask"))
+            self._name, self._common = "", _grey(Picture.from_array(array, name="the mask"))
         elif Path(given).is_dir():
             self._folder = Path(given)
         else:
@@ -49,9 +49,10 @@ class Masks:
         """
         name, mask = self._of(picture.name)
         if mask.shape != (picture.height, picture.width):
+            named = f" {name}" if name else ""
             raise PictureError(
-                f"{picture.name}: its mask {name} has {mask.shape[1]}x{mask.shape[0]} pixels, the "
-                f"picture {picture.width}x{picture.height}; give a mask of the picture's size."
+                f"{picture.name}: its mask{named} has {mask.shape[1]}x{mask.shape[0]} "
+                f"pixels, the picture {picture.width}x{picture.height}; give a mask of its size."
             )
         shares: NDArray[np.float32] = np.multiply(mask, np.float32(1 / 255), dtype=np.float32)
         return shares

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.errors import UsageError
 from cleanplate.picture import Picture
 
 NAMED = {"white": "#ffffff", "black": "#000000"}
@@ -23,15 +25,17 @@ class Ground:
             given: white, black, #rrggbb, or the path of a picture.
 
         Raises:
-            PictureError: it is neither, or the picture cannot be read.
+            UsageError: it is none of these.
+            PictureError: the picture cannot be read.
         """
         text = NAMED.get(given.lower(), given)
         if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
             colour = [int(text[at : at + 2], 16) / 255 for at in (1, 3, 5)]
             self._colours = np.array([[colour]], np.float32)
-        else:
-            read = Picture.read(given)
-            self._colours = (read.rgb() * 255).astype(np.uint8)
+            return
+        if not Path(given).is_file():
+            raise UsageError(f"{given} is no background: give white, black, #rrggbb or a picture.")
+        self._colours = (Picture.read(given).rgb() * 255).astype(np.uint8)
 
     def of(self, picture: Picture) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Return the ground behind a picture: (H, W, 3) uint8, or one colour (1, 1, 3) in [0, 1].

@@ -75,6 +75,8 @@ class Cutout:
         for name, kind in zip(self._maps, classes, strict=True):
             if name not in card.outputs:
                 raise UsageError(f"{card.name} does not find the class {kind}.")
+        numbers = ("threshold", "side", "certainty", "least")
+        card.check("cutout", planes=3, outputs=self._maps, numbers=numbers)
         self._threshold = card.parameter("threshold") if threshold is None else threshold
         self._edge, self._mask_only, self._crop = edge, mask_only, crop
         self._ground = None if background is None else Ground(background)

@@ -44,13 +44,15 @@ class Inpaint:
 
         Raises:
             ModelError: the model or the device cannot be used.
-            UsageError: there is no such model, or it gives no picture.
+            UsageError: there is no such model, or it does not fit this task.
         """
         self._model = models.load(eraser or filler, device=device, threads=threads)
         card = self._model.card
         on_squares = eraser is not None or card.inputs == crop_fill.INPUTS
-        if on_squares and "picture" not in card.outputs:
-            raise UsageError(f"{card.name} gives {', '.join(card.outputs)}, but no picture.")
+        if on_squares:
+            card.check("inpaint", planes=3 if eraser else 4, outputs=("picture",))
+        else:
+            coarse_fill.check(card)
         self._fill = (
             crop_fill.erase if eraser else crop_fill.fill if on_squares else coarse_fill.fill
         )
@@ -105,14 +107,16 @@ class Occlusion:
 
         Raises:
             ModelError: a model or the device cannot be used.
-            UsageError: there is no such model; neither locator nor eraser; or an eraser or a filler
-                like DeepFill v2 that gives no picture.
+            UsageError: there is no such model, or it does not fit this task; or there is neither
+                locator nor eraser.
         """
         self._inpaint = Inpaint(filler=filler, eraser=eraser, device=device, threads=threads)
         self._locator = None
         self._threshold = 0.5
         if locator != NONE:
             self._locator = models.load(locator, device=device, threads=threads)
+            numbers = ("threshold", "side", "certainty", "least")
+            self._locator.card.check("occlusion", planes=3, outputs=("mask",), numbers=numbers)
             own = self._locator.card.parameter("threshold")
             self._threshold = own if threshold is None else threshold
         elif eraser is None:

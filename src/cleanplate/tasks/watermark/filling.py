@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.models import Model
+from cleanplate.models import Card, Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import run_in_bands
 from cleanplate.tasks.base import write_found
@@ -16,6 +16,16 @@ from cleanplate.tasks.watermark.overlay import Overlay, seen_through
 
 CLEAR = 0.8  # opacity of a mark through which enough can be seen
 STRIP = 1 << 18  # pixels written at a time, about
+
+
+def check_filler(card: Card) -> None:
+    """Check that a model can fill for this task, by its card.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    outputs = ("fill", "mask", "cover")
+    card.check("watermark", planes=8, outputs=outputs, numbers=("threshold", "side"))
 
 
 def fill(

@@ -65,10 +65,11 @@ class KnownMark:
         Raises:
             PictureError: the mark cannot be read.
             ModelError: the model or the device cannot be used.
-            UsageError: there is no such model.
+            UsageError: there is no such model, or it does not fit this task.
         """
         self.mark = Mark.read(mark)
         self.filler = models.load(filler, device=device, threads=threads)
+        self.filler.card.check("watermark", planes=8, outputs=("fill",))
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Take the mark off `picture`, in place; see `Task.clean`."""

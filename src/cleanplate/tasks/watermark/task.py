@@ -14,10 +14,10 @@ from cleanplate.tasks.base import Cleaned, Remark, Task, share_filled
 from cleanplate.tasks.exported import Exported
 from cleanplate.tasks.maps import Floats, grey
 from cleanplate.tasks.watermark.detection import Detector
-from cleanplate.tasks.watermark.filling import fill
+from cleanplate.tasks.watermark.filling import check_filler, fill
 from cleanplate.tasks.watermark.known import KnownMark
 from cleanplate.tasks.watermark.overlay import estimate, seen_through
-from cleanplate.tasks.watermark.verification import verified, within
+from cleanplate.tasks.watermark.verification import check_locator, verified, within
 
 
 def make(
@@ -49,7 +49,10 @@ def make(
         return Watermark(threshold=threshold, **given)
     if {"locator", "filler"} & set(given):
         raise UsageError("An eraser takes the place of locator and filler: leave these out.")
-    return Exported(eraser, threshold=threshold, **given)
+    task = Exported(eraser, threshold=threshold, **given)
+    if task.picture is None:
+        raise UsageError(f"{task.model.card.name} gives no picture: it is no eraser.")
+    return task
 
 
 class Watermark:
@@ -76,10 +79,12 @@ class Watermark:
 
         Raises:
             ModelError: a model or the device cannot be used.
-            UsageError: there is no such model.
+            UsageError: there is no such model, or it does not fit this task.
         """
         finder = models.load(locator, device=device, threads=threads)
         restorer = models.load(filler, device=device, threads=threads)
+        check_locator(finder.card)
+        check_filler(restorer.card)
         own = finder.card.parameter("threshold")
         self.detector = Detector(finder, restorer, own if threshold is None else threshold)
 

@@ -24,6 +24,17 @@ TYPICAL = 0.6  # ratio of spreads under a mark of the commonest opacity
 FEATURES = ("mean", "rim", "alike", "ratio", "jump")
 
 
+def check_locator(card: Card) -> None:
+    """Check that a model can locate for this task, by its card.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    evidence = [f"evidence_{name}" for name in ("bias", *FEATURES)]
+    numbers = ("threshold", "side", "zoom", "certainty", *evidence)
+    card.check("watermark", planes=3, outputs=("mask",), numbers=numbers)
+
+
 def features(
     picture: Floats, probability: Floats, marked: NDArray[np.bool_], coverage: Floats
 ) -> dict[str, float]:
