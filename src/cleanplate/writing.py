@@ -6,27 +6,37 @@ import contextlib
 import hashlib
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".cleanplate-", ".part"
 
 
-def write_all(contents: Mapping[Path, bytes]) -> None:
+def write_all(
+    contents: Mapping[Path, bytes],
+    *,
+    source: os.stat_result | None = None,
+    keep_times: bool = False,
+) -> None:
     """Write every file whole and onto the disk, then rename them to their places, in order.
 
     Nothing is replaced before all of them are written. A file that is replaced hands on its
     permissions. Folders are made as needed. Raises OSError, and then leaves no temporary file.
+
+    Args:
+        contents: what goes where.
+        source: the file that all of it was made from: who may not read that may not read it either.
+        keep_times: give the files the times of the source.
     """
     written: dict[Path, Path] = {}
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             written[path] = path.with_name(_stem(path) + secrets.token_hex(4) + _SUFFIX)
-            _write(written[path], content)
-            if path.exists():
-                shutil.copymode(path, written[path])
+            _write(written[path], path, content, source)
+            if source is not None and keep_times:
+                os.utime(written[path], ns=(source.st_atime_ns, source.st_mtime_ns))
         for path, temporary in written.items():
             os.replace(temporary, path)
             _sync_folder(path.parent)
@@ -34,6 +44,21 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
         for temporary in written.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path, like: Path, depth: int) -> None:
+    """Make a folder that mirrors another one, with those above it; raises OSError.
+
+    Args:
+        folder: what to make; where it is there, nothing happens.
+        like: the folder that it mirrors: who may not look into that may not look into it either.
+        depth: of how many of the folders, from the innermost, this holds.
+    """
+    if depth == 0 or folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    make_folders(folder.parent, like.parent, depth - 1)
+    folder.mkdir(mode=0o700 | stat.S_IMODE(like.stat().st_mode), exist_ok=True)
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
@@ -53,15 +78,40 @@ def _stem(path: Path) -> str:
     return _PREFIX + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16] + "-"
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(temporary: Path, place: Path, content: bytes, source: os.stat_result | None) -> None:
     # Opened by hand: tempfile's 0600 would hide the result from all but its owner.
+    mode = 0o666 if source is None else 0o600 | (source.st_mode & 0o666)
     descriptor = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode
     )
     with os.fdopen(descriptor, "wb") as file:
+        _permit(temporary, place, source)  # while it is empty
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _permit(temporary: Path, place: Path, source: os.stat_result | None) -> None:
+    """Hand on the permissions of the file that is replaced; let nobody read who may not the source.
+
+    A volume that refuses has permissions of its own.
+    """
+    with contextlib.suppress(OSError):
+        new = temporary.stat()
+        old = place.stat() if place.exists() else new
+        if old.st_gid != new.st_gid:
+            with contextlib.suppress(OSError):
+                os.chown(temporary, -1, old.st_gid)
+        group = temporary.stat().st_gid
+        mode = stat.S_IMODE(old.st_mode)
+        if group != old.st_gid:  # to its members, the old file was one of others'
+            mode = mode & ~0o070 | (mode & 0o070 & mode << 3)
+        if source is not None:
+            readers = source.st_mode & 0o004
+            readers |= source.st_mode & 0o040 if group == source.st_gid else readers << 3
+            mode &= ~0o044 | readers
+        if mode != stat.S_IMODE(new.st_mode):
+            os.chmod(temporary, mode)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,15 +4,17 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import onnx_models
 import pytest
 from fakes import Blot, draw, leftovers
 from PIL import Image
 
-from cleanplate import batch
+from cleanplate import batch, models
 from cleanplate.batch import Batch, Outcome, clean_one, plan
 from cleanplate.batch.sheets import CAPTION
 from cleanplate.errors import CleanplateError, PictureError, UsageError
@@ -45,6 +47,11 @@ def statuses(outcomes: dict[str, Outcome]) -> dict[str, str]:
 def manifest(folder: Path) -> dict[str, dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
     assert len({line["source"] for line in lines}) == len(lines)
+    for line in lines:
+        for role in ("source", "result", "mask", "sheet"):
+            if line.get(role):
+                assert not os.path.isabs(line[role])
+                line[role] = os.path.normpath(folder / line[role])
     return {Path(line["source"]).name: line for line in lines}
 
 
@@ -237,6 +244,100 @@ def test_resume_redoes_all_with_other_settings(clean: Clean) -> None:
     assert statuses(clean(resume=True, settings={"threshold": 0.4})) == ALL_DONE
 
 
+def test_resume_goes_on_when_both_folders_have_moved(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    clean(mask_out=tmp_path / "out" / "masks")
+    (tmp_path / "out" / "b.jpg").unlink()
+    (tmp_path / "moved").mkdir()
+    photos = photos.rename(tmp_path / "moved" / "photos")
+    out = (tmp_path / "out").rename(tmp_path / "moved" / "out")
+    outcomes = clean(photos, out, out / "masks", resume=True)
+    assert statuses(outcomes) == {**ALL_SKIPPED, "b.jpg": "done"}
+    assert all(outcome.settled for outcome in outcomes.values())
+    assert manifest(out)["a.png"]["source"] == str(photos / "a.png")
+
+
+def test_resume_reads_the_manifest_of_an_older_version(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    """Paths absolute, no version, no models that ran, and files of models among the settings."""
+    clean(settings={"task": "watermark", "strip_metadata": False})
+    older = list(manifest(tmp_path / "out").values())
+    for line in older:
+        del line["version"], line["models"]
+        line["settings"]["models"] = []
+    path = tmp_path / "out" / "manifest.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in older))
+    settings = {"task": "watermark", "strip_metadata": False}
+    assert statuses(clean(resume=True, settings=settings)) == ALL_SKIPPED
+    assert statuses(clean(resume=True, settings=settings | {"threshold": 0.4})) == ALL_DONE
+
+
+class Modelled(Blot):
+    """A task of one model, which it does not ask about pictures in JPEG."""
+
+    model: ClassVar[Path]
+
+    def clean(self, picture: Picture, **given: Any) -> Cleaned:
+        if picture.format != "jpeg":
+            models.load(self.model, device="cpu")(np.zeros((1, 3, 32, 32), np.float32))
+        return super().clean(picture, **given)
+
+
+def test_a_line_names_version_and_models_and_resume_does_again_what_others_did(
+    clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.catalogue, "FOLDER", tmp_path)  # as if it shipped
+    Modelled.model = onnx_models.write(tmp_path, "finder", onnx_models.threshold())
+    sha256 = models.read_card(tmp_path / "finder.json").sha256
+    clean(create=lambda threads: Modelled())
+    lines = manifest(tmp_path / "out")
+    assert {line["version"] for line in lines.values()} == {version("cleanplate")}
+    ran = {name: line["models"] for name, line in lines.items()}
+    assert ran == {"a.png": {"finder": sha256}, "b.jpg": {}, "c.png": {"finder": sha256}}
+    assert statuses(clean(resume=True)) == ALL_SKIPPED
+    onnx_models.write(tmp_path, "finder", onnx_models.threshold(0.123))
+    again = clean(resume=True, create=lambda threads: Modelled())
+    assert statuses(again) == {**ALL_DONE, "b.jpg": "skipped"}
+    assert manifest(tmp_path / "out")["a.png"]["models"] != ran["a.png"]
+    for name in ("finder.json", "finder.onnx"):
+        (tmp_path / name).unlink()
+    assert statuses(clean(resume=True)) == {**ALL_DONE, "b.jpg": "skipped"}
+
+
+def test_in_place_what_other_models_did_is_kept(
+    clean: Clean, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is not there any more: it would be cleaned twice."""
+    monkeypatch.setattr(models.catalogue, "FOLDER", tmp_path)
+    Modelled.model = onnx_models.write(tmp_path, "finder", onnx_models.threshold())
+    clean(out=photos, overwrite=True, create=lambda threads: Modelled())
+    onnx_models.write(tmp_path, "finder", onnx_models.threshold(0.123))
+    assert statuses(clean(out=photos, overwrite=True, resume=True)) == ALL_SKIPPED
+
+
+def test_what_is_private_stays_so(clean: Clean, photos: Path, tmp_path: Path) -> None:
+    (photos / "a.png").chmod(0o600)
+    (photos / "sub").chmod(0o700)
+    masks, sheets = tmp_path / "masks", tmp_path / "sheets"
+    clean(mask_out=masks, explain=sheets)
+    for folder in (tmp_path / "out", masks, sheets):
+        assert (folder / "a.png").stat().st_mode & 0o077 == 0
+        assert (folder / "sub").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "out" / "b.jpg").stat().st_mode & 0o044 == 0o044
+
+
+def test_times_are_those_of_the_source_where_that_is_asked_for(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    os.utime(photos / "a.png", ns=(10**18, 10**18 + 5))
+    clean(mask_out=tmp_path / "masks", preserve_times=True)
+    for folder in (tmp_path / "out", tmp_path / "masks"):
+        assert (folder / "a.png").stat().st_mtime_ns == 10**18 + 5
+    assert statuses(clean(mask_out=tmp_path / "masks", resume=True)) == ALL_SKIPPED
+
+
 def test_resume_retries_what_failed(clean: Clean, photos: Path, tmp_path: Path) -> None:
     (photos / "a.png").write_bytes(b"no picture")
     assert clean()["a.png"].status == "failed"
@@ -294,10 +395,10 @@ def test_a_full_disk_fails_the_picture_and_nothing_else(
 ) -> None:
     write_all = batch.run.write_all
 
-    def full(contents: dict[Path, bytes]) -> None:
+    def full(contents: dict[Path, bytes], **options: Any) -> None:
         if any(path.name == "a.png" for path in contents):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.png")
-        write_all(contents)
+        write_all(contents, **options)
 
     monkeypatch.setattr(batch.run, "write_all", full)
     outcomes = clean()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import types
@@ -111,6 +112,8 @@ def test_json_lines_are_those_of_the_manifest(photos: Path, tmp_path: Path) -> N
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(lines) == len(manifest) == 4
     for line, kept in zip(lines, map(json.loads, manifest), strict=True):
+        for role in ("source", "result"):
+            assert os.path.normpath(tmp_path / "out" / kept.pop(role)) == line.pop(role)
         assert line.items() <= kept.items()
     assert {line["status"] for line in lines} == {"done", "failed"}
 

@@ -128,11 +128,18 @@ def test_a_kill_at_any_step_is_survived(start: Start, tmp_path: Path, step: str)
     assert {path.name for path in masks.iterdir()} == {"a.png", "b.png"}
 
 
-def test_in_place_nothing_is_cleaned_twice(start: Start, tmp_path: Path) -> None:
-    """Killed between the rename and its record, a picture is known to be done."""
-    for name in ("a.png", "b.png"):
+@pytest.mark.parametrize("options", [[], ["--preserve-times"]])
+def test_in_place_nothing_is_cleaned_twice(
+    start: Start, tmp_path: Path, options: list[str]
+) -> None:
+    """Killed between the rename and its record, a picture is known to be done.
+
+    Of bitmaps, as their results have the same size, and the same times where that is asked for.
+    """
+    for name in ("a.bmp", "b.bmp"):
         draw(tmp_path / "many" / name)
     arguments = [tmp_path / "many", "-o", tmp_path / "many", "--overwrite", "--workers", "1"]
+    arguments += options
     code, _ = finish(start(*arguments, BLOT_KILL="replace:1:after"))
     assert code == -signal.SIGKILL
     assert [line["status"] for line in lines(tmp_path / "many")] == ["writing"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cleanplate.batch.manifest import Manifest
-from cleanplate.batch.run import Batch, Outcome, clean_one, fingerprint
+from cleanplate.batch.run import Batch, Outcome, clean_one
+from cleanplate.batch.settings import settings_of
 from cleanplate.batch.sources import Job, Plan, format_by, format_of, pictures_in, plan
 
 __all__ = [
@@ -13,9 +14,9 @@ __all__ = [
     "Outcome",
     "Plan",
     "clean_one",
-    "fingerprint",
     "format_by",
     "format_of",
     "pictures_in",
     "plan",
+    "settings_of",
 ]

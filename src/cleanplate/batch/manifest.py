@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import sys
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,14 +16,21 @@ from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.writing import remove_leftovers, write_all
 
 Line = dict[str, Any]
+PATHS = ("source", "result", "mask", "sheet")
+"""The fields of a line that are paths."""
+
 _START = b'{"source": '
 
 
 class Manifest:
-    """`manifest.jsonl` in a folder of results; `lines` has those of earlier runs, by source.
+    """`manifest.jsonl` in a folder of results: what became of each source, now and in earlier runs.
 
     Lines are appended while a run goes on, and the last one of a source counts; closing leaves one
     line a source. While open it is locked, so that two runs never write into one folder.
+
+    In the file, paths are relative to its folder, so that it holds when all that it names is moved
+    together; lines that are given and taken have them absolute. In memory is where each line
+    begins, not what it says, as there may be very many.
 
     Raises:
         UsageError: another run holds it, or the file is somebody else's.
@@ -45,15 +52,26 @@ class Manifest:
         except BlockingIOError:
             self._file.close()
             raise UsageError(f"Another run is writing into {folder}.") from None
+        self._places = _Places(folder)
         try:
-            self.lines = self._read()
+            self._spans = self._index()
         except UsageError:
             self._file.close()
             raise
         remove_leftovers([self.path])
 
+    def known(self, source: Path) -> Line:
+        """Give the last line of a source, its paths as `place` gives them; empty for none."""
+        name = self._places.relative(str(source))
+        return self._line(name) if name in self._spans else {}
+
+    def place(self, path: Path) -> str:
+        """Give how the lines name a path: absolute, through no linked folder."""
+        return self._places.absolute(str(path))
+
     def record(self, line: Line) -> None:
         """Append a line and wait until the disk has it. Raises OSError; no half line is left."""
+        line = self._places.bare(line)
         content = _encoded(line)
         end = self._file.seek(0, os.SEEK_END)
         try:
@@ -64,13 +82,16 @@ class Manifest:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), end)
             raise
-        self.lines[line["source"]] = line
+        self._spans[line["source"]] = (end, len(content))
 
     def close(self) -> None:
         """Leave one line a source; on a full disk the longer file stays, which says the same."""
-        self._file.close()
         with contextlib.suppress(OSError):
-            write_all({self.path: b"".join(map(_encoded, self.lines.values()))})
+            lines = (self._places.bare(self._line(source)) for source in self._spans)
+            content = b"".join(map(_encoded, lines))
+            self._file.close()
+            write_all({self.path: content})
+        self._file.close()
 
     def __enter__(self) -> Manifest:
         return self
@@ -81,31 +102,74 @@ class Manifest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, CleanplateError) and not self.lines:
+        if isinstance(error, CleanplateError) and not self._spans:
             with contextlib.suppress(OSError):
                 self.path.unlink()  # nothing was begun: neither is a record of it
             self._file.close()
         else:
             self.close()
 
-    def _read(self) -> dict[str, Line]:
+    def _line(self, source: str) -> Line:
+        """Read the last line of a source, which is named as in the file."""
+        start, length = self._spans[source]
+        self._file.seek(start)
+        return self._places.resolved(json.loads(self._file.read(length)))
+
+    def _index(self) -> dict[str, tuple[int, int]]:
+        """Find start and length of the last line of each source; cut off a half line at the end."""
         self._file.seek(0)
-        *whole, half = self._file.read().split(b"\n")
-        lines: dict[str, Line] = {}
-        for raw in whole:
+        spans: dict[str, tuple[int, int]] = {}
+        start = 0
+        reader = BufferedReader(self._file)
+        for raw in reader:
+            if not raw.endswith(b"\n"):
+                if not raw.startswith(_START) and not _START.startswith(raw):
+                    raise self._foreign()
+                os.ftruncate(self._file.fileno(), start)
+                break
             try:
-                line = json.loads(raw)
-                lines[line["source"]] = line
+                source = os.path.join(self._places.folder, json.loads(raw)["source"])
+                spans[self._places.relative(source)] = (start, len(raw))
             except (ValueError, KeyError, TypeError):
                 raise self._foreign() from None
-        if half:
-            if not half.startswith(_START) and not _START.startswith(half):
-                raise self._foreign()
-            os.ftruncate(self._file.fileno(), sum(len(raw) + 1 for raw in whole))
-        return lines
+            start += len(raw)
+        reader.detach()  # it would close the file
+        return spans
 
     def _foreign(self) -> UsageError:
         return UsageError(f"{self.path} was not written by Cleanplate; choose another folder.")
+
+
+class _Places:
+    """How paths are named in the manifest of a folder, and outside of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = os.path.realpath(folder)
+        self._real: dict[str, str] = {}
+
+    def absolute(self, path: str) -> str:
+        """Name a directory entry, whatever links lead to its folder."""
+        folder, name = os.path.split(os.path.abspath(path))
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return os.path.join(self._real[folder], name)
+
+    def relative(self, path: str) -> str:
+        """Name a directory entry as seen from the manifest's folder."""
+        absolute = self.absolute(path)
+        try:
+            return Path(os.path.relpath(absolute, self.folder)).as_posix()
+        except ValueError:  # it lies on another drive
+            return absolute
+
+    def bare(self, line: Line) -> Line:
+        """Give a line as it stands in the file."""
+        return {**line, **{key: self.relative(line[key]) for key in PATHS if line.get(key)}}
+
+    def resolved(self, line: Line) -> Line:
+        """Give a line of the file with absolute paths; older files have them so already."""
+        seen = {key: os.path.join(self.folder, line[key]) for key in PATHS if line.get(key)}
+        return {**line, **{key: self.absolute(path) for key, path in seen.items()}}
 
 
 def _encoded(line: Line) -> bytes:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.batch.manifest import Line, Manifest
+from cleanplate.batch.settings import Settings, are_same, would_run
 from cleanplate.batch.sheets import sheet
 from cleanplate.batch.sources import (
     Job,
@@ -25,10 +28,10 @@ from cleanplate.batch.sources import (
     same_suffix,
 )
 from cleanplate.errors import CleanplateError, UsageError
-from cleanplate.models import usable_cores
+from cleanplate.models import noting, usable_cores
 from cleanplate.picture import Picture, encode_mask, encode_png
 from cleanplate.tasks.masks import Masks, mask_of
-from cleanplate.writing import remove_leftovers, write_all
+from cleanplate.writing import make_folders, remove_leftovers, write_all
 
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Cleaned, Remark, Report, Task
@@ -44,7 +47,8 @@ class Outcome:
     `status` is "done", "failed" (tried in vain) or "skipped" (not tried). `settled` says that the
     picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
     1, that was filled in, `unchanged` that there was nothing to do, `device` what the models ran
-    on; `remarks`, `doubt` and `report` are those of `Cleaned`.
+    on, `models` those that ran, sha256 by name; `remarks`, `doubt` and `report` are those of
+    `Cleaned`.
     """
 
     source: Path
@@ -59,6 +63,7 @@ class Outcome:
     doubt: float | None = None
     report: Report | None = None
     device: str | None = None
+    models: dict[str, str] | None = None
     seconds: float | None = None
     settled: bool = False
     trace: str | None = None  # as text: a traceback itself would keep the picture in memory
@@ -78,6 +83,8 @@ class Outcome:
             "doubt": self.doubt,
             "report": self.report,
             "device": self.device,
+            "version": version("cleanplate"),
+            "models": self.models,
             "seconds": self.seconds,
         }
 
@@ -93,13 +100,13 @@ class Batch:
         planned: what `plan` gave.
         create: makes the task, given its number of threads (0: all cores); called once, and only
             when there is something to clean.
-        settings: what decides how a result looks, as JSON; when one has changed, a resumed run
-            cleans anew.
+        settings: see `settings_of`; when one has changed, a resumed run cleans anew.
         mask: what the user gives as masks, a file or a folder; when a picture's own has changed, a
             resumed run cleans it anew.
         overwrite: replace results that are there.
         resume: keep what an earlier run has done, redo what it failed at or was killed at.
         strip_metadata: leave EXIF and the like out of the results.
+        preserve_times: give what is written the times of its source.
         workers: pictures at a time; 0 for one a core and at most MOST_WORKERS. Each holds one
             picture, so memory grows with it.
         read: reads a picture from a path and a `name`, as `Picture.read` and `read_any` do.
@@ -107,11 +114,12 @@ class Batch:
 
     planned: Plan
     create: Callable[[int], Task]
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     mask: Path | None = None
     overwrite: bool = False
     resume: bool = False
     strip_metadata: bool = False
+    preserve_times: bool = False
     workers: int = 0
     read: Callable[..., Any] = Picture.read
 
@@ -156,18 +164,24 @@ class Batch:
             return
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        waiting: set[Future[Outcome]] = {pool.submit(self._clean, job, task, masks) for job in jobs}
-        for future in as_completed(waiting):
-            yield future.result()
+        waiting: set[Future[Outcome]] = set()
+        for job in jobs:
+            waiting.add(pool.submit(self._clean, job, task, masks))
+            if len(waiting) == 2 * workers:  # no more, as each that has ended holds its outcome
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in as_completed(waiting))
 
     def _clean(self, job: Job, task: Task, masks: Masks | None) -> Outcome:
         begin = time.monotonic()
         outcome = _outcome(job, "failed")
         try:
-            before = {**fingerprint(job.source), "settings": self._settings_of(job)}
+            status = job.source.stat()
+            settings = self._settings_of(job)
             picture = self.read(job.source, name=job.name)
             mask = masks.of(picture) if masks else None
-            cleaned = task.clean(picture, mask=mask)
+            with noting() as ran:
+                cleaned = task.clean(picture, mask=mask)
             content = picture.encode(
                 cleaned.edited, strip_metadata=self.strip_metadata, format=job.format
             )
@@ -187,10 +201,11 @@ class Batch:
                 doubt=cleaned.doubt,
                 report=cleaned.report,
                 device=cleaned.device,
+                models=ran,
                 seconds=round(time.monotonic() - begin, 3),
                 settled=True,
             )
-            self._commit(outcome, files, {**before, "result_size": len(content)})
+            self._commit(job, outcome, files, status, settings)
             return outcome
         except UsageError:
             raise  # is wrong for every picture
@@ -206,18 +221,35 @@ class Batch:
                 )
             )
 
-    def _commit(self, done: Outcome, files: dict[Path, bytes], known: Line) -> None:
+    def _commit(
+        self,
+        job: Job,
+        done: Outcome,
+        files: dict[Path, bytes],
+        source: os.stat_result,
+        settings: Settings,
+    ) -> None:
         """Put the files in their places and say so in the manifest, with a word before: what a kill
-        between the two leaves behind is then known as ours. `known` goes into the line.
+        between the two leaves behind is then known as ours.
         """
         with self._writing:
             if self._stopped:
                 raise CleanplateError("the run was stopped")
-            line = {**done.line(), **known}
-            self._record({**line, "status": "writing"})
-            write_all(files)
-            in_place = done.source.exists() and os.path.samefile(done.source, done.result or "")
-            self._record(line | fingerprint(done.source) if in_place else line)
+            content = files[job.result]
+            line = {
+                **done.line(),
+                **_fingerprint(source),
+                "settings": settings,
+                "result_size": len(content),
+            }
+            in_place = _are_same(job.source, job.result)
+            # In place, a kill would leave no other sign of which picture it is that lies there.
+            sign = {"result_sha256": hashlib.sha256(content).hexdigest()} if in_place else {}
+            self._record({**line, **sign, "status": "writing"})
+            for path in files:
+                make_folders(path.parent, job.source.parent, len(Path(job.name).parts) - 1)
+            write_all(files, source=source, keep_times=self.preserve_times)
+            self._record(line | fingerprint(job.source) if in_place else line)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Record a failure or a refusal, but never over the record of a result that is there."""
@@ -237,7 +269,7 @@ class Batch:
         if self.overwrite:
             return None
         for role, path in job.places().items():
-            if os.path.lexists(path) and not (self.resume and _is_ours(role, path, known)):
+            if os.path.lexists(path) and not (self.resume and self._is_ours(role, path, known)):
                 why = f"{path} exists; --overwrite replaces it"
                 return _outcome(job, "skipped", reason=why)
         return None
@@ -246,30 +278,49 @@ class Batch:
         """Say whether an earlier run made this result, from this source with these settings."""
         try:
             now = fingerprint(job.source)
-            unchanged = now.items() <= known.items()
             in_place = os.path.samefile(job.source, job.result)
-            if known.get("settings") != self._settings_of(job):
-                return False
             if known.get("result_size") != job.result.stat().st_size:
                 return False
+            if not are_same(known.get("settings", {}), self._settings_of(job)):
+                return False
+            for role, path in job.places().items():
+                if not (path.exists() and self._names(known, role, path)):
+                    return False
+            if in_place and known.get("status") == "writing":
+                # Killed between the rename and its record: cleaning again would clean the result.
+                written = hashlib.sha256(job.result.read_bytes()).hexdigest()
+                if known.pop("result_sha256", None) != written:
+                    return False
+                self._record({**known, **now, "status": "done"})
+                return True
         except OSError:
             return False
-        for role, path in job.places().items():
-            if not (path.exists() and known.get(role) == os.path.abspath(path)):
-                return False
-        if in_place and known.get("status") == "writing" and not unchanged:
-            # Killed between the rename and its record: cleaning again would clean the result.
-            self._record({**known, **now, "status": "done"})
-            return True
-        return unchanged and known.get("status") == "done"
+        # In place, what other models have left is not the source any more.
+        of_these_models = in_place or would_run(known.get("models"), self._settings)
+        return of_these_models and now.items() <= known.items() and known.get("status") == "done"
 
-    def _settings_of(self, job: Job) -> dict[str, Any]:
+    def _is_ours(self, role: str, path: Path, known: Line) -> bool:
+        """Say whether a file that lies there is what an earlier run put or was about to put there.
+
+        A result that somebody has worked on since is his; an empty one holds nothing to lose.
+        """
+        if not self._names(known, role, path):
+            return False
+        if role == "result" and known.get("status") == "done":
+            return path.lstat().st_size in (0, known.get("result_size"))
+        return known.get("status") in ("done", "failed", "writing")
+
+    def _settings_of(self, job: Job) -> Settings:
         """Give what decides how a picture's result looks: the settings, and its own mask."""
         own = self.mask and mask_of(self.mask, job.name)
         return {**self._settings, "own_mask": fingerprint(own)} if own else self._settings
 
     def _known(self, source: Path) -> Line:
-        return self._manifest.lines.get(os.path.abspath(source), {}) if self._manifest else {}
+        return self._manifest.known(source) if self._manifest else {}
+
+    def _names(self, known: Line, role: str, path: Path) -> bool:
+        """Say whether a line names this path in this role."""
+        return self._manifest is not None and known.get(role) == self._manifest.place(path)
 
     def _record(self, line: Line) -> None:
         if self._manifest is not None:
@@ -346,21 +397,20 @@ def reason(error: Exception, name: str) -> str:
 
 def fingerprint(path: Path) -> Line:
     """Give size and time of a file, by which a change of it is told. Raises OSError."""
-    status = path.stat()
+    return _fingerprint(path.stat())
+
+
+def _fingerprint(status: os.stat_result) -> Line:
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    """Say whether two paths lead to the same file; one that is not there is none."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def _outcome(job: Job, status: str, **more: Any) -> Outcome:
     return Outcome(job.source, status, job.result, job.mask, job.sheet, **more)
-
-
-def _is_ours(role: str, path: Path, known: Line) -> bool:
-    """Say whether a file that lies there is what an earlier run put or was about to put there.
-
-    A result that somebody has worked on since is his; an empty one holds nothing to lose.
-    """
-    if known.get(role) != os.path.abspath(path):
-        return False
-    if role == "result" and known.get("status") == "done":
-        return path.lstat().st_size in (0, known.get("result_size"))
-    return known.get("status") in ("done", "failed", "writing")

@@ -75,6 +75,9 @@ _Threads = Annotated[
 _Device = Annotated[str, typer.Option(help="auto, cpu, cuda, coreml, directml or openvino.")]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON line a picture on standard output.")]
 _Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave out EXIF and the like.")]
+_Times = Annotated[
+    bool, typer.Option("--preserve-times", help="Give results the times of their sources.")
+]
 _Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
 
 
@@ -113,6 +116,7 @@ def clean(
     device: _Device = "auto",
     json: _Json = False,
     strip_metadata: _Strip = False,
+    preserve_times: _Times = False,
     debug: _Debug = False,
     **own: Value,
 ) -> None:
@@ -140,9 +144,10 @@ def clean(
             return info.output(suffix, chosen)
 
         if _STREAM in paths:
-            if len(paths) > 1 or json or resume or explain:
+            if len(paths) > 1 or json or resume or explain or preserve_times:
                 raise UsageError(
-                    "- (standard input) goes without other paths, --json, --resume and --explain."
+                    "- (standard input) goes without other paths, --json, --resume, --explain and "
+                    "--preserve-times."
                 )
             to_file = None if out == _STREAM else out
             content, cleaned = batch.clean_one(
@@ -171,33 +176,14 @@ def clean(
         run = batch.Batch(
             planned,
             create,
-            _settings(info.name, looks, mask, strip_metadata),
+            batch.settings_of(info, looks, strip_metadata=strip_metadata),
             mask=mask,
             overwrite=overwrite,
             resume=resume,
             strip_metadata=strip_metadata,
+            preserve_times=preserve_times,
             workers=workers,
             read=read,
         )
         share = None if info.whole else info.share
         raise typer.Exit(follow(run, share=share, json=json, debug=debug))
-
-
-def _settings(
-    task: str, looks: dict[str, Any], mask: Path | None, strip_metadata: bool
-) -> dict[str, Any]:
-    """Give what decides how a result looks, as JSON: a change of it is cleaned anew."""
-    said = {name: str(one) if isinstance(one, Path) else one for name, one in looks.items()}
-    if mask is not None:
-        said["mask"] = str(mask)
-    return {"task": task, "strip_metadata": strip_metadata, **said, "models": _states(looks)}
-
-
-def _states(looks: dict[str, Any]) -> list[Any]:
-    """Give the states of the models' files, their cards and other files that options name."""
-    from cleanplate.batch import fingerprint
-
-    models = [Path(one) for one in looks.values() if str(one).endswith(".onnx")]
-    files = models + [path.with_suffix(".json") for path in models]
-    files += [one for one in looks.values() if isinstance(one, Path)]
-    return [fingerprint(path) for path in files if path.is_file()]

@@ -6,10 +6,10 @@ room reads weights, starts an ONNX Runtime session or chooses a device.
 
 from __future__ import annotations
 
-from cleanplate.models.catalogue import RGB, Card, Source, card, cards, read_card
+from cleanplate.models.catalogue import RGB, Card, Source, card, cards, is_current, read_card
 from cleanplate.models.cores import usable_cores
 from cleanplate.models.roles import by_role
-from cleanplate.models.sessions import DEVICES, Model, check_device, load, read
+from cleanplate.models.sessions import DEVICES, Model, check_device, load, noting, read
 
 __all__ = [
     "DEVICES",
@@ -21,7 +21,9 @@ __all__ = [
     "card",
     "cards",
     "check_device",
+    "is_current",
     "load",
+    "noting",
     "read",
     "read_card",
     "usable_cores",

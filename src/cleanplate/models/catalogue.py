@@ -145,6 +145,16 @@ def card(name: str) -> Card:
     return read_card(path)
 
 
+def is_current(name: str, sha256: str) -> bool:
+    """Say whether a model of this name ships, and its weights are these.
+
+    Raises:
+        ModelError: its card cannot be read.
+    """
+    path = FOLDER / f"{name}.json"
+    return path.is_file() and read_card(path).sha256 == sha256
+
+
 def read_card(path: Path) -> Card:
     """Return the card in the JSON file `path`.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -77,6 +80,9 @@ class Model:
             raise ModelError(
                 f"{card.name} takes sides that are multiples of {card.multiple}, not {shape[2:]}."
             )
+        noted = _noted.get()
+        if noted is not None:
+            noted[card.name] = card.sha256
         feed = {self._input: np.ascontiguousarray(planes, np.float32)}
         try:
             values = self._session.run(list(card.outputs), feed)
@@ -89,6 +95,20 @@ class Model:
             name: np.asarray(value, np.float32)
             for name, value in zip(card.outputs, values, strict=True)
         }
+
+
+_noted: ContextVar[dict[str, str] | None] = ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[dict[str, str]]:
+    """Note which models run meanwhile in this thread: the sha256 of their weights, by name."""
+    ran: dict[str, str] = {}
+    token = _noted.set(ran)
+    try:
+        yield ran
+    finally:
+        _noted.reset(token)
 
 
 # Weak: a session lives as long as a model that uses it.
