@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,38 @@ def save(path: Path, pixels: np.ndarray) -> None:
     """Write an array as a picture, with the folders that lead to it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
+
+
+PASSES = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+PASSES += [(1, 0, 2, 1)]  # first row and column, steps down and across (PNG, 8.2)
+
+
+def png_rows(values: NDArray[Any], depth: int, *, interlaced: bool = False) -> bytes:
+    """The rows of a PNG without filters, (H, W, C) of whole numbers packed into `depth` bits."""
+    parts = (
+        [values[y::down, x::across] for y, x, down, across in PASSES] if interlaced else [values]
+    )
+    rows = b""
+    for part in parts:
+        for row in part if part.size else ():
+            bits = np.unpackbits(row.reshape(-1, 1).astype(">u2").view(np.uint8), axis=1)
+            rows += b"\0" + np.packbits(bits[:, 16 - depth :].reshape(-1)).tobytes()
+    return rows
+
+
+def png(
+    values: NDArray[Any],
+    colour: int,
+    depth: int,
+    *more: tuple[bytes, bytes],
+    interlaced: bool = False,
+) -> bytes:
+    """A PNG of any kind, assembled by hand: `more` are chunks before the samples."""
+    height, width = values.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    rows = zlib.compress(png_rows(values, depth, interlaced=interlaced))
+    chunks = [(b"IHDR", header), *more, (b"IDAT", rows), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )

@@ -11,6 +11,10 @@ class PictureError(CleanplateError):
     """A picture cannot be read or written without losing something."""
 
 
+class UnsupportedError(PictureError):
+    """A file is a picture of a kind that is not taken, such as an animation; it may be sound."""
+
+
 class ModelError(CleanplateError):
     """A model's weights, card or device cannot be used."""
 

@@ -17,7 +17,7 @@ from cleanplate.errors import PictureError
 from cleanplate.picture import MarkFile, Picture, encode_mark_file, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.marks.learning import learn
-from cleanplate.tasks.masks import Masks
+from cleanplate.tasks.masks import Masks, clean_with
 from cleanplate.writing import write_all
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Result:
     def __init__(self, cleaned: Cleaned, kind: type, form: str) -> None:
         self.mask = cleaned.mask
         self.report: Report = cleaned.report
-        self.remarks: list[Remark] = cleaned.remarks
+        self.remarks: list[Remark] = [*cleaned.remarks, *cleaned.losses(format=form)]
         self.doubt: float | None = cleaned.doubt
         self._cleaned = cleaned
         self._kind = kind
@@ -145,7 +145,7 @@ class Cleaner:
         masks = self._masks if mask is None else self._read_mask(mask)
         self._info.check_mask(masks is not None)
         read = _read(picture, self._info.raw)
-        cleaned = self._task.clean(read, mask=masks.of(read) if masks else None)
+        cleaned = clean_with(self._task, read, masks)
         return Result(cleaned, type(picture), format_by(self._output, read.format))
 
     def _output(self, suffix: str) -> str:

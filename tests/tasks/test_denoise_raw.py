@@ -222,12 +222,13 @@ def test_a_result_has_a_name_that_it_can_have(tmp_path: Path, restorer: Path) ->
     assert result.exit_code == 2 and "cannot hold" in result.output
 
 
-def test_other_verbs_leave_raw_files_alone(tmp_path: Path) -> None:
+def test_other_verbs_ignore_raw_files_and_say_so(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.dng").write_bytes(dng(flat("RGGB", 64, 96)))
     asked = ["watermark", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(make_app(), asked)
-    assert result.exit_code == 2 and "no picture" in result.output
+    assert result.exit_code == 0
+    assert "a.dng: ignored: a RAW file; `cleanplate denoise` takes such" in result.stderr
     asked[1] = str(tmp_path / "in/a.dng")
     result = CliRunner().invoke(make_app(), asked)
     assert result.exit_code == 1 and "denoise" in result.output

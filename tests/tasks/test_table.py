@@ -128,7 +128,7 @@ class Tint:
     def clean(self, picture: Picture, *, mask: Mask = None) -> Cleaned:
         where = (mask > 0.5) * np.float32(self.strength)
         everywhere(picture, np.broadcast_to(self.colour, (*where.shape, 3)), where)
-        remarks = [] if where.any() else [Remark("mask-empty", "the mask names nothing")]
+        remarks = [] if where.any() else [Remark("pale", "it is not tinted")]
         return Cleaned(picture, np.uint8(where * 255), {}, remarks=remarks, doubt=0.25)
 
 
@@ -201,16 +201,17 @@ def test_remarks_and_doubt_are_told_everywhere(photo: Path, tmp_path: Path) -> N
     Image.new("L", (64, 48), 0).save(empty)
     given = ["tint", photo.parent, "--mask", empty]
     result = run(*given, "-o", tmp_path / "out")
-    assert (result.exit_code, result.stderr) == (0, f"note: {photo}: the mask names nothing\n")
+    said = [f"note: {photo}: {text}" for text in ("the mask names nothing", "it is not tinted")]
+    assert (result.exit_code, result.stderr.splitlines()) == (0, said)
     assert (tmp_path / "out" / "a.jpg").read_bytes() == photo.read_bytes()
     result = run(*given, "-o", tmp_path / "again", "--json")
     assert result.stderr == ""
     line = json.loads((tmp_path / "out" / "manifest.jsonl").read_text())
     for told in (line, json.loads(result.stdout)):
-        assert told["remarks"] == [{"code": "mask-empty", "text": "the mask names nothing"}]
+        assert [one["code"] for one in told["remarks"]] == ["mask-empty", "pale"]
         assert (told["status"], told["unchanged"], told["doubt"]) == ("done", True, 0.25)
     told = cleanplate.clean(photo, "tint", mask=empty)
-    assert told.remarks == [Remark("mask-empty", "the mask names nothing")]
+    assert told.remarks[-1] == Remark("pale", "it is not tinted")
     assert told.doubt == 0.25
 
 

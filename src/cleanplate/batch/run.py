@@ -27,10 +27,10 @@ from cleanplate.batch.sources import (
     format_of,
     same_suffix,
 )
-from cleanplate.errors import CleanplateError, UsageError
+from cleanplate.errors import CleanplateError, PictureError, UnsupportedError, UsageError
 from cleanplate.models import noting, usable_cores
-from cleanplate.picture import Picture, encode_mask, encode_png
-from cleanplate.tasks.masks import Masks, mask_of
+from cleanplate.picture import Picture, encode_mask, encode_png, losses_of
+from cleanplate.tasks.masks import Masks, clean_with, mask_of
 from cleanplate.writing import make_folders, remove_leftovers, write_all
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ SHEET_SIDE = 640  # longer side in pixels of a picture on a sheet
 class Outcome:
     """What became of one picture.
 
-    `status` is "done", "failed" (tried in vain) or "skipped" (not tried). `settled` says that the
+    `status` is "done", "failed" (tried in vain), "skipped" (not tried) or "ignored" (a picture of a
+    kind that is not taken, which nobody has named by itself). `settled` says that the
     picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
     1, that was filled in, `unchanged` that there was nothing to do, `device` what the models ran
     on, `models` those that ran, sha256 by name; `remarks`, `doubt` and `report` are those of
@@ -107,6 +108,7 @@ class Batch:
         resume: keep what an earlier run has done, redo what it failed at or was killed at.
         strip_metadata: leave EXIF and the like out of the results.
         preserve_times: give what is written the times of its source.
+        strict: what masks and losses are remarked upon for is a failure.
         workers: pictures at a time; 0 for one a core and at most MOST_WORKERS. Each holds one
             picture, so memory grows with it.
         read: reads a picture from a path and a `name`, as `Picture.read` and `read_any` do.
@@ -120,6 +122,7 @@ class Batch:
     resume: bool = False
     strip_metadata: bool = False
     preserve_times: bool = False
+    strict: bool = False
     workers: int = 0
     read: Callable[..., Any] = Picture.read
 
@@ -178,13 +181,16 @@ class Batch:
         try:
             status = job.source.stat()
             settings = self._settings_of(job)
-            picture = self.read(job.source, name=job.name)
-            mask = masks.of(picture) if masks else None
+            try:
+                picture = self.read(job.source, name=job.name)
+            except UnsupportedError as error:
+                if not job.found:
+                    raise
+                ignored = replace(outcome, status="ignored", reason=reason(error, job.name))
+                return self._noted(ignored)
             with noting() as ran:
-                cleaned = task.clean(picture, mask=mask)
-            content = picture.encode(
-                cleaned.edited, strip_metadata=self.strip_metadata, format=job.format
-            )
+                cleaned = clean_with(task, picture, masks)
+            content = _encoded(cleaned, job.format, self.strip_metadata, self.strict)
             # The result last: where it is, its mask and its sheet are too.
             files = {}
             if job.sheet is not None:
@@ -271,6 +277,8 @@ class Batch:
         for role, path in job.places().items():
             if os.path.lexists(path) and not (self.resume and self._is_ours(role, path, known)):
                 why = f"{path} exists; --overwrite replaces it"
+                if role == "result" and _are_same(path, job.source):
+                    why = "; ".join([why, *losses_of(path).values()])
                 return _outcome(job, "skipped", reason=why)
         return None
 
@@ -343,6 +351,7 @@ def clean_one(
     mask_out: Path | None,
     overwrite: bool,
     strip_metadata: bool,
+    strict: bool = False,
     mask: Path | None = None,
     output: Callable[[str], str] = same_suffix,
     read: Callable[..., Any] = Picture.read,
@@ -367,12 +376,9 @@ def clean_one(
     masks = None if mask is None else Masks(mask)
     task = create(0)
     picture = read(source, name="standard input")
-    cleaned = task.clean(picture, mask=masks.of(picture) if masks else None)
-    content = picture.encode(
-        cleaned.edited,
-        strip_metadata=strip_metadata,
-        format=form or format_by(output, picture.format),
-    )
+    cleaned = clean_with(task, picture, masks)
+    wanted = form or format_by(output, picture.format)
+    content = _encoded(cleaned, wanted, strip_metadata, strict)
     files = {mask_out: encode_mask(cleaned.mask), out: content}
     write_all({path: file for path, file in files.items() if path is not None})
     return content, cleaned
@@ -402,6 +408,19 @@ def fingerprint(path: Path) -> Line:
 
 def _fingerprint(status: os.stat_result) -> Line:
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _encoded(cleaned: Cleaned, format: str | None, strip_metadata: bool, strict: bool) -> bytes:
+    """Encode a picture, and have its remarks say what is lost by that.
+
+    Raises:
+        PictureError: it cannot be encoded, or, in strict runs, a remark is grave.
+    """
+    cleaned.remarks += cleaned.losses(strip_metadata=strip_metadata, format=format)
+    grave = [remark.text for remark in cleaned.remarks if strict and remark.grave]
+    if grave:
+        raise PictureError(f"{cleaned.picture.name}: {'; '.join(grave)} (--strict).")
+    return cleaned.picture.encode(cleaned.edited, strip_metadata=strip_metadata, format=format)
 
 
 def _are_same(one: Path, other: Path) -> bool:

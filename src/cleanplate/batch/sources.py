@@ -6,17 +6,23 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cleanplate.batch.volume import Volume, spellings
 from cleanplate.errors import UsageError
-from cleanplate.picture import ARRAY_SUFFIX, BY_SUFFIX, RAW_SUFFIXES, SUFFIXES, suffix_of
+from cleanplate.picture import (
+    ARRAY_SUFFIX,
+    BY_SUFFIX,
+    RAW_REFUSED,
+    RAW_SUFFIXES,
+    SUFFIXES,
+    UNSUPPORTED,
+    refusal,
+    suffix_of,
+)
 
-# A name that ends so means a file, but none that can be written.
-_FOREIGN = frozenset({".gif", ".jp2", ".jxl", ".pdf", ".psd", ".svg"})
 # What RAW files and arrays can be written as, beside what pictures can.
 _RAW_RESULTS = {".dng": "dng", ARRAY_SUFFIX: "npy"}
 
@@ -30,7 +36,9 @@ class Job:
     """One picture to clean: where it comes from and where its result (mask, sheet) goes.
 
     `name` is its path below the folder that was named; a mask of the user's own is looked for by
-    it. `format` is what the result is written as, None for the source's own.
+    it. `format` is what the result is written as, None for the source's own. `found`: the file was
+    found in a folder or by a pattern; one that turns out to be of a kind that is not taken, such as
+    an animation, is then ignored.
     """
 
     source: Path
@@ -39,6 +47,7 @@ class Job:
     format: str | None = None
     mask: Path | None = None
     sheet: Path | None = None
+    found: bool = False
 
     def places(self) -> dict[str, Path]:
         """Give every file that the job writes, by its role."""
@@ -47,7 +56,7 @@ class Job:
 
 
 class Trouble(NamedTuple):
-    """A path that gives no job, and why; `status` is "failed" or "skipped", as of an outcome."""
+    """A path that gives no job, and why; `status` is "failed", "skipped" or "ignored"."""
 
     source: Path
     status: str
@@ -72,6 +81,7 @@ class Plan:
 class _Found(NamedTuple):
     path: Path
     below: Path  # where it lies under the folder that was named; the result mirrors it
+    named: bool = False  # by itself
 
 
 def same_suffix(suffix: str) -> str:
@@ -88,7 +98,6 @@ def plan(
     *,
     output: Callable[[str], str] = same_suffix,
     raw: bool = False,
-    follow: bool = True,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
@@ -96,16 +105,16 @@ def plan(
     user gives as masks.
 
     A folder is walked and its tree mirrored under `out`; a pattern that the shell left alone is
-    expanded here, and the tree below its part without wildcards mirrored. Passed over are hidden
-    files, pipes and devices, and `out`, `mask_out`, `explain` and `mask` where a walk or a pattern
-    meets them, or where they are one of several arguments, as the shell's own `*` makes them. When
-    one file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for
-    a mask with `mask_out`.
+    expanded here, and the tree below its part without wildcards mirrored. What looks like a picture
+    there and is of a kind that is not taken is ignored, and said so. Passed over are hidden files,
+    pipes and devices, and `out`, `mask_out`, `explain` and `mask` where a walk or a pattern meets
+    them, or where they are one of several arguments, as the shell's own `*` makes them. When one
+    file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for a
+    mask with `mask_out`.
 
     With `raw`, RAW files and NumPy arrays are pictures, too. `output` gives the suffix of a result
     from the source's, in lower case; where it is another, the result of a.jpg is a.png, or
-    a.jpg.png where a.png is another picture or its result. In place, a link stays one and the file
-    that it leads to gets the result; without `follow`, the result takes the link's place.
+    a.jpg.png where a.png is another picture or its result.
 
     Raises:
         UsageError: there is no picture, or `out` names one file for several, or one of a format
@@ -113,8 +122,7 @@ def plan(
     """
     if _means_a_file(out, arguments):
         format_of(out)
-    given = (path for path in (out, mask_out, explain, mask) if path is not None)
-    no_sources = {_entry(one) for path in given for one in spellings(path)}
+    no_sources = {_entry(path) for path in (out, mask_out, explain, mask) if path is not None}
     found, troubles = _named_by(arguments, no_sources, SUFFIXES | RAW if raw else SUFFIXES)
     to_file = _is_file_name(out)
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
@@ -122,7 +130,7 @@ def plan(
     if to_file:
         check_suffix(out, output)
     planned = Plan(None if to_file else out, troubles=troubles)
-    _assign(planned, found, out, mask_out, explain, output, follow)
+    _assign(planned, found, out, mask_out, explain, output)
     return planned
 
 
@@ -155,7 +163,7 @@ def format_of(path: Path) -> str:
     """
     form = (BY_SUFFIX | _RAW_RESULTS).get(path.suffix.lower())
     if form is None:
-        known = ", ".join(sorted(BY_SUFFIX))
+        known = ", ".join(sorted({suffix_of(form) for form in BY_SUFFIX.values()}))
         raise UsageError(
             f"{path}: no picture is written as {path.suffix or path.name}, but: {known}."
         )
@@ -201,7 +209,7 @@ def _find(
     if argument.is_dir():
         yield from _walk(argument, argument, leave_out, suffixes)
     elif argument.exists():
-        yield _Found(argument, Path(argument.name))
+        yield _Found(argument, Path(argument.name), named=True)
     elif glob.has_magic(str(argument)):
         fixed = _fixed_part(argument)
         for match in sorted(map(Path, glob.glob(str(argument), recursive=True))):
@@ -210,8 +218,8 @@ def _find(
                 continue
             if match.is_dir():
                 yield from _walk(match, fixed, leave_out, suffixes)
-            elif _is_picture(match, suffixes):
-                yield _Found(match, below)
+            elif item := _looked_at(match, below, suffixes):
+                yield item
     else:
         yield Trouble(argument, "failed", "there is no such file or folder")
 
@@ -235,39 +243,35 @@ def _walk(
             if not name.startswith(".") and _entry(here / name) not in leave_out
         )
         for path in (here / name for name in sorted(names) if not name.startswith(".")):
-            if _is_picture(path, suffixes) and _entry(path) not in leave_out:
-                yield _Found(path, path.relative_to(root))
+            item = _looked_at(path, path.relative_to(root), suffixes)
+            if item and _entry(path) not in leave_out:
+                yield item
     for error in unreadable:
         yield Trouble(
             Path(error.filename), "failed", f"the folder cannot be read: {error.strerror}"
         )
 
 
-def _is_picture(path: Path, suffixes: frozenset[str]) -> bool:
-    """Say whether a file may be read as a picture, going by its name; a pipe would never end."""
-    if path.suffix.lower() not in suffixes:
-        return False
+def _looked_at(path: Path, below: Path, suffixes: frozenset[str]) -> _Found | Trouble | None:
+    """Give what a file in a folder is by its name; None where it is no picture at all."""
+    suffix = path.suffix.lower()
+    if suffix in suffixes:
+        return _Found(path, below) if _is_regular(path) else None
+    if suffix in RAW_SUFFIXES:
+        reason = RAW_REFUSED
+    elif suffix in UNSUPPORTED:
+        reason = refusal(UNSUPPORTED[suffix])
+    else:
+        return None
+    return Trouble(path, "ignored", reason) if _is_regular(path) else None
+
+
+def _is_regular(path: Path) -> bool:
+    """Say whether a file may be read; a pipe would never end."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:
         return True  # the attempt to read it will say why not
-
-
-class _Owners:
-    """Which picture each file belongs to: its own, and those that will be made of it."""
-
-    def __init__(self, sources: Iterable[Path]) -> None:
-        self._volume = Volume()
-        self._sources: dict[str, Path] = {}
-        for source in sources:
-            self.take(source, source)
-
-    def of(self, place: Path) -> Path | None:
-        return self._sources.get(self._volume.entry(place))
-
-    def take(self, place: Path, source: Path) -> Path:
-        """Give a place to a picture unless it is another's; return whose it is."""
-        return self._sources.setdefault(self._volume.entry(place), source)
 
 
 def _assign(
@@ -277,7 +281,6 @@ def _assign(
     mask_out: Path | None,
     explain: Path | None,
     output: Callable[[str], str],
-    follow: bool,
 ) -> None:
     """Give every picture the paths of its result, mask and sheet; none may be another's.
 
@@ -285,26 +288,24 @@ def _assign(
     sheets: these can give way by a longer name.
     """
     to_file = planned.folder is None
-    owners = _Owners(item.path for item in found.values())
+    owner = {entry: item.path for entry, item in found.items()}
     suffixes = {entry: _other_suffix(item.path, output) for entry, item in found.items()}
     results: dict[str, Path] = {}
     for entry, item in sorted(found.items(), key=lambda one: suffixes[one[0]] is not None):
         result, suffix = out if to_file else out / item.below, suffixes[entry]
         if to_file or suffix is None:
-            if follow and result.is_symlink() and owners.of(result) == item.path:
-                result = Path(os.path.realpath(result))
-            first = owners.take(result, item.path)
+            first = owner.setdefault(_entry(result), item.path)
             place = result if first == item.path else _taken(item, "result", first)
         else:
-            place = _claim(_names(result, suffix), item, owners, "result")
+            place = _claim(_names(result, suffix), item, owner, "result")
         if isinstance(place, Path):
             results[entry] = place
         else:
             planned.troubles.append(place)
     for entry in (entry for entry in found if entry in results):
         item, result = found[entry], results[entry]
-        mask = _beside(mask_out, item, owners, to_file=to_file)
-        sheet = _beside(explain, item, owners)
+        mask = _beside(mask_out, item, owner, to_file=to_file)
+        sheet = _beside(explain, item, owner)
         if isinstance(mask, Trouble):
             planned.troubles.append(mask)
         elif isinstance(sheet, Trouble):
@@ -312,7 +313,8 @@ def _assign(
         else:
             # What the user or the task has named gets the format of its name.
             form = format_of(result) if to_file or suffixes[entry] else None
-            planned.jobs.append(Job(item.path, str(item.below), result, form, mask, sheet))
+            job = Job(item.path, str(item.below), result, form, mask, sheet, found=not item.named)
+            planned.jobs.append(job)
 
 
 def _other_suffix(source: Path, output: Callable[[str], str]) -> str | None:
@@ -323,7 +325,7 @@ def _other_suffix(source: Path, output: Callable[[str], str]) -> str | None:
 
 
 def _beside(
-    folder: Path | None, item: _Found, owners: _Owners, *, to_file: bool = False
+    folder: Path | None, item: _Found, owner: dict[str, Path], *, to_file: bool = False
 ) -> Path | Trouble | None:
     """Give a picture a PNG in a further folder, which itself may be the file of a single one."""
     if folder is None:
@@ -331,7 +333,7 @@ def _beside(
     choice = _names(folder / item.below, ".png")
     if to_file and _is_file_name(folder):
         choice = [folder]
-    return _claim(choice, item, owners, "mask or sheet")
+    return _claim(choice, item, owner, "mask or sheet")
 
 
 def _names(path: Path, suffix: str) -> list[Path]:
@@ -339,16 +341,16 @@ def _names(path: Path, suffix: str) -> list[Path]:
     return [path.with_suffix(suffix), path.with_name(f"{path.name}{suffix}")]
 
 
-def _claim(choice: list[Path], item: _Found, owners: _Owners, role: str) -> Path | Trouble:
+def _claim(choice: list[Path], item: _Found, owner: dict[str, Path], role: str) -> Path | Trouble:
     """Give a picture the first of some places that is nobody's."""
     for place in choice:
-        if owners.of(place) is None:
-            owners.take(place, item.path)
+        if _entry(place) not in owner:
+            owner[_entry(place)] = item.path
             return place
-    return _taken(item, role, owners.of(choice[0]))
+    return _taken(item, role, owner[_entry(choice[0])])
 
 
-def _taken(item: _Found, role: str, first: Path | None) -> Trouble:
+def _taken(item: _Found, role: str, first: Path) -> Trouble:
     reason = f"its {role} would lie where {first} or its result lies"
     return Trouble(item.path, "skipped", reason)
 
@@ -362,7 +364,7 @@ def _means_a_file(out: Path, arguments: Sequence[Path]) -> bool:
         return False
     ends_like_a_file = re.fullmatch(r"\.[a-z][a-z0-9]{1,3}", out.suffix.lower()) is not None
     one_picture = len(arguments) == 1 and arguments[0].is_file()
-    return out.suffix.lower() in _FOREIGN or (one_picture and ends_like_a_file)
+    return out.suffix.lower() in UNSUPPORTED or (one_picture and ends_like_a_file)
 
 
 def _is_file_name(path: Path) -> bool:

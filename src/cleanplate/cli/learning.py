@@ -36,7 +36,8 @@ def learn_mark(
             raise CleanplateError(f"{out} exists; --overwrite replaces it.")
         pictures, troubles = batch.pictures_in(paths, out)
         for trouble in troubles:
-            say(f"{trouble.source}: {trouble.reason}")
+            word = "ignored: " if trouble.status == "ignored" else ""
+            say(f"{trouble.source}: {word}{trouble.reason}")
         from cleanplate.library import learn_mark as learn
 
         mark = learn(pictures)
@@ -46,4 +47,4 @@ def learn_mark(
         height, width = mark.alpha.shape
         told = f"learnt from {len(mark.bearing)} of {len(pictures)} pictures"
         typer.echo(f"{out} ({told}, {width}x{height}, opacity {mark.alpha.max():.2f})")
-        raise typer.Exit(1 if troubles else 0)
+        raise typer.Exit(1 if any(one.status != "ignored" for one in troubles) else 0)

@@ -23,6 +23,7 @@ _WORDS = {
     "kept": "cleaned before",
     "skipped": "skipped",
     "failed": "failed",
+    "ignored": "ignored",
 }
 
 
@@ -114,7 +115,8 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
     if not outcome.settled:
         reason = outcome.reason or ""
         before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "
-        say(f"{before}{'skipped: ' if outcome.status == 'skipped' else ''}{reason}")
+        word = "" if outcome.status == "failed" else f"{outcome.status}: "
+        say(f"{before}{word}{reason}")
         if debug and outcome.trace:
             say(outcome.trace)
 

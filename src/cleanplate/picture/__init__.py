@@ -1,11 +1,14 @@
 """A picture and all that came with its file; reading and writing it without loss."""
 
-from cleanplate.picture.core import Picture, encode_mask, encode_png
+from cleanplate.picture.core import Picture, encode_mask, encode_png, losses_of
 from cleanplate.picture.formats import (
     ARRAY_SUFFIX,
     BY_SUFFIX,
+    RAW_REFUSED,
     RAW_SUFFIXES,
     SUFFIXES,
+    UNSUPPORTED,
+    refusal,
     suffix_of,
 )
 from cleanplate.picture.marks import MarkFile, encode_mark_file, read_mark
@@ -18,8 +21,10 @@ __all__ = [
     "BY_SUFFIX",
     "MAX_PIXELS",
     "PATTERNS",
+    "RAW_REFUSED",
     "RAW_SUFFIXES",
     "SUFFIXES",
+    "UNSUPPORTED",
     "Box",
     "MarkFile",
     "Mosaic",
@@ -28,7 +33,9 @@ __all__ = [
     "encode_mark_file",
     "encode_mask",
     "encode_png",
+    "losses_of",
     "read_any",
     "read_mark",
+    "refusal",
     "suffix_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError
-from cleanplate.picture import arrays, formats, pillow, png, previews
+from cleanplate.errors import PictureError, UnsupportedError
+from cleanplate.picture import arrays, formats, pillow, png, previews, xmp
 from cleanplate.picture.planes import (
     Box,
     Mask,
@@ -78,8 +79,8 @@ class Picture:
         elif isinstance(source, (str, Path)):
             name = name or str(source)
             if Path(source).suffix.lower() in formats.RAW_SUFFIXES:  # a TIFF reader would find
-                raise PictureError(  # but the preview
-                    f"{name}: a RAW file; `cleanplate denoise` takes such. Develop it first."
+                raise UnsupportedError(  # but the preview
+                    f"{name}: {formats.RAW_REFUSED}."
                 )
             data = read_bytes(Path(source), name)
         else:
@@ -117,7 +118,9 @@ class Picture:
             PictureError: several frames, or a mode other than 1, L, LA, P, PA, RGB, RGBA, I;16.
         """
         if getattr(image, "is_animated", False) and image.format != "MPO":
-            raise PictureError(f"{name}: it is an animation; Cleanplate cleans single pictures.")
+            raise UnsupportedError(
+                f"{name}: it is an animation; Cleanplate cleans single pictures."
+            )
         check_size(*image.size, name)
         with pillow.decoding(name, "Pillow image"):
             image.load()
@@ -225,6 +228,7 @@ class Picture:
             assert origin.source is not None
             return origin.source
         planes = self._stored()
+        planes.metadata = planes.metadata.without_claims()
         if touched:
             planes.metadata = planes.metadata.without_thumbnail()
         codec = formats.codec(wanted)
@@ -237,6 +241,25 @@ class Picture:
                 planes.metadata = planes.metadata.stripped()
             return codec.encode(planes, self.name)
 
+    def losses(
+        self, edited: Mask, *, strip_metadata: bool = False, format: str | None = None
+    ) -> dict[str, str]:
+        """Return what `encode`, asked the same, leaves out of what came with the file.
+
+        A text each, without a full stop, by a word for programs, such as ``gain-map-left-out``.
+        """
+        origin, wanted = self._origin, formats.named(format) if format else self.format
+        if origin.source is None:
+            return {}
+        touched = bool(edited.any()) or self.new_alpha
+        same = wanted == origin.format
+        if same and not touched and not strip_metadata:
+            return {}
+        said = formats.codec(origin.format).losses(origin.source, same=same)
+        asked = [pillow.CODED_AGAIN] if not touched or edited.all() else []
+        asked += [*pillow.WORDS_LEFT_OUT] if strip_metadata else []
+        return {word: text for word, text in said.items() if word not in asked}
+
     def to_array(self) -> NDArray[Any]:
         """Return an array of the kind given; of a file, upright (H, W) or (H, W, 2 | 3 | 4)."""
         return arrays.join(self.pixels, self.alpha, self._origin.array)
@@ -245,8 +268,8 @@ class Picture:
         """Return a Pillow image.
 
         For a Pillow image that came in: in its own orientation, with its ``info`` but for the
-        thumbnail in EXIF; palettes are expanded. For anything else: upright, with ICC profile and
-        resolution.
+        thumbnail in EXIF, and what XMP says of gain maps and videos; palettes are expanded. For
+        anything else: upright, with ICC profile and resolution.
 
         Raises:
             PictureError: 16-bit colour, which Pillow does not hold.
@@ -264,6 +287,8 @@ class Picture:
         image.info.update(origin.image_info)
         if "exif" in image.info:
             image.info["exif"] = previews.exif(image.info["exif"])
+        if isinstance(image.info.get("xmp"), bytes):
+            image.info["xmp"] = xmp.without_claims(image.info["xmp"])
         return image
 
     def lying(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -271,6 +296,10 @@ class Picture:
         stored.
         """
         return np.ascontiguousarray(turn_stored(array, self._origin.metadata.orientation))
+
+    def upright(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a (H, W, ...) array that lies as the source was stored, turned upright."""
+        return np.ascontiguousarray(turn_upright(array, self._origin.metadata.orientation))
 
     def _stored(self) -> Planes:
         metadata = self._origin.metadata
@@ -282,6 +311,18 @@ class Picture:
     def _as_rgb(self, samples: Samples) -> NDArray[np.float32]:
         scaled = np.multiply(samples, np.float32(1 / self.max_value), dtype=np.float32)
         return scaled if scaled.shape[2] > 1 else np.repeat(scaled, 3, axis=2)
+
+
+def losses_of(source: Path) -> dict[str, str]:
+    """Return what of a file an edited one will not have, as `Picture.losses` does; none where it
+    cannot be read.
+    """
+    try:
+        data = read_bytes(source, str(source))
+        format_ = formats.identify(data, str(source))
+        return formats.codec(format_).losses(data, same=True)
+    except (PictureError, ValueError, LookupError, struct.error):
+        return {}
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:

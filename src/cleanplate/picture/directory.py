@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass, field, replace
 
 ORIENTATION = 274
+ACROSS, DOWN, UNIT = 282, 283, 296
+INCH, CENTIMETRE = 2, 3  # units of resolution
 EXIF, GPS, INTEROP = 34665, 34853, 40965
 SHORT, LONG, RATIONAL, SIGNED_RATIONAL = 3, 4, 5, 10
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cleanplate.errors import PictureError
-from cleanplate.picture import jpeg, plain, png, tiff
+from cleanplate.errors import PictureError, UnsupportedError
+from cleanplate.picture import jpeg, plain, png, tiff, webp
 from cleanplate.picture.planes import Mask, Planes
 
 BY_SUFFIX = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".jpe": "jpeg",
+    ".jfif": "jpeg",
+    ".jfi": "jpeg",
+    ".jif": "jpeg",
     ".png": "png",
     ".tif": "tiff",
     ".tiff": "tiff",
     ".webp": "webp",
     ".bmp": "bmp",
+    ".dib": "bmp",
     ".avif": "avif",
+    ".avifs": "avif",
     ".heic": "heic",
+    ".heics": "heic",
     ".heif": "heic",
+    ".heifs": "heic",
+    ".hif": "heic",
 }
 
 SUFFIXES = frozenset(BY_SUFFIX)
@@ -35,6 +43,28 @@ RAW_SUFFIXES = frozenset(
 """Lower-case endings of the RAW files that ``RawPicture.read`` may be tried on."""
 
 ARRAY_SUFFIX = ".npy"
+
+UNSUPPORTED = {
+    **dict.fromkeys((".gif", ".giff"), "a GIF"),
+    **dict.fromkeys((".apng", ".mng", ".jng"), "an animation"),
+    **dict.fromkeys((".pdf", ".ai"), "a PDF"),
+    **dict.fromkeys((".ps", ".eps", ".epsf"), "PostScript"),
+    **dict.fromkeys((".svg", ".svgz"), "an SVG"),
+    **dict.fromkeys((".emf", ".wmf"), "a metafile"),
+    **dict.fromkeys((".psd", ".psb"), "a Photoshop file"),
+    **dict.fromkeys((".kra", ".ora", ".xcf"), "a file of layers"),
+    **dict.fromkeys((".jp2", ".j2c", ".j2k", ".jpc", ".jpf", ".jpx", ".jpm"), "a JPEG 2000 file"),
+    **dict.fromkeys((".jxl",), "a JPEG XL file"),
+    **dict.fromkeys((".jxr", ".hdp", ".wdp"), "a JPEG XR file"),
+    **dict.fromkeys((".exr", ".hdr", ".pfm"), "a picture of floating-point samples"),
+    **dict.fromkeys((".pbm", ".pgm", ".pnm", ".ppm", ".pam"), "a Netpbm file"),
+    **dict.fromkeys((".tga", ".pcx", ".sgi", ".dds", ".qoi"), "a picture of this format"),
+    **dict.fromkeys((".djvu", ".djv"), "a DjVu file"),
+    **dict.fromkeys((".ico", ".cur", ".icns", ".ani"), "an icon"),
+}
+"""By lower-case ending: what files are that look like pictures and are not taken."""
+
+RAW_REFUSED = "a RAW file; `cleanplate denoise` takes such; develop it first"
 
 OPAQUE = frozenset({"jpeg"})
 """Formats that hold no alpha."""
@@ -79,12 +109,19 @@ class Codec(Protocol):
         EXIF, XMP and comments.
         """
 
+    def losses(self, source: bytes, *, same: bool) -> dict[str, str]:
+        """Return what a new file does not have of what came with a sound one.
+
+        A text each, without a full stop, by a word for programs. ``same``: the new file has the
+        same format. Documented and no word of it: thumbnails, and how the samples were stored.
+        """
+
 
 _CODECS: dict[str, Codec] = {
     "jpeg": jpeg,
     "png": png,
     "tiff": tiff,
-    "webp": plain.WEBP,
+    "webp": webp,
     "bmp": plain.BMP,
     "avif": plain.AVIF,
     "heic": plain.HEIC,
@@ -128,12 +165,21 @@ def identify(data: bytes, name: str) -> str:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
     if data[4:8] == b"ftyp":
-        brands = {data[at : at + 4] for at in range(8, min(data[3], len(data)), 4)}
+        brands = {data[at : at + 4] for at in range(8, min(_length(data), len(data)), 4)}
         if brands & {b"avif", b"avis"}:
             return "avif"
         if brands & _HEIC_BRANDS:
             return "heic"
     for magic, what in _FOREIGN.items():
         if data.startswith(magic):
-            raise PictureError(f"{name}: {what} is not read; save it as PNG, TIFF or JPEG first.")
+            raise UnsupportedError(f"{name}: {refusal(what)}.")
     raise PictureError(f"{name}: this is no picture; read are {', '.join(_CODECS)}.")
+
+
+def refusal(what: str) -> str:
+    """Say that a file of a kind is not taken, and what to do."""
+    return f"{what} is not read; save it as PNG, TIFF or JPEG first"
+
+
+def _length(data: bytes) -> int:
+    return int.from_bytes(data[:4], "big")

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import blocks, directory, pillow, previews
-from cleanplate.picture.planes import Mask, Planes, check_size, damaged
+from cleanplate.picture import blocks, directory, pillow, previews, xmp
+from cleanplate.picture.planes import (
+    Mask,
+    Metadata,
+    Planes,
+    check_size,
+    damaged,
+    resolution,
+    resolution_of,
+)
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 _QUALITY = 95
@@ -20,10 +28,18 @@ _OTHER_SOF = {
     **dict.fromkeys((0xC9, 0xCA), "an arithmetic-coded JPEG"),
 }
 _DHT, _SOS, _DQT, _DRI, _COM, _APP0 = 0xC4, 0xDA, 0xDB, 0xDD, 0xFE, 0xE0
+# What the samples are decoded from.
+_DECODED = _SOF | {_DQT, _DHT, _DRI, _SOS}
+_PER_INCH = {1: 1.0, 2: 2.54}  # by the unit of JFIF
 _BARE = {0x01, *range(0xD0, 0xD8)}
 _EXIF, _ICC, _ADOBE = b"Exif\0\0", b"ICC_PROFILE\0", b"Adobe"
-_EXTRA_PICTURES = b"MPF\0"
+_XMP, _EXTENDED_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+# Further pictures, and that one of them is a gain map (ISO 21496-1).
+_FURTHER = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 _JFIF, _JFIF_THUMBNAIL, _PHOTOSHOP = b"JFIF\0", b"JFXX\0", b"Photoshop 3.0\0"
+
+# A box of an MP4 or QuickTime file, which begins with its length.
+_VIDEO = re.compile(rb"....ftyp", re.DOTALL)
 
 # The next marker: entropy-coded data hold 0xFF only before a zero or as a restart marker.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -75,12 +91,15 @@ def decode(data: bytes, name: str) -> Planes:
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
-    frame = _frame(_segments(data, name), name)
+    segments, end = _segments(data, name)
+    frame = _frame(segments, name)
     check_size(frame.width, frame.height, name)
+    # Metadata that Pillow cannot read are no reason to refuse the picture: it sees none.
+    bare = [one.packed() for one in segments if one.marker in _DECODED or _gives_colours(one)]
+    stream = b"".join([SOI, *bare, EOI if data[end - 2 : end] == EOI else b""])
     with pillow.decoding(name, "JPEG file"):
-        image = pillow.load(JpegImageFile, data, name)
-        pixels, alpha = pillow.split(image, name)
-        return Planes(pixels, alpha, pillow.metadata(image.info))
+        pixels, alpha = pillow.split(pillow.load(JpegImageFile, stream, name), name)
+        return Planes(pixels, alpha, _metadata(segments))
 
 
 def encode(planes: Planes, name: str) -> bytes:
@@ -106,7 +125,7 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     Progressive files stay progressive. Restart markers go: they hold no picture. So does all that
     lies behind the first picture, and, once it was edited, its thumbnails: they show it as it was.
     """
-    segments = _segments(source, name)
+    segments, _ = _segments(source, name)
     frame = _frame(segments, name)
     first = next(i for i, segment in enumerate(segments) if segment.marker == _SOS)
     head, body = segments[:first], segments[first:]
@@ -114,7 +133,7 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
         body = _spliced(segments, frame, planes, edited)
         head = [segment for segment in head if segment.marker not in (_DHT, _DRI, frame.marker)]
         head = _without_previews(head)
-    head = [segment for segment in head if not _goes(segment, strip)]
+    head = [_true(segment) for segment in head if not _goes(segment, strip)]
     if strip and planes.metadata.orientation != 1:
         block = _EXIF + directory.orientation_block(planes.metadata.orientation)
         # JFIF demands to come first where it is present.
@@ -123,15 +142,59 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     return b"".join([SOI, *(segment.packed() for segment in head + body), EOI])
 
 
+def losses(source: bytes, *, same: bool) -> dict[str, str]:
+    """Return what lies behind the picture's end and does not come along; see `Codec`."""
+    segments, end = _segments(source, "")
+    said = {} if same or not any(map(_only_here, segments)) else {**pillow.WORDS_LEFT_OUT}
+    spoken = any(xmp.tells_of_gain_map(one.payload) for one in segments if one.marker >= _APP0)
+    return said | _behind(memoryview(source)[end:].tobytes(), spoken)
+
+
+def _only_here(segment: Segment) -> bool:
+    """Return whether a segment has words that other formats do not take over."""
+    marker, payload = segment.marker, segment.payload
+    taken = (_EXIF, _ICC, _ADOBE, _JFIF, _JFIF_THUMBNAIL, _XMP, *_FURTHER)
+    return marker == _COM or (_APP0 <= marker <= 0xEF and not payload.startswith(taken))
+
+
+def _behind(rest: bytes, gain_map: bool) -> dict[str, str]:
+    """Return what the bytes behind a picture's end are; `gain_map`: the picture speaks of one."""
+    said: dict[str, str] = {}
+    while rest.strip(b"\0\r\n \xff"):
+        start = rest.find(SOI + b"\xff")
+        video = _VIDEO.search(rest)
+        if video and not 0 <= start < video.start():
+            return said | {"video-left-out": "the video behind the picture is left out"}
+        try:
+            end = _segments(rest, "", start)[1] if start >= 0 else 0
+        except PictureError:
+            end = 0
+        if not end:
+            return said | pillow.behind(len(rest))
+        if gain_map or xmp.tells_of_gain_map(rest[start:end]):
+            said["gain-map-left-out"] = "the HDR gain map is left out, as it shows the old picture"
+        else:
+            said["pictures-left-out"] = "the further pictures in the file (MPF) are left out"
+        rest, gain_map = rest[end:], False
+    return said
+
+
 def _goes(segment: Segment, strip: bool) -> bool:
     """Return whether a segment is left out of the new file."""
     marker, payload = segment.marker, segment.payload
-    if marker == 0xE2 and payload.startswith(_EXTRA_PICTURES):
+    if marker == 0xE2 and payload.startswith(_FURTHER):
         return True
     describes = _APP0 <= marker <= 0xEF or marker == _COM
     # Without the Adobe segment the colours would be read otherwise, without the profile seen so.
     needed = marker == _APP0 or payload.startswith((_ICC, _ADOBE))
     return strip and describes and not needed
+
+
+def _true(segment: Segment) -> Segment:
+    """Return a segment without what it says of the parts that lay behind the picture."""
+    if segment.marker != 0xE1 or not segment.payload.startswith(_XMP):
+        return segment
+    return segment._replace(payload=_XMP + xmp.without_claims(segment.payload[len(_XMP) :]))
 
 
 def _without_previews(head: list[Segment]) -> list[Segment]:
@@ -155,12 +218,13 @@ def _without_previews(head: list[Segment]) -> list[Segment]:
     return kept
 
 
-def _segments(data: bytes, name: str) -> list[Segment]:
-    """All segments of the first picture in the file, without SOI and EOI."""
-    view, segments, at = memoryview(data), [], len(SOI)
+def _segments(data: bytes, name: str, start: int = 0) -> tuple[list[Segment], int]:
+    """All segments of the picture from `start` on, without SOI and EOI, and where it ends."""
+    view, segments, at = memoryview(data), [], start + len(SOI)
     while True:
         found = _MARKER.search(data, at)
         if found is None:
+            at = len(data)
             break
         marker, at = found[0][1], found.end()
         if marker == EOI[1]:
@@ -182,7 +246,40 @@ def _segments(data: bytes, name: str) -> list[Segment]:
         at = end
     if not any(segment.marker == _SOS for segment in segments):
         raise damaged(name, "JPEG file", "it holds no picture data")
-    return segments
+    return segments, at
+
+
+def _gives_colours(segment: Segment) -> bool:
+    """Return whether a segment says what the planes are."""
+    return segment.marker in (_APP0, 0xEE) and segment.payload.startswith((_JFIF, _ADOBE))
+
+
+def _metadata(segments: list[Segment]) -> Metadata:
+    def of(start: bytes) -> list[bytes]:
+        payloads = (one.payload for one in segments if _APP0 <= one.marker <= 0xEF)
+        return [payload[len(start) :] for payload in payloads if payload.startswith(start)]
+
+    exif = directory.bare(b"".join(of(_EXIF)))
+    profile = sorted(of(_ICC))  # each part begins with its number and how many there are
+    whole = bool(profile) and [part[:2] for part in profile] == [
+        bytes([number, len(profile)]) for number in range(1, len(profile) + 1)
+    ]
+    icc = b"".join(part[2:] for part in profile) if whole else b""
+    packet = next(iter(of(_XMP)), b"")
+    return Metadata(exif, icc, packet, _resolution(of(_JFIF), exif), directory.orientation(exif))
+
+
+def _resolution(jfif: list[bytes], exif: bytes) -> tuple[float, float] | None:
+    """Dots per inch by JFIF, or else by EXIF."""
+    if jfif and len(jfif[0]) >= 7:
+        unit, across, down = struct.unpack_from(">BHH", jfif[0], 2)
+        if unit in _PER_INCH:
+            return resolution(_PER_INCH[unit] * across, _PER_INCH[unit] * down)
+    try:
+        tags, order, _ = directory.read(exif)
+    except ValueError:
+        return None
+    return resolution_of(tags, order)
 
 
 def _frame(segments: list[Segment], name: str) -> Frame:
@@ -237,13 +334,12 @@ def _model(segments: list[Segment], components: tuple[Component, ...]) -> str:
 def _spliced(segments: list[Segment], frame: Frame, planes: Planes, edited: Mask) -> list[Segment]:
     """Frame, Huffman tables and scans of the picture with the edited blocks coded anew."""
     # Only what carries coefficients is shown to libjpeg, which prints a line about oddities.
-    needed = _SOF | {_DQT, _DHT, _DRI, _SOS}
-    bare = [segment.packed() for segment in segments if segment.marker in needed]
+    bare = [segment.packed() for segment in segments if segment.marker in _DECODED]
     stream = b"".join([SOI, *bare, EOI])
     sampling = [(component.down, component.across) for component in frame.components]
     grid = blocks.Grid(frame.height, frame.width, sampling, frame.model)
     new = blocks.renewed(stream, grid, frame.progressive, planes.pixels, edited)
-    written = _segments(new, "the new JPEG")
+    written, _ = _segments(new, "the new JPEG")
     header = next(segment for segment in written if segment.marker in _SOF)
     old_header = next(segment for segment in segments if segment.marker == frame.marker)
     # Tables of 16 bits are not allowed in a baseline file (ITU T.81, B.2.4.1).

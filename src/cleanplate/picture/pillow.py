@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import directory
 from cleanplate.picture.planes import Metadata, Samples, check_size, damaged, resolution
 
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
+
+CODED_AGAIN = "coded-again"
+WORDS_LEFT_OUT = {
+    "metadata-left-out": "comments, texts or tags that the new format does not take are left out"
+}
+"""Said where a picture changes its format; see `Codec.losses`."""
 
 _STRIP_PIXELS = 4_000_000
 
@@ -67,9 +73,27 @@ def load(plugin: Callable[[io.BytesIO], ImageFile], data: bytes, name: str) -> I
     check_size(*image.size, name)
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise PictureError(f"{name}: it holds {frames} pictures; Cleanplate cleans single ones.")
+        raise several(name, frames)
     image.load()
     return image
+
+
+def behind(count: int) -> dict[str, str]:
+    """Say that so many bytes behind a picture's end are left out; see `Codec.losses`."""
+    if count <= 0:
+        return {}
+    return {"trailer-left-out": f"{count} bytes behind the picture's end are left out"}
+
+
+def coded_again(what: str, quality: int) -> dict[str, str]:
+    """Say that a format cannot be edited in part; see `Codec.losses`."""
+    text = f"{what} cannot be edited in part; it is coded again as a whole, at quality {quality}"
+    return {CODED_AGAIN: text}
+
+
+def several(name: str, count: int) -> UnsupportedError:
+    """Return the refusal of an animation or a collection."""
+    return UnsupportedError(f"{name}: it holds {count} pictures; Cleanplate cleans single ones.")
 
 
 def split(image: Image.Image, name: str) -> tuple[Samples, Samples | None]:

@@ -1,26 +1,22 @@
-"""BMP, WebP, AVIF and HEIC: formats that Pillow (and pillow-heif) read and write well enough."""
+"""BMP, AVIF and HEIC: formats that Pillow (and pillow-heif) read and write well enough."""
 
 from __future__ import annotations
 
 import importlib
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cleanplate.errors import PictureError
-from cleanplate.picture import arrays, container, directory, pillow
-from cleanplate.picture.planes import Mask, Planes, damaged
+from cleanplate.errors import PictureError, UnsupportedError
+from cleanplate.picture import arrays, container, pillow
+from cleanplate.picture.planes import Mask, Planes, eight_bits
 
 # The lossy formats code the whole picture again, so rather too well than too badly.
 _QUALITY = 95
-
-
-def _eight_bits(planes: Planes, format_: str, name: str) -> None:
-    if planes.deep():
-        raise PictureError(f"{name}: {format_} holds 8 bits, this picture 16; write PNG or TIFF.")
+_FIFTH, _EMBEDDED = 124, b"DEBM"  # a header's length, and what it says of a profile in the file
 
 
 class Bmp:
@@ -38,7 +34,7 @@ class Bmp:
     @staticmethod
     def encode(planes: Planes, name: str) -> bytes:
         """Return a new bitmap; it has no room for EXIF and ICC."""
-        _eight_bits(planes, "BMP", name)
+        eight_bits(planes, "BMP", name)
         dpi = planes.metadata.dpi or (96.0, 96.0)
         if planes.alpha is None:
             return pillow.save(pillow.join(planes.pixels, None, name), "BMP", dpi=dpi)
@@ -67,76 +63,13 @@ class Bmp:
         """Return the same as ``encode``: a bitmap has nothing else to keep or to strip."""
         return Bmp.encode(planes, name)
 
-
-class WebP:
-    """WebP; what was lossless stays so, what was lossy is coded again as a whole, at quality 95."""
-
     @staticmethod
-    def decode(data: bytes, name: str) -> Planes:
-        """Samples and metadata of a WebP file."""
-        from PIL.WebPImagePlugin import WebPImageFile
-
-        for _ in WebP._chunks(data, name):
-            pass
-        with pillow.decoding(name, "WebP file"):
-            image = pillow.load(WebPImageFile, data, name)
-            return Planes(*pillow.split(image, name), pillow.metadata(image.info))
-
-    @staticmethod
-    def encode(planes: Planes, name: str, *, lossless: bool = True) -> bytes:
-        """Return a new WebP file, lossless unless said otherwise."""
-        _eight_bits(planes, "WebP", name)
-        options = pillow.save_options(planes.metadata)
-        options.pop("dpi", None)
-        # Of a lossless file "quality" is the effort; "exact" keeps colours under transparency.
-        options |= (
-            {"lossless": True, "exact": True, "quality": 50} if lossless else {"quality": _QUALITY}
-        )
-        with pillow.decoding(name, "picture"):
-            image = pillow.join(planes.pixels, planes.alpha, name)
-            mode = "RGB" if planes.alpha is None else "RGBA"
-            return pillow.save(image.convert(mode), "WEBP", method=4, **options)
-
-    @staticmethod
-    def rewrite(
-        source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
-    ) -> bytes:
-        """Return the file again with these samples; ``edited`` None: with its own, still
-        compressed.
-        """
-        if edited is None:
-            return WebP._without_words(source, planes.metadata.orientation, name)
-        lossless = any(kind == b"VP8L" for kind, _ in WebP._chunks(source, name))
-        metadata = planes.metadata.stripped() if strip else planes.metadata
-        return WebP.encode(Planes(planes.pixels, planes.alpha, metadata), name, lossless=lossless)
-
-    @staticmethod
-    def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-        (size,) = struct.unpack_from("<I", data, 4)
-        if 8 + size > len(data):
-            raise damaged(name, "WebP file", "it ends within its data")
-        at = 12
-        while at + 8 <= 8 + size:
-            kind, length = struct.unpack_from("<4sI", data, at)
-            yield kind, data[at + 8 : at + 8 + length]
-            at += 8 + length + length % 2
-
-    @staticmethod
-    def _without_words(source: bytes, orientation: int, name: str) -> bytes:
-        body = b"WEBP"
-        exif = directory.orientation_block(orientation) if orientation != 1 else b""
-        for kind, data in WebP._chunks(source, name):
-            if kind in (b"EXIF", b"XMP "):
-                continue
-            # The first byte of the extended header says which chunks are there: 8 EXIF, 4 XMP.
-            flags = data[:1] and bytes([data[0] & ~12 | (8 if exif else 0)])
-            body += WebP._chunk(kind, flags + data[1:] if kind == b"VP8X" else data)
-        body += WebP._chunk(b"EXIF", exif) if exif else b""
-        return b"RIFF" + struct.pack("<I", len(body)) + body
-
-    @staticmethod
-    def _chunk(kind: bytes, data: bytes) -> bytes:
-        return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+    def losses(source: bytes, *, same: bool) -> dict[str, str]:
+        """Return what does not come along; see `Codec`."""
+        # Where a header of the fifth version says what its colours are.
+        if source[14] == _FIFTH and source[70:74] == _EMBEDDED:
+            return {"profile-left-out": "the colour profile of the BMP is left out"}
+        return {}
 
 
 class Modern:
@@ -160,8 +93,8 @@ class Modern:
         """
         try:
             plugin = self._opener()
-        except PictureError as error:
-            raise PictureError(f"{name}: {error}") from error
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{name}: {error}") from error
         with pillow.decoding(name, f"{self.format} file"):
             image = pillow.load(plugin, data, name)
             bits = max(_depth(data), image.info.get("bit_depth", 8))
@@ -174,7 +107,7 @@ class Modern:
 
     def encode(self, planes: Planes, name: str) -> bytes:
         """Return a new file."""
-        _eight_bits(planes, self.format, name)
+        eight_bits(planes, self.format, name)
         self._opener()
         options = {**pillow.save_options(planes.metadata), "quality": _QUALITY}
         options.pop("dpi", None)
@@ -191,6 +124,11 @@ class Modern:
             return bare
         metadata = planes.metadata.stripped() if strip else planes.metadata
         return self.encode(Planes(planes.pixels, planes.alpha, metadata), name)
+
+    def losses(self, source: bytes, *, same: bool) -> dict[str, str]:
+        """Return what does not come along; see `Codec`."""
+        said = container.losses(source)
+        return said | (pillow.coded_again(self.format, _QUALITY) if same else {})
 
     def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes | None:
         """Return the file without EXIF and XMP; None if it then decodes to another picture."""
@@ -220,7 +158,7 @@ def _open_avif() -> Any:
     from PIL.AvifImagePlugin import AvifImageFile
 
     if not features.check("avif"):
-        raise PictureError("AVIF needs a Pillow built with it: pip install --upgrade pillow")
+        raise UnsupportedError("AVIF needs a Pillow built with it: pip install --upgrade pillow")
     return AvifImageFile
 
 
@@ -238,7 +176,9 @@ def _heif() -> Any:
     try:
         return importlib.import_module("pillow_heif")
     except ImportError as error:
-        raise PictureError("HEIC needs one more package: pip install cleanplate[heif]") from error
+        raise UnsupportedError(
+            "HEIC needs one more package: pip install cleanplate[heif]"
+        ) from error
 
 
 def _open_heic() -> Any:
@@ -253,6 +193,5 @@ def _write_heic(image: Any, options: dict[str, Any]) -> bytes:
 
 
 BMP = Bmp()
-WEBP = WebP()
 AVIF = Modern("AVIF", _open_avif, _write_avif)
 HEIC = Modern("HEIC", _open_heic, _write_heic)

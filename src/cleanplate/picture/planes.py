@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import directory, previews
+from cleanplate.picture import directory, previews, xmp
 
 Sample = TypeVar("Sample", bound=np.generic)
 Samples = NDArray[Any]
@@ -90,6 +90,10 @@ class Metadata:
         """Return it without the small copy of the picture in EXIF, which shows what was edited."""
         return replace(self, exif=previews.exif(self.exif))
 
+    def without_claims(self) -> Metadata:
+        """Return it without what XMP says of parts that a new file does not have."""
+        return replace(self, xmp=xmp.without_claims(self.xmp))
+
 
 @dataclass
 class Planes:
@@ -112,6 +116,15 @@ def resolution(across: float, down: float) -> tuple[float, float] | None:
     return (across, down) if all(0 < dots <= _MAX_DPI for dots in (across, down)) else None
 
 
+def resolution_of(tags: directory.Directory, order: str) -> tuple[float, float] | None:
+    """Dots per inch as a directory states them."""
+    unit = directory.number(tags, directory.UNIT, order, directory.INCH)
+    per_inch = {directory.INCH: 1.0, directory.CENTIMETRE: 2.54}.get(unit, 0.0)
+    places = directory.ACROSS, directory.DOWN
+    across, down = (per_inch * directory.real(tags, tag, order) for tag in places)
+    return resolution(across, down)
+
+
 def check_size(width: int, height: int, name: str) -> None:
     """Refuse an empty picture and one of more than ``MAX_PIXELS``, before it is decoded.
 
@@ -125,6 +138,16 @@ def check_size(width: int, height: int, name: str) -> None:
         raise PictureError(
             f"{name}: {width} x {height} pixels are more than the limit of {limit} megapixels."
         )
+
+
+def eight_bits(planes: Planes, format_: str, name: str) -> None:
+    """Refuse 16-bit samples for a format that has no room for them.
+
+    Raises:
+        PictureError: the samples have 16 bits.
+    """
+    if planes.deep():
+        raise PictureError(f"{name}: {format_} holds 8 bits, this picture 16; write PNG or TIFF.")
 
 
 def damaged(name: str, kind: str, why: object) -> PictureError:

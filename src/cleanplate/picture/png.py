@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import UnsupportedError
 from cleanplate.picture import directory, pillow, previews
 from cleanplate.picture.planes import (
     Mask,
@@ -35,7 +35,21 @@ _XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 # What says how the samples are to be shown, and what else may stay. The rest (palette, transparent
 # colour, background) describes samples as the old file stored them.
 _COLOUR = {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"pHYs"}
-_KEPT = _COLOUR | {b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME"}
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt", b"tIME"}
+_KEPT = _COLOUR | _TEXTS | {b"eXIf"}
+_STORED = {b"IHDR", b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"hIST", b"sPLT", b"IDAT", b"IEND"}
+# A still of an animation's form: how many pictures there are (one), and how long each is shown.
+_TIMING = {b"acTL", b"fcTL"}
+_ANCILLARY = 0x20  # of a chunk's first letter: the picture can be seen without it
+_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+_SRGB_GAMMA = (45455).to_bytes(4, "big")
+_DEFLATED = 1032  # bytes at most that one byte of deflate stands for
+
+
+# Samples of a pixel by colour type.
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PALETTE = 3
+_ORDER = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 class Chunk(NamedTuple):
@@ -54,15 +68,13 @@ def decode(data: bytes, name: str) -> Planes:
     chunks = _chunks(data, name)
     width, height, depth, colour = struct.unpack(">IIBB", bytes(chunks[0].data[:10]))
     check_size(width, height, name)
-    if any(chunk.kind == b"acTL" for chunk in chunks):
-        raise PictureError(f"{name}: it is an animated PNG; Cleanplate cleans single pictures.")
+    _refuse_animation(chunks, name)
+    bits = width * height * depth * _SAMPLES.get(colour, 1)
+    if bits // 8 > _DEFLATED * sum(len(one.data) for one in chunks if one.kind == b"IDAT"):
+        raise damaged(name, "PNG file", "it holds less than its header says")
     with pillow.decoding(name, "PNG file"):
-        if depth == _DEEP:
-            pixels, alpha = _decode_deep(chunks, colour)
-        else:
-            from PIL.PngImagePlugin import PngImageFile
-
-            pixels, alpha = pillow.split(pillow.load(PngImageFile, data, name), name)
+        decoder = _decode_deep if depth == _DEEP else _decode_shallow
+        pixels, alpha = decoder(chunks, depth, colour, name)
         return Planes(pixels, alpha, _metadata(chunks))
 
 
@@ -94,14 +106,60 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     return _join(chunks[:1] + added + [chunk for chunk in chunks[1:] if chunk.kind in tied])
 
 
+def losses(source: bytes, *, same: bool) -> dict[str, str]:
+    """Return which chunks and trailing bytes do not come along; see `Codec`."""
+    said: dict[str, str] = {}
+    chunks, broken, end = _walk(source, "")
+    kinds = {one.kind for one in chunks}
+    unknown = sorted(kinds - _KEPT - _STORED - _TIMING)
+    if unknown:
+        names = ", ".join(kind.decode("ascii", "replace") for kind in unknown)
+        said["chunks-left-out"] = (
+            f"chunks of the PNG that are not known here ({names}) are left out"
+        )
+    if broken:
+        said["damaged-chunks-left-out"] = "chunks of the PNG with a wrong checksum are left out"
+    said |= pillow.behind(len(source) - end)
+    if not same:
+        texts = [one for one in chunks if one.kind in _TEXTS and not _is_xmp(one)]
+        said |= pillow.WORDS_LEFT_OUT if texts else {}
+        gammas = [bytes(one.data) for one in chunks if one.kind == b"gAMA"]
+        named = kinds & {b"sRGB", b"iCCP", b"cICP"}
+        if not named and gammas and gammas[0] != _SRGB_GAMMA:
+            said["colours-left-out"] = "the gamma of the PNG is left out; the new format has none"
+    return said
+
+
+def _is_xmp(chunk: Chunk) -> bool:
+    return chunk.kind == b"iTXt" and bytes(chunk.data[: len(_XMP)]) == _XMP
+
+
+def _refuse_animation(chunks: list[Chunk], name: str) -> None:
+    control = next((one.data for one in chunks if one.kind == b"acTL"), None)
+    if control is None:
+        return
+    frames = int.from_bytes(control[:4], "big")
+    if frames > 1 or any(one.kind == b"fdAT" for one in chunks):
+        raise UnsupportedError(f"{name}: it is an animated PNG; Cleanplate cleans single pictures.")
+
+
 def _without_preview(chunk: Chunk) -> Chunk:
     return Chunk(chunk.kind, previews.exif(bytes(chunk.data))) if chunk.kind == b"eXIf" else chunk
 
 
 def _chunks(data: bytes, name: str) -> list[Chunk]:
-    """All chunks up to IEND, their checksums verified."""
+    """All sound chunks up to IEND."""
+    return _walk(data, name)[0]
+
+
+def _walk(data: bytes, name: str) -> tuple[list[Chunk], int, int]:
+    """All sound chunks up to IEND, how many others were passed over, and where the file ends.
+
+    What is not needed to see the picture may be broken.
+    """
     view, at = memoryview(data), len(SIGNATURE)
     chunks: list[Chunk] = []
+    broken = 0
     while not chunks or chunks[-1].kind != b"IEND":
         if at + 12 > len(data):
             raise damaged(name, "PNG file", "it ends before its last chunk")
@@ -109,13 +167,18 @@ def _chunks(data: bytes, name: str) -> list[Chunk]:
         end = at + 8 + length
         if end + 4 > len(data):
             raise damaged(name, "PNG file", "it ends within its data")
-        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+        sound = zlib.crc32(view[at + 4 : end]) == struct.unpack_from(">I", data, end)[0]
+        if not sound and kind in _CRITICAL | {b"tRNS"}:
             raise damaged(name, "PNG file", "a checksum does not match")
-        chunks.append(Chunk(kind, view[at + 8 : end]))
+        if sound and kind not in _CRITICAL and not kind[0] & _ANCILLARY:
+            raise damaged(name, "PNG file", f"its chunk {kind!r} is needed and not known")
+        if sound:
+            chunks.append(Chunk(kind, view[at + 8 : end]))
+        broken += not sound
         at = end + 4
     if chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
         raise damaged(name, "PNG file", "it has no header")
-    return chunks
+    return chunks, broken, at
 
 
 def _join(chunks: list[Chunk]) -> bytes:
@@ -132,7 +195,33 @@ def _put(out: io.BytesIO, kind: bytes, data: memoryview | bytes) -> None:
     out.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
 
 
-def _decode_deep(chunks: list[Chunk], colour: int) -> tuple[Samples, Samples | None]:
+def _decode_shallow(
+    chunks: list[Chunk], depth: int, colour: int, name: str
+) -> tuple[Samples, Samples | None]:
+    """8-bit samples by Pillow, which is shown what they need and nothing that could upset it."""
+    from PIL.PngImagePlugin import PngImageFile
+
+    shown = [one for one in chunks if one.kind in _CRITICAL]
+    key = next((one.data for one in chunks if one.kind == b"tRNS"), None)
+    if key is not None:
+        shown.append(Chunk(b"tRNS", _transparent(bytes(key), depth, colour)))
+        shown.sort(key=lambda one: _ORDER.index(one.kind))
+    return pillow.split(pillow.load(PngImageFile, _join(shown), name), name)
+
+
+def _transparent(key: bytes, depth: int, colour: int) -> bytes:
+    """Return the transparent value as Pillow compares it with samples that it made 8 bits."""
+    if colour == _PALETTE:
+        return key
+    values = struct.unpack(f">{len(key) // 2}H", key[: len(key) // 2 * 2])
+    most = 2**depth - 1
+    scale = 255 // most if 1 < depth < 8 else 1
+    return struct.pack(f">{len(values)}H", *((value & most) * scale for value in values))
+
+
+def _decode_deep(
+    chunks: list[Chunk], depth: int, colour: int, name: str
+) -> tuple[Samples, Samples | None]:
     """16-bit samples; Pillow would cut colour to 8 bits, OpenCV does not."""
     import cv2
 
@@ -170,10 +259,12 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
 
 def _profile(data: bytes) -> bytes:
     _, _, packed = data.partition(b"\0")
+    unpacker = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(packed[1:], _PROFILE_LIMIT)
+        profile = unpacker.decompress(packed[1:], _PROFILE_LIMIT)
     except zlib.error:
         return b""
+    return profile if unpacker.eof else b""
 
 
 def _chunks_of(metadata: Metadata) -> Iterator[Chunk]:

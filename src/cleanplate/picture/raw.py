@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError, UsageError
+from cleanplate.errors import PictureError, UnsupportedError, UsageError
 from cleanplate.picture import directory, dng, formats
 from cleanplate.picture.core import Picture, read_bytes
 from cleanplate.picture.mosaic import PATTERNS, Mosaic, by_place, from_places, named_pattern
@@ -168,6 +168,10 @@ class RawPicture:
                 "picture without them."
             )
         return self._as_array() if self._frame is None else self._as_dng(self._frame)
+
+    def losses(self, edited: Mask, **asked: Any) -> dict[str, str]:
+        """Return what a new file leaves out, whatever is asked; see `Picture.losses`."""
+        return self.remarks
 
     def shrunk(self, side: int) -> NDArray[np.float32]:
         """(h, w, 3) in [0, 1] to be looked at, its longer side at most `side`; an array's light."""
@@ -429,7 +433,7 @@ def _libraw(data: bytes, name: str) -> Iterator[Any]:
     try:
         import rawpy
     except ImportError as error:
-        raise PictureError(
+        raise UnsupportedError(
             f"{name}: RAW files need the package rawpy: pip install 'cleanplate[raw]'."
         ) from error
     try:

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import directory, pillow, previews
-from cleanplate.picture.directory import Directory, Entry, integers, longs, number, shorts
+from cleanplate.picture.directory import (
+    ACROSS,
+    DOWN,
+    INCH,
+    UNIT,
+    Directory,
+    Entry,
+    integers,
+    longs,
+    number,
+    shorts,
+)
 from cleanplate.picture.planes import (
     DEEP_MAX,
     Mask,
@@ -24,14 +36,15 @@ from cleanplate.picture.planes import (
     Samples,
     check_size,
     damaged,
-    resolution,
+    resolution_of,
 )
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR = 273, 277, 278, 279, 284
 _PREDICTOR, _TILE_WIDTH, _EXTRA, _FORMAT = 317, 322, 338, 339
 _TILE_OFFSETS, _TILE_COUNTS = 324, 325
-_ACROSS, _DOWN, _UNIT, _XMP, _ICC = 282, 283, 296, 700, 34675
+_XMP, _ICC, _INNER = 700, 34675, 330
+_KIND, _OLD_KIND = 254, 255
 _RESOURCES, _LAYERS = 34377, 37724
 
 # Tags that say how the old samples lie in the old file; 330 and 347 point into it.
@@ -40,7 +53,6 @@ _STRUCTURE = {
     *(_ROWS, _COUNTS, _PLANAR, 288, 289, 292, 293, _PREDICTOR, 320, _TILE_WIDTH, 323),
     *(_TILE_OFFSETS, _TILE_COUNTS, 330, _EXTRA, _FORMAT, 347, *range(512, 522), *range(529, 533)),
 }
-_INCH, _CENTIMETRE = 2, 3
 _DESCRIBING = {270, 271, 272, directory.ORIENTATION, 305, 306, 315, 33432}
 _DEEP = 16
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
@@ -56,8 +68,15 @@ def decode(data: bytes, name: str) -> Planes:
         PictureError: damaged, several pages, CMYK, floating point, an odd depth, and the like.
     """
     tags, order, following = _directory(data, name)
-    if following:
-        raise PictureError(f"{name}: the TIFF file has several pages; split them into files first.")
+    if not all(_is_copy(page, order) for page in _further(data, order, following)):
+        raise UnsupportedError(
+            f"{name}: the TIFF file has several pages; split them into files first."
+        )
+    if _is_copy(tags, order) and (following or _INNER in tags):
+        raise UnsupportedError(
+            f"{name}: the first picture in this TIFF file is a small copy, as in RAW files; "
+            "develop it first."
+        )
     width = number(tags, _WIDTH, order, 0)
     height = number(tags, _HEIGHT, order, 0)
     check_size(width, height, name)
@@ -86,8 +105,8 @@ def encode(planes: Planes, name: str) -> bytes:
     if metadata.xmp:
         tags[_XMP] = Entry(1, len(metadata.xmp), metadata.xmp)
     if metadata.dpi:
-        tags[_ACROSS], tags[_DOWN] = (directory.rational(order, dots) for dots in metadata.dpi)
-        tags[_UNIT] = shorts(order, _INCH)
+        tags[ACROSS], tags[DOWN] = (directory.rational(order, dots) for dots in metadata.dpi)
+        tags[UNIT] = shorts(order, INCH)
     return _write(planes, tags, order, _DEFLATE, predictor=2, extra=2)
 
 
@@ -105,9 +124,41 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
         compression, predictor = _DEFLATE, 2
     if edited is not None:
         tags = _without_previews(tags)
-    kept = {directory.ORIENTATION, _ACROSS, _DOWN, _UNIT, _ICC} if strip else set(tags)
+    kept = {directory.ORIENTATION, ACROSS, DOWN, UNIT, _ICC} if strip else set(tags)
     others = {tag: tags[tag] for tag in kept - _STRUCTURE if tag in tags}
     return _write(planes, others, order, compression, predictor, extra)
+
+
+def losses(source: bytes, *, same: bool) -> dict[str, str]:
+    """Return which directories and tags do not come along; see `Codec`."""
+    tags, order, following = _directory(source, "")
+    said: dict[str, str] = {}
+    if any(_further(source, order, following)):
+        said["copies-left-out"] = "the smaller copies of the picture in the TIFF file are left out"
+    if _INNER in tags:
+        said["directories-left-out"] = "further directories of the TIFF file (SubIFDs) are left out"
+    if _LAYERS in tags:
+        said["layers-left-out"] = "Photoshop's layers are left out, as they show the old picture"
+    taken = _STRUCTURE | _DESCRIBING | {ACROSS, DOWN, UNIT, _ICC, _XMP, _RESOURCES, _LAYERS}
+    others = [tag for tag in tags if tag not in taken and not tags[tag].inner]
+    return said | ({} if same or not others else pillow.WORDS_LEFT_OUT)
+
+
+def _further(data: bytes, order: str, start: int) -> Iterator[Directory]:
+    """Give the directories behind the first, each once; a broken one ends the row."""
+    seen: set[int] = set()
+    while start and start not in seen:
+        seen.add(start)
+        try:
+            tags, start = directory.table(data, start, order)
+        except ValueError:
+            return
+        yield tags
+
+
+def _is_copy(tags: Directory, order: str) -> bool:
+    """Return whether a directory is of a smaller copy of another one's picture."""
+    return bool(number(tags, _KIND, order, 0) & 1) or number(tags, _OLD_KIND, order, 0) == 2
 
 
 def _without_previews(tags: Directory) -> Directory:
@@ -220,11 +271,9 @@ def _decode_deep(
 def _metadata(tags: Directory, order: str) -> Metadata:
     """In the form of the other formats: the describing tags and EXIF as a block of their own."""
     about = {tag: entry for tag, entry in tags.items() if tag in _DESCRIBING or entry.inner}
-    per_inch = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(number(tags, _UNIT, order, _INCH), 0.0)
-    across, down = (per_inch * directory.real(tags, tag, order) for tag in (_ACROSS, _DOWN))
     exif = directory.block(about, order) if about else b""
     icc, xmp = (tags[tag].data if tag in tags else b"" for tag in (_ICC, _XMP))
-    return Metadata(exif, icc, xmp, resolution(across, down), directory.orientation(exif))
+    return Metadata(exif, icc, xmp, resolution_of(tags, order), directory.orientation(exif))
 
 
 def _write(

@@ -30,6 +30,13 @@ class Remark(NamedTuple):
     code: str
     text: str
 
+    @property
+    def grave(self) -> bool:
+        """Whether it is about a mask, or something that is lost: a failure where all is to be
+        strict.
+        """
+        return self.code.startswith("mask-") or self.code.endswith(("-left-out", "-again"))
+
 
 @dataclass
 class Cleaned:
@@ -65,6 +72,11 @@ class Cleaned:
     def unchanged(self) -> bool:
         """Whether the picture is what it was: there was nothing to do."""
         return not self.edited.any() and not self.picture.new_alpha
+
+    def losses(self, *, strip_metadata: bool = False, format: str | None = None) -> list[Remark]:
+        """Return what is lost when the picture is encoded so; see `Picture.encode`."""
+        lost = self.picture.losses(self.edited, strip_metadata=strip_metadata, format=format)
+        return [Remark(*one) for one in lost.items()]
 
     @property
     def filled(self) -> float:

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import SUFFIXES, Picture
+from cleanplate.tasks.base import Cleaned, Remark, Task
+
+NEARLY_ALL = 0.95  # share of a picture from which a mask is remarked upon
 
 
 class Masks:
     """Where a user's masks come from.
 
     A mask is as large as its picture, seen upright; what is brighter than half is to be filled in.
+    One of the size in which the picture lies in its file is turned with it.
     """
 
     def __init__(self, given: str | Path | NDArray[Any] | Picture) -> None:
@@ -47,11 +51,13 @@ class Masks:
         Raises:
             PictureError: there is none, it cannot be read, or it has another size.
         """
-        name, mask = self._of(picture.name)
-        if mask.shape != (picture.height, picture.width):
+        name, given = self._of(picture.name)
+        size = (picture.height, picture.width)
+        mask = given if given.shape == size else picture.upright(given)
+        if mask.shape != size:
             named = f" {name}" if name else ""
             raise PictureError(
-                f"{picture.name}: its mask{named} has {mask.shape[1]}x{mask.shape[0]} "
+                f"{picture.name}: its mask{named} has {given.shape[1]}x{given.shape[0]} "
                 f"pixels, the picture {picture.width}x{picture.height}; give a mask of its size."
             )
         shares: NDArray[np.float32] = np.multiply(mask, np.float32(1 / 255), dtype=np.float32)
@@ -64,6 +70,31 @@ class Masks:
         if path is None:
             raise PictureError(f"{name}: there is no mask {Path(name).stem}.* in {self._folder}.")
         return str(path), _grey(Picture.read(path))
+
+
+def clean_with(task: Task, picture: Picture, masks: Masks | None) -> Cleaned:
+    """Clean a picture in place, under its mask where there are masks.
+
+    Raises:
+        PictureError: see `Masks.of`; and what the task raises.
+    """
+    if masks is None:
+        return task.clean(picture)
+    mask = masks.of(picture)
+    done = task.clean(picture, mask=mask)
+    done.remarks[:0] = remarks_of(mask)
+    return done
+
+
+def remarks_of(mask: NDArray[np.float32]) -> list[Remark]:
+    """Return what there is to say of a mask (H, W) that names nothing, or nearly everything."""
+    share = sum(int(np.count_nonzero(row > 0.5)) for row in mask) / mask.size
+    if not share:
+        return [Remark("mask-empty", "the mask names nothing")]
+    if share > NEARLY_ALL:
+        text = f"the mask names {share:.1%} of the picture; is it the other way round?"
+        return [Remark("mask-nearly-all", text)]
+    return []
 
 
 def mask_of(given: Path, name: str) -> Path | None:

@@ -126,9 +126,8 @@ class Denoise:
     def _clean_raw(self, picture: RawPicture) -> Cleaned:
         """Take the noise off a mosaic, in place."""
         picture.tell(**self.numbers)
-        remarks = [Remark(code, text) for code, text in picture.remarks.items()]
         size = (picture.height, picture.width)
-        untouched = Cleaned(picture, np.zeros(size, np.uint8), {}, remarks=remarks)
+        untouched = Cleaned(picture, np.zeros(size, np.uint8), {})
         if self.strength == 0 or self.keep_grain == 1:
             return untouched
         noise = raw.noise_of(picture.mosaic, picture.profile)
@@ -145,7 +144,7 @@ class Denoise:
         if picture.profile:
             left = raw.measured(picture.mosaic)
             picture.noise_left = min(1.0, (left.level() / noise.level()) ** 2)
-        return Cleaned(picture, np.full(size, 255, np.uint8), report, remarks=remarks)
+        return Cleaned(picture, np.full(size, 255, np.uint8), report)
 
     def _model_of_raw(self, name: str) -> Model:
         """Return the model of mosaics that was chosen, or the one that ships."""

@@ -14,7 +14,7 @@ from cleanplate.models import Model
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
 from cleanplate.tasks import coarse_fill, crop_fill
-from cleanplate.tasks.base import Cleaned, Remark, Report, doubt_of, share_filled
+from cleanplate.tasks.base import Cleaned, Report, doubt_of, share_filled
 from cleanplate.tasks.inpainting_mask import InpaintingMask, conceal
 from cleanplate.tasks.maps import Floats, planes_of
 
@@ -66,10 +66,7 @@ class Inpaint:
             raise UsageError("Say what to fill in: inpaint needs a mask.")
         hidden = InpaintingMask(mask, 0.5, mask.shape, blind=True)
         conceal(picture, hidden)
-        cleaned = self.fill(picture, hidden)
-        if cleaned.unchanged:
-            cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
-        return cleaned
+        return self.fill(picture, hidden)
 
     def fill(self, picture: Picture, hidden: InpaintingMask) -> Cleaned:
         """Fill in what is hidden of a picture, in place."""

@@ -10,7 +10,7 @@ import numpy as np
 from cleanplate import models
 from cleanplate.errors import UsageError
 from cleanplate.picture import Picture
-from cleanplate.tasks.base import Cleaned, Remark, Task, share_filled
+from cleanplate.tasks.base import Cleaned, Task, share_filled
 from cleanplate.tasks.exported import Exported
 from cleanplate.tasks.maps import Floats, grey
 from cleanplate.tasks.watermark.detection import Detector
@@ -94,8 +94,6 @@ class Watermark:
         cleaned = Cleaned(picture, filled, {"device": self.detector.locator.device})
         self._take_off(picture, cleaned, mask)
         cleaned.report["filled"] = share_filled(filled)
-        if mask is not None and not (mask > self.detector.threshold).any():
-            cleaned.remarks.append(Remark("mask-empty", "the mask names nothing"))
         return cleaned
 
     def _take_off(self, picture: Picture, cleaned: Cleaned, given: Floats | None) -> None:
