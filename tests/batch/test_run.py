@@ -31,7 +31,9 @@ def clean(photos: Path, tmp_path: Path) -> Clean:
     def run(
         source: Path = photos, out: Path | None = None, mask_out: Path | None = None, **options: Any
     ) -> dict[str, Outcome]:
-        planned = plan([source], out or tmp_path / "out", mask_out, options.pop("explain", None))
+        follow = options.pop("follow", True)
+        explain = options.pop("explain", None)
+        planned = plan([source], out or tmp_path / "out", mask_out, explain, follow=follow)
         create = options.pop("create", lambda threads: Blot(threads=threads))
         outcomes = list(Batch(planned, create, **options).run())
         assert len(outcomes) == len(planned)
@@ -355,6 +357,67 @@ def test_in_place_asks_for_overwrite_and_resumes(clean: Clean, photos: Path) -> 
     cleaned = (photos / "a.png").read_bytes()
     assert cleaned != content
     assert statuses(clean(out=photos, overwrite=True, resume=True)) == ALL_SKIPPED
+
+
+@pytest.fixture
+def linked(photos: Path, tmp_path: Path) -> Path:
+    """A picture elsewhere, to which a link in the folder leads; its path."""
+    target = draw(tmp_path / "elsewhere" / "target.png")
+    (photos / "link.png").symlink_to(target)
+    return target
+
+
+def is_clean(path: Path) -> bool:
+    return Image.open(path).getpixel((20, 20)) == (128, 128, 128)
+
+
+def test_in_place_a_link_stays_and_its_target_is_cleaned(
+    clean: Clean, photos: Path, linked: Path
+) -> None:
+    assert clean(out=photos)["link.png"].status == "skipped"
+    outcome = clean(out=photos, overwrite=True)["link.png"]
+    assert (outcome.status, outcome.result) == ("done", linked)
+    assert (photos / "link.png").is_symlink()
+    assert is_clean(linked)
+    again = clean(out=photos, overwrite=True, resume=True)
+    assert statuses(again) == {**ALL_SKIPPED, "link.png": "skipped"}
+    assert all(outcome.settled for outcome in again.values())
+
+
+def test_in_place_a_link_is_replaced_where_that_is_asked_for(
+    clean: Clean, photos: Path, linked: Path
+) -> None:
+    before = linked.read_bytes()
+    assert clean(out=photos, overwrite=True, follow=False)["link.png"].status == "done"
+    assert not (photos / "link.png").is_symlink()
+    assert is_clean(photos / "link.png")
+    assert linked.read_bytes() == before
+
+
+def test_of_two_links_to_a_picture_one_cleans_it(clean: Clean, photos: Path, linked: Path) -> None:
+    (photos / "second.png").symlink_to(linked)
+    (photos / "third.png").symlink_to(photos / "a.png")
+    outcomes = clean(out=photos, overwrite=True)
+    assert statuses(outcomes) == {
+        **ALL_DONE,
+        "link.png": "done",
+        "second.png": "skipped",
+        "third.png": "skipped",
+    }
+    assert str(photos / "link.png") in str(outcomes["second.png"].reason)
+    assert str(photos / "a.png") in str(outcomes["third.png"].reason)
+
+
+def test_a_link_in_the_place_of_a_result_is_not_written_through(
+    clean: Clean, photos: Path, tmp_path: Path
+) -> None:
+    before = (photos / "a.png").read_bytes()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").symlink_to(photos / "a.png")
+    assert clean()["a.png"].status == "skipped"
+    assert clean(overwrite=True)["a.png"].status == "done"
+    assert not (tmp_path / "out" / "a.png").is_symlink()
+    assert (photos / "a.png").read_bytes() == before
 
 
 def test_the_task_knows_a_picture_by_its_place_and_tells_its_device(

@@ -6,11 +6,12 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from cleanplate.batch.volume import Volume, spellings
 from cleanplate.errors import UsageError
 from cleanplate.picture import (
     ARRAY_SUFFIX,
@@ -98,6 +99,7 @@ def plan(
     *,
     output: Callable[[str], str] = same_suffix,
     raw: bool = False,
+    follow: bool = True,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
@@ -114,7 +116,8 @@ def plan(
 
     With `raw`, RAW files and NumPy arrays are pictures, too. `output` gives the suffix of a result
     from the source's, in lower case; where it is another, the result of a.jpg is a.png, or
-    a.jpg.png where a.png is another picture or its result.
+    a.jpg.png where a.png is another picture or its result. In place, a link stays one and the file
+    that it leads to gets the result; without `follow`, the result takes the link's place.
 
     Raises:
         UsageError: there is no picture, or `out` names one file for several, or one of a format
@@ -122,7 +125,8 @@ def plan(
     """
     if _means_a_file(out, arguments):
         format_of(out)
-    no_sources = {_entry(path) for path in (out, mask_out, explain, mask) if path is not None}
+    given = (path for path in (out, mask_out, explain, mask) if path is not None)
+    no_sources = {_entry(one) for path in given for one in spellings(path)}
     found, troubles = _named_by(arguments, no_sources, SUFFIXES | RAW if raw else SUFFIXES)
     to_file = _is_file_name(out)
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
@@ -130,7 +134,7 @@ def plan(
     if to_file:
         check_suffix(out, output)
     planned = Plan(None if to_file else out, troubles=troubles)
-    _assign(planned, found, out, mask_out, explain, output)
+    _assign(planned, found, out, mask_out, explain, output, follow)
     return planned
 
 
@@ -274,6 +278,23 @@ def _is_regular(path: Path) -> bool:
         return True  # the attempt to read it will say why not
 
 
+class _Owners:
+    """Which picture each file belongs to: its own, and those that will be made of it."""
+
+    def __init__(self, sources: Iterable[Path]) -> None:
+        self._volume = Volume()
+        self._sources: dict[str, Path] = {}
+        for source in sources:
+            self.take(source, source)
+
+    def of(self, place: Path) -> Path | None:
+        return self._sources.get(self._volume.entry(place))
+
+    def take(self, place: Path, source: Path) -> Path:
+        """Give a place to a picture unless it is another's; return whose it is."""
+        return self._sources.setdefault(self._volume.entry(place), source)
+
+
 def _assign(
     planned: Plan,
     found: dict[str, _Found],
@@ -281,6 +302,7 @@ def _assign(
     mask_out: Path | None,
     explain: Path | None,
     output: Callable[[str], str],
+    follow: bool,
 ) -> None:
     """Give every picture the paths of its result, mask and sheet; none may be another's.
 
@@ -288,24 +310,26 @@ def _assign(
     sheets: these can give way by a longer name.
     """
     to_file = planned.folder is None
-    owner = {entry: item.path for entry, item in found.items()}
+    owners = _Owners(item.path for item in found.values())
     suffixes = {entry: _other_suffix(item.path, output) for entry, item in found.items()}
     results: dict[str, Path] = {}
     for entry, item in sorted(found.items(), key=lambda one: suffixes[one[0]] is not None):
         result, suffix = out if to_file else out / item.below, suffixes[entry]
         if to_file or suffix is None:
-            first = owner.setdefault(_entry(result), item.path)
+            if follow and result.is_symlink() and owners.of(result) == item.path:
+                result = Path(os.path.realpath(result))
+            first = owners.take(result, item.path)
             place = result if first == item.path else _taken(item, "result", first)
         else:
-            place = _claim(_names(result, suffix), item, owner, "result")
+            place = _claim(_names(result, suffix), item, owners, "result")
         if isinstance(place, Path):
             results[entry] = place
         else:
             planned.troubles.append(place)
     for entry in (entry for entry in found if entry in results):
         item, result = found[entry], results[entry]
-        mask = _beside(mask_out, item, owner, to_file=to_file)
-        sheet = _beside(explain, item, owner)
+        mask = _beside(mask_out, item, owners, to_file=to_file)
+        sheet = _beside(explain, item, owners)
         if isinstance(mask, Trouble):
             planned.troubles.append(mask)
         elif isinstance(sheet, Trouble):
@@ -325,7 +349,7 @@ def _other_suffix(source: Path, output: Callable[[str], str]) -> str | None:
 
 
 def _beside(
-    folder: Path | None, item: _Found, owner: dict[str, Path], *, to_file: bool = False
+    folder: Path | None, item: _Found, owners: _Owners, *, to_file: bool = False
 ) -> Path | Trouble | None:
     """Give a picture a PNG in a further folder, which itself may be the file of a single one."""
     if folder is None:
@@ -333,7 +357,7 @@ def _beside(
     choice = _names(folder / item.below, ".png")
     if to_file and _is_file_name(folder):
         choice = [folder]
-    return _claim(choice, item, owner, "mask or sheet")
+    return _claim(choice, item, owners, "mask or sheet")
 
 
 def _names(path: Path, suffix: str) -> list[Path]:
@@ -341,16 +365,16 @@ def _names(path: Path, suffix: str) -> list[Path]:
     return [path.with_suffix(suffix), path.with_name(f"{path.name}{suffix}")]
 
 
-def _claim(choice: list[Path], item: _Found, owner: dict[str, Path], role: str) -> Path | Trouble:
+def _claim(choice: list[Path], item: _Found, owners: _Owners, role: str) -> Path | Trouble:
     """Give a picture the first of some places that is nobody's."""
     for place in choice:
-        if _entry(place) not in owner:
-            owner[_entry(place)] = item.path
+        if owners.of(place) is None:
+            owners.take(place, item.path)
             return place
-    return _taken(item, role, owner[_entry(choice[0])])
+    return _taken(item, role, owners.of(choice[0]))
 
 
-def _taken(item: _Found, role: str, first: Path) -> Trouble:
+def _taken(item: _Found, role: str, first: Path | None) -> Trouble:
     reason = f"its {role} would lie where {first} or its result lies"
     return Trouble(item.path, "skipped", reason)
 

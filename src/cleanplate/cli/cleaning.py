@@ -78,6 +78,9 @@ _Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave out EXIF a
 _Times = Annotated[
     bool, typer.Option("--preserve-times", help="Give results the times of their sources.")
 ]
+_NoFollow = Annotated[
+    bool, typer.Option("--no-follow", help="In place, replace a link, not the file it leads to.")
+]
 _Strict = Annotated[
     bool,
     typer.Option("--strict", help="Make failures of remarks about masks and about what is lost."),
@@ -121,6 +124,7 @@ def clean(
     json: _Json = False,
     strip_metadata: _Strip = False,
     preserve_times: _Times = False,
+    no_follow: _NoFollow = False,
     strict: _Strict = False,
     debug: _Debug = False,
     **own: Value,
@@ -176,7 +180,16 @@ def clean(
             raise UsageError("Say where the results go: -o FOLDER.")
         if _STREAM in (out, mask_out, explain):
             raise UsageError("Standard output (-) is for the picture on standard input alone.")
-        planned = batch.plan(paths, out, mask_out, explain, mask, output=output, raw=info.raw)
+        planned = batch.plan(
+            paths,
+            out,
+            mask_out,
+            explain,
+            mask,
+            output=output,
+            raw=info.raw,
+            follow=not no_follow,
+        )
         if resume and planned.folder is None:
             raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
         run = batch.Batch(
