@@ -17,6 +17,7 @@ from cleanplate import tasks
 from cleanplate.cli.cleaning import add_task
 from cleanplate.cli.learning import learn_mark
 from cleanplate.cli.messages import explained
+from cleanplate.cli.streams import hold_places
 
 TRAINING = {
     "train": "Train a model from a recipe.",
@@ -50,6 +51,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the entry point of the `cleanplate` command."""
+    hold_places()
     try:
         make_app()()
     except SystemExit as end:

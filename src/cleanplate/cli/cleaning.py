@@ -11,6 +11,7 @@ import typer
 
 from cleanplate.cli.messages import explained, follow, tell_remarks
 from cleanplate.cli.options import parameter_of, path_of
+from cleanplate.cli.streams import put_bytes, shut_out_libraries
 from cleanplate.tasks.taskinfo import TaskInfo, Value
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def clean(
     **own: Value,
 ) -> None:
     """Carry out a verb; `own` are the options of the task, None where nothing was said."""
+    if not debug:
+        shut_out_libraries()
     with explained(debug):
         from cleanplate import batch, models
         from cleanplate.errors import UsageError
@@ -158,6 +161,8 @@ def clean(
                     "- (standard input) goes without other paths, --json, --resume, --explain and "
                     "--preserve-times."
                 )
+            if sys.stdin is None:
+                raise UsageError("Standard input is closed.")
             to_file = None if out == _STREAM else out
             content, cleaned = batch.clean_one(
                 sys.stdin.buffer.read(),
@@ -173,8 +178,7 @@ def clean(
             )
             tell_remarks("standard input", cleaned.remarks)
             if to_file is None:
-                sys.stdout.buffer.write(content)
-                sys.stdout.buffer.flush()
+                put_bytes(content)
             return
         if out is None:
             raise UsageError("Say where the results go: -o FOLDER.")

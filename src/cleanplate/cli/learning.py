@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cleanplate.cli.messages import explained, say
+from cleanplate.cli.messages import explained
 from cleanplate.cli.options import path_of
+from cleanplate.cli.streams import put, say, shut_out_libraries
 
 _Paths = Annotated[
     list[Path],
@@ -26,6 +27,8 @@ def learn_mark(
     paths: _Paths, out: _Out, overwrite: _Overwrite = False, debug: _Debug = False
 ) -> None:
     """Learn the mark that many pictures share, for `cleanplate watermark --mark`."""
+    if not debug:
+        shut_out_libraries()
     with explained(debug):
         from cleanplate import batch
         from cleanplate.errors import CleanplateError, UsageError
@@ -46,5 +49,5 @@ def learn_mark(
             say(f"note: {pictures[number]}: the mark was not found, nothing was learnt from it")
         height, width = mark.alpha.shape
         told = f"learnt from {len(mark.bearing)} of {len(pictures)} pictures"
-        typer.echo(f"{out} ({told}, {width}x{height}, opacity {mark.alpha.max():.2f})")
+        put(f"{out} ({told}, {width}x{height}, opacity {mark.alpha.max():.2f})")
         raise typer.Exit(1 if any(one.status != "ignored" for one in troubles) else 0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +10,8 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 import typer
+
+from cleanplate.cli.streams import OutputLostError, drop_output, is_terminal, put, say
 
 if TYPE_CHECKING:
     from cleanplate.batch import Batch, Outcome
@@ -39,8 +39,11 @@ def explained(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         say("Interrupted.")
         raise typer.Exit(130) from None
+    except OutputLostError as error:
+        say(f"Standard output: {error}.")
+        raise typer.Exit(1) from None
     except BrokenPipeError:  # as of `| head`, which has seen enough
-        _drop_stdout()
+        drop_output()
         raise typer.Exit(1) from None
     except Exception as error:
         if debug:
@@ -48,7 +51,7 @@ def explained(debug: bool = False) -> Iterator[None]:
         known = isinstance(error, (CleanplateError, OSError))
         say(str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)")
         if isinstance(error, OSError):
-            _drop_stdout()
+            drop_output()
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
@@ -69,14 +72,12 @@ def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
                 _tell(outcome, share=share, json=json, debug=debug, bar=advance is not None)
                 if advance is not None:
                     advance()
-    except (KeyboardInterrupt, BrokenPipeError) as error:
+    except (KeyboardInterrupt, OutputLostError) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         going_on = "; the same command with --resume goes on" if batch.planned.folder else ""
         finished = counts["done"] + counts["unchanged"] + counts["kept"]
-        why = "Interrupted" if interrupted else "Nobody reads standard output any more"
+        why = "Interrupted" if interrupted else f"Standard output: {error}"
         say(f"{why}: {finished} of {total} cleaned{going_on}.")
-        if not interrupted:
-            _drop_stdout()
         return 130 if interrupted else 1
     if total > 1:
         parts = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
@@ -102,14 +103,14 @@ def _kind(outcome: Outcome) -> str:
 def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: bool) -> None:
     """Tell of one picture; beside a bar, nothing of what went well, but for remarks."""
     if json:
-        typer.echo(dumps(outcome.line()))
+        put(dumps(outcome.line()))
     elif outcome.status == "done" and not bar:
         device = f" on {outcome.device}" if outcome.device else ""
         filled = f"{outcome.filled or 0:.2%} {share}, " if share else ""
         if outcome.unchanged:
             filled = "unchanged, "
         words = f"{filled}{outcome.seconds:.1f} s{device}"
-        typer.echo(_shown(f"{outcome.source} -> {outcome.result} ({words})"))
+        put(f"{outcome.source} -> {outcome.result} ({words})")
     if not json:
         tell_remarks(outcome.source, outcome.remarks)
     if not outcome.settled:
@@ -118,13 +119,14 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
         word = "" if outcome.status == "failed" else f"{outcome.status}: "
         say(f"{before}{word}{reason}")
         if debug and outcome.trace:
-            say(outcome.trace)
+            for line in outcome.trace.splitlines():
+                say(line)
 
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None] | None]:
     """On a terminal, show a bar with rate and time left, and give what advances it."""
-    if total < 2 or not sys.stderr.isatty():
+    if total < 2 or not is_terminal():
         yield None
         return
     from rich import progress
@@ -145,19 +147,3 @@ def _progress(total: int) -> Iterator[Callable[[], None] | None]:
             bar.update(shown, rate=f"{speed:.1f} pictures/s" if speed else "")
 
         yield advance
-
-
-def _drop_stdout() -> None:
-    """Let a closed pipe or a full disk have no more, so that leaving does not fail again."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def say(text: str) -> None:
-    """Say a line on standard error."""
-    typer.echo(_shown(text), err=True)
-
-
-def _shown(text: str) -> str:
-    """Give a text that any terminal can take: a file name need not be valid Unicode."""
-    return text.encode(errors="replace").decode()
