@@ -1,0 +1,82 @@
+"""Masks of pages as they are seen, and of the images on them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.document.placing import Matrix, Shape
+from cleanplate.errors import PictureError
+
+Mask = NDArray[np.uint8]
+_MAX_PIXELS = 200_000_000
+_MAX_SIDE = 32_000  # more cannot be mapped by OpenCV
+_CENTRE = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from pixels' centres
+
+
+def size_of(shape: Shape, density: float) -> tuple[int, int]:
+    """Return height and width of a page's mask.
+
+    Args:
+        shape: of the page.
+        density: pixels a point of its finest image; fewer are taken where the mask would be huge.
+    """
+    width, height = shape.size
+    density = min(
+        density, (_MAX_PIXELS / max(width * height, 1)) ** 0.5, _MAX_SIDE / max(width, height)
+    )
+    return max(1, round(height * density)), max(1, round(width * density))
+
+
+def laid_on(page: Mask, shape: Shape, seen: Matrix, image: Mask) -> None:
+    """Draw the mask of an image into that of its page, in place, where it is higher.
+
+    Args:
+        page: (H, W) of the page as it is seen.
+        shape: of the page.
+        seen: from the image's pixels to points of the page.
+        image: (h, w), as the image is stored.
+    """
+    cv2.max(page, _mapped(image, _scaled(page.shape, shape, seen), page.shape), dst=page)
+
+
+def taken_from(page: Mask, shape: Shape, seen: Matrix, size: tuple[int, int], name: str) -> Mask:
+    """Return the part (h, w) of a page's mask that lies over an image, as the image is stored.
+
+    Args:
+        page: (H, W) of the page as it is seen, of any size.
+        shape: of the page.
+        seen: from the image's pixels to points of the page.
+        size: of the image.
+        name: of the page, for messages.
+
+    Raises:
+        PictureError: the mask is not of the page's shape.
+    """
+    (height, width), (across, down) = page.shape, shape.size
+    if abs(height * across - width * down) > max(0.02 * height * across, 2 * max(across, down)):
+        raise PictureError(
+            f"{name}: its mask has {width}x{height} pixels, which is not the shape of the page "
+            f"({across:g}x{down:g} points)."
+        )
+    back: Matrix = np.linalg.inv(_scaled(page.shape, shape, seen)).astype(np.float64)
+    return _mapped(page, back, size)
+
+
+def _scaled(size: tuple[int, ...], shape: Shape, seen: Matrix) -> Matrix:
+    """Return the matrix from an image's pixels to those of its page's mask."""
+    height, width = size
+    scale = np.diag([width / shape.size[0], height / shape.size[1], 1.0])
+    matrix: Matrix = np.linalg.inv(_CENTRE) @ scale @ seen @ _CENTRE
+    return matrix
+
+
+def _mapped(mask: Mask, matrix: Matrix, size: tuple[int, ...]) -> Mask:
+    height, width = size
+    rounded = np.rint(matrix)
+    if np.abs(matrix - rounded).max() < 1e-3:
+        matrix = rounded  # a pixel for a pixel: none may fall between two
+    return np.asarray(
+        cv2.warpAffine(mask, matrix[:2], (width, height), flags=cv2.INTER_NEAREST), np.uint8
+    )
