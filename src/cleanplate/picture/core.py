@@ -209,8 +209,8 @@ class Picture:
             format: write this format instead of the picture's own; JPEG is then of quality 95.
 
         Raises:
-            PictureError: the format cannot hold the picture (16 bits, alpha), or cannot be
-                written here.
+            PictureError: the format cannot hold the picture (16 bits, alpha, colours that numbers
+                name), or cannot be written here.
         """
         if edited.shape != self.pixels.shape[:2] or edited.dtype != np.bool_:
             raise PictureError(
@@ -227,6 +227,11 @@ class Picture:
         if same and not touched and not strip_metadata:
             assert origin.source is not None
             return origin.source
+        if wanted not in formats.NUMBERED and origin.metadata.unusual():
+            raise PictureError(
+                f"{self.name}: its colours are named by numbers (primaries and transfer "
+                f"{origin.metadata.cicp}), for which {wanted} has no room; write PNG or AVIF."
+            )
         planes = self._stored()
         planes.metadata = planes.metadata.without_claims()
         if touched:
@@ -269,7 +274,8 @@ class Picture:
 
         For a Pillow image that came in: in its own orientation, with its ``info`` but for the
         thumbnail in EXIF, and what XMP says of gain maps and videos; palettes are expanded. For
-        anything else: upright, with ICC profile and resolution.
+        anything else: upright, with ICC profile and resolution; where
+        numbers name the colours, primaries and transfer function are `info["cicp"]`.
 
         Raises:
             PictureError: 16-bit colour, which Pillow does not hold.
@@ -281,6 +287,8 @@ class Picture:
             image.info.update(
                 {key: options[key] for key in ("icc_profile", "dpi") if key in options}
             )
+            if origin.metadata.unusual():
+                image.info["cicp"] = origin.metadata.cicp
             return image
         planes = self._stored()
         image = pillow.join(planes.pixels, planes.alpha, self.name)

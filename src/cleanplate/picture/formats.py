@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cleanplate.errors import PictureError, UnsupportedError
-from cleanplate.picture import jpeg, plain, png, tiff, webp
+from cleanplate.picture import bmp, jpeg, modern, png, tiff, webp
 from cleanplate.picture.planes import Mask, Planes
 
 BY_SUFFIX = {
@@ -69,6 +69,9 @@ RAW_REFUSED = "a RAW file; `cleanplate denoise` takes such; develop it first"
 OPAQUE = frozenset({"jpeg"})
 """Formats that hold no alpha."""
 
+NUMBERED = frozenset({"avif", "heic", "png"})
+"""Formats in which numbers can name the colours."""
+
 _MAGIC = {
     b"\xff\xd8\xff": "jpeg",
     png.SIGNATURE: "png",
@@ -122,9 +125,9 @@ _CODECS: dict[str, Codec] = {
     "png": png,
     "tiff": tiff,
     "webp": webp,
-    "bmp": plain.BMP,
-    "avif": plain.AVIF,
-    "heic": plain.HEIC,
+    "bmp": bmp,
+    "avif": modern.AVIF,
+    "heic": modern.HEIC,
 }
 
 

@@ -24,6 +24,10 @@ DEEP_MAX = 65535
 
 _MAX_DPI = 65535
 
+_SRGB = (1, 13)
+# What is seen as sRGB: not said, or BT.709's and BT.601's, as stills that come from video have.
+_USUAL, _USUAL_TRANSFER = {1, 2}, {1, 2, 6, 13}
+
 
 class Box(NamedTuple):
     """A rectangle of pixels; bottom and right are exclusive.
@@ -69,7 +73,8 @@ class Metadata:
     """What came with the samples; empty bytes where the file had nothing.
 
     ``exif`` is the TIFF block alone, without the "Exif" prefix some formats put before it;
-    ``orientation`` is 1..8 as EXIF numbers it; ``dpi`` is dots per inch (across, down).
+    ``orientation`` is 1..8 as EXIF numbers it; ``dpi`` is dots per inch (across, down); ``cicp``
+    names the colours by numbers, as ITU-T H.273 has them for primaries and transfer function.
     """
 
     exif: bytes = b""
@@ -77,6 +82,7 @@ class Metadata:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     orientation: int = 1
+    cicp: tuple[int, int] | None = None
 
     def stripped(self) -> Metadata:
         """Return it without EXIF and XMP; what the picture needs to look the same stays.
@@ -85,6 +91,11 @@ class Metadata:
         """
         exif = directory.orientation_block(self.orientation) if self.orientation != 1 else b""
         return replace(self, exif=exif, xmp=b"")
+
+    def unusual(self) -> bool:
+        """Return whether numbers name colours that are not sRGB's, and no profile does."""
+        primaries, transfer = self.cicp or _SRGB
+        return not self.icc and (primaries not in _USUAL or transfer not in _USUAL_TRANSFER)
 
     def without_thumbnail(self) -> Metadata:
         """Return it without the small copy of the picture in EXIF, which shows what was edited."""

@@ -254,7 +254,13 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
     if len(found.get(b"pHYs", b"")) == 9 and found[b"pHYs"][8] == 1:
         across, down = struct.unpack(">II", found[b"pHYs"][:8])
         dpi = resolution(across * 0.0254, down * 0.0254)
-    return Metadata(exif, _profile(found.get(b"iCCP", b"")), xmp, dpi, directory.orientation(exif))
+    profile = _profile(found.get(b"iCCP", b""))
+    return Metadata(exif, profile, xmp, dpi, directory.orientation(exif), _numbers(found))
+
+
+def _numbers(found: dict[bytes, bytes]) -> tuple[int, int] | None:
+    numbers = found.get(b"cICP", b"")
+    return (numbers[0], numbers[1]) if len(numbers) == 4 else None
 
 
 def _profile(data: bytes) -> bytes:
@@ -270,6 +276,8 @@ def _profile(data: bytes) -> bytes:
 def _chunks_of(metadata: Metadata) -> Iterator[Chunk]:
     if metadata.icc:
         yield Chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc))
+    elif metadata.cicp and metadata.unusual():
+        yield Chunk(b"cICP", bytes([*metadata.cicp, 0, 1]))  # no matrix, full range
     if metadata.dpi:
         across, down = (round(value / 0.0254) for value in metadata.dpi)
         yield Chunk(b"pHYs", struct.pack(">IIB", across, down, 1))

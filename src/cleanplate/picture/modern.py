@@ -1,0 +1,203 @@
+"""AVIF and HEIC: edited, coded again as a whole; how their colours are named stays."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cleanplate.errors import PictureError, UnsupportedError
+from cleanplate.picture import arrays, coded, container, pillow
+from cleanplate.picture.planes import Mask, Planes, eight_bits
+
+# The whole picture is coded again, so rather too well than too badly.
+_QUALITY = 95
+_BT601 = 6  # how luma is mixed, in the numbers of ITU-T H.273
+_NOT_UNDERSTOOD = (ValueError, LookupError, struct.error)
+_LIGHT = {b"clli", b"mdcv", b"cclv", b"amve", b"ndwt"}
+
+_Writer = Callable[[Any, dict[str, Any], tuple[int, int] | None, bool], bytes]
+
+
+class Modern:
+    """AVIF or HEIC, written without chroma subsampling; what was lossless stays so."""
+
+    def __init__(self, format_: str, opener: Callable[[], Any], writer: _Writer) -> None:
+        self.format = format_
+        self._opener = opener
+        self._writer = writer
+
+    def decode(self, data: bytes, name: str) -> Planes:
+        """Samples and metadata.
+
+        Raises:
+            PictureError: damaged, an animation, more than 8 bits a sample, or shown in part.
+        """
+        try:
+            plugin = self._opener()
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{name}: {error}") from error
+        with pillow.decoding(name, f"{self.format} file"):
+            image = pillow.load(plugin, data, name)
+            found = self._understood(data, image, name)
+            metadata = replace(pillow.metadata(image.info), cicp=found.colours)
+            return Planes(*pillow.split(image, name), metadata)
+
+    def encode(self, planes: Planes, name: str, *, lossless: bool = False) -> bytes:
+        """Return a new file, of quality 95 unless it is lossless."""
+        eight_bits(planes, self.format, name)
+        self._opener()
+        options = pillow.save_options(planes.metadata)
+        options.pop("dpi", None)
+        with pillow.decoding(name, "picture"):
+            image = pillow.join(planes.pixels, planes.alpha, name)
+            return self._writer(image, options, planes.metadata.cicp, lossless)
+
+    def rewrite(
+        self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
+    ) -> bytes:
+        """Return the file coded again, or, with nothing edited, its coded samples in a new
+        container.
+
+        Raises:
+            PictureError: it was lossless, and cannot be so again.
+        """
+        if edited is None and (bare := self._without_words(source, planes, name)):
+            return bare
+        metadata = planes.metadata.stripped() if strip else planes.metadata
+        new, found = Planes(planes.pixels, planes.alpha, metadata), _coded(source)
+        if not (found and found.lossless):
+            return self.encode(new, name)
+        result = self.encode(new, name, lossless=True)
+        if not _alike(planes, self.decode(result, name), edited):
+            raise PictureError(
+                f"{name}: a lossless {self.format} in colours cannot be written as such here; "
+                "write PNG, TIFF or WebP."
+            )
+        return result
+
+    def losses(self, source: bytes, *, same: bool) -> dict[str, str]:
+        """Return what does not come along; see `Codec`."""
+        said, found = coded.losses(source), _coded(source)
+        if found and _LIGHT & found.properties.keys():
+            said["light-levels-left-out"] = "what the file says of its brightest light is left out"
+        if same and not (found and found.lossless):
+            said |= pillow.coded_again(self.format, _QUALITY)
+        return said
+
+    def _understood(self, data: bytes, image: Any, name: str) -> coded.Coded:
+        """Return how a file is coded, which is in a way that can be written back.
+
+        Raises:
+            PictureError: it is not.
+        """
+        found = _coded(data)
+        if found is None:
+            raise PictureError(f"{name}: the boxes of this {self.format} are not understood.")
+        kinds = found.properties
+        bits = max(_depth(kinds.get(b"av1C", b"")), image.info.get("bit_depth", 8))
+        what = f"a {bits}-bit {self.format}" if bits > 8 else None
+        if b"clap" in kinds and self.format == "AVIF":
+            what = "an AVIF of which a part alone is shown"
+        aspect = kinds.get(b"pasp", b"")
+        if aspect[:4] != aspect[4:8]:
+            what = f"a {self.format} whose pixels are no squares"
+        if what:
+            raise PictureError(
+                f"{name}: {what} cannot be written back; convert it to PNG or TIFF first."
+            )
+        return found
+
+    def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes | None:
+        """Return the file without EXIF and XMP; None if it then decodes to another picture."""
+        try:
+            bare = container.without_words(source)
+            again = self.decode(bare, name)
+        except (PictureError, *_NOT_UNDERSTOOD):
+            return None
+        same = again.metadata.stripped() == planes.metadata.stripped()
+        return bare if same and _alike(planes, again, None) else None
+
+
+def _coded(data: bytes) -> coded.Coded | None:
+    """Return how a file is coded; None where that is not understood."""
+    try:
+        return coded.coded_picture(data)
+    except _NOT_UNDERSTOOD:
+        return None
+
+
+def _alike(one: Planes, other: Planes, edited: Mask | None) -> bool:
+    """Return whether two pictures have the same samples, but for those that were edited."""
+    first, second = (arrays.join(each.pixels, each.alpha, None) for each in (one, other))
+    if first.shape != second.shape:
+        return False
+    equal = (first == second).reshape(*first.shape[:2], -1).all(axis=2)
+    return bool((equal if edited is None else equal | edited).all())
+
+
+def _depth(record: bytes) -> int:
+    """Bits a sample by the AV1 configuration record; 8 where there is none (HEIC)."""
+    if len(record) < 3 or not record[2] & 0x40:
+        return 8
+    return 12 if record[2] & 0x20 else 10
+
+
+def _open_avif() -> Any:
+    from PIL import features
+    from PIL.AvifImagePlugin import AvifImageFile
+
+    if not features.check("avif"):
+        raise UnsupportedError("AVIF needs a Pillow built with it: pip install --upgrade pillow")
+    return AvifImageFile
+
+
+def _write_avif(
+    image: Any, options: dict[str, Any], colours: tuple[int, int] | None, lossless: bool
+) -> bytes:
+    from PIL.AvifImagePlugin import get_codec_version
+
+    options["subsampling"] = "4:0:0" if image.mode in ("L", "LA") else "4:4:4"
+    options["quality"] = 100 if lossless else _QUALITY
+    # Only libaom has an option for alpha alone; Pillow is built with it as a rule.
+    if image.has_transparency_data and get_codec_version("aom"):
+        options |= {"codec": "aom", "advanced": {"alpha:lossless": "1"}}
+    data = pillow.save(image, "AVIF", **options)
+    # Pillow names the colours of sRGB, whatever they are.
+    return coded.with_colours(data, colours) if colours else data
+
+
+def _heif() -> Any:
+    try:
+        return importlib.import_module("pillow_heif")
+    except ImportError as error:
+        raise UnsupportedError(
+            "HEIC needs one more package: pip install cleanplate[heif]"
+        ) from error
+
+
+def _open_heic() -> Any:
+    return _heif().HeifImageFile
+
+
+def _write_heic(
+    image: Any, options: dict[str, Any], colours: tuple[int, int] | None, lossless: bool
+) -> bytes:
+    options["quality"] = -1 if lossless else _QUALITY
+    if colours:
+        primaries, transfer = colours
+        options |= {"color_primaries": primaries, "transfer_characteristics": transfer}
+        options |= {"matrix_coefficients": _BT601, "full_range_flag": 1}
+    if lossless:  # red, green and blue as they are
+        options["matrix_coefficients"] = 0
+    heif = _heif()
+    out = io.BytesIO()
+    heif.from_pillow(image).save(out, chroma=444, **options)
+    return out.getvalue()
+
+
+AVIF = Modern("AVIF", _open_avif, _write_avif)
+HEIC = Modern("HEIC", _open_heic, _write_heic)
