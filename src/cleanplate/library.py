@@ -16,8 +16,9 @@ from cleanplate.batch import format_by, format_of
 from cleanplate.errors import PictureError
 from cleanplate.picture import MarkFile, Picture, encode_mark_file, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
+from cleanplate.tasks.limits import clean_with, limits_of
 from cleanplate.tasks.marks.learning import learn
-from cleanplate.tasks.masks import Masks, clean_with
+from cleanplate.tasks.masks import Masks
 from cleanplate.writing import write_all
 
 if TYPE_CHECKING:
@@ -126,7 +127,14 @@ class Cleaner:
         self._masks = self._read_mask(mask)
         self._task = self._info.create(device=device, threads=threads, **options)
 
-    def __call__(self, picture: Source, *, mask: Mask | None = None) -> Result:
+    def __call__(
+        self,
+        picture: Source,
+        *,
+        mask: Mask | None = None,
+        region: tuple[int, int, int, int] | None = None,
+        protect: Mask | None = None,
+    ) -> Result:
         """Clean a picture; what was given is left as it is.
 
         Args:
@@ -135,17 +143,22 @@ class Cleaner:
             mask: what is to be worked on, as large as the picture, white (above half) where it is:
                 a path, or an array (H, W) or (H, W, C) of the same kinds, or bool. None: what was
                 given to the cleaner, or else what the task finds.
+            region: x, y, width and height, in pixels, upright: the task is given that part of the
+                picture alone, and the rest stays as it is.
+            protect: what is never touched, given like `mask`.
 
         Raises:
             PictureError: the picture or its mask cannot be read faithfully, is none of these, or
-                they differ in size.
-            UsageError: the task takes no mask, or there is none and it needs one.
+                they differ in size, or the region lies beside the picture.
+            UsageError: the task takes no mask, or there is none and it needs one; or a region is no
+                region.
             ModelError: a model failed.
         """
         masks = self._masks if mask is None else self._read_mask(mask)
         self._info.check_mask(masks is not None)
+        limits = limits_of(region, None if protect is None else _mask(protect))
         read = _read(picture, self._info.raw)
-        cleaned = clean_with(self._task, read, masks)
+        cleaned = clean_with(self._task, read, masks, limits)
         return Result(cleaned, type(picture), format_by(self._output, read.format))
 
     def _output(self, suffix: str) -> str:
@@ -155,18 +168,22 @@ class Cleaner:
         if mask is None:
             return None
         self._info.check_mask(True)
-        if isinstance(mask, str | Path | np.ndarray):
-            return Masks(mask)
-        return Masks(_read(mask, False))
+        return Masks(_mask(mask))
 
 
 def clean(
-    picture: Source, task: str = "watermark", *, mask: Mask | None = None, **options: Any
+    picture: Source,
+    task: str = "watermark",
+    *,
+    mask: Mask | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    protect: Mask | None = None,
+    **options: Any,
 ) -> Result:
     """Clean one picture; for many, a `Cleaner` starts the models only once.
 
-    Takes what `Cleaner(task, **options)(picture, mask=mask)` takes, gives what it gives and raises
-    the same.
+    Takes what `Cleaner(task, **options)(picture, mask=mask, region=region, protect=protect)` takes,
+    gives what it gives and raises the same.
 
     >>> spot = np.full((40, 50), 180, np.uint8)
     >>> spot[10:20, 10:20] = 0
@@ -174,7 +191,7 @@ def clean(
     >>> bool(filled.picture[15, 15] > 150), filled.report["filled"]
     (True, 0.05)
     """
-    return Cleaner(task, **options)(picture, mask=mask)
+    return Cleaner(task, **options)(picture, mask=mask, region=region, protect=protect)
 
 
 @dataclass(frozen=True)
@@ -229,6 +246,14 @@ def learn_mark(pictures: Iterable[Source]) -> Mark:
     """
     learnt = learn([partial(_read, picture, False) for picture in pictures])
     return Mark(*learnt.mark, learnt.bearing, learnt.others)
+
+
+def _mask(given: Mask) -> str | Path | NDArray[Any] | Picture:
+    """Return a mask as `Masks` takes it."""
+    if isinstance(given, str | Path | np.ndarray):
+        return given
+    read: Picture = _read(given, False)
+    return read
 
 
 def _read(picture: Source, raw: bool) -> Any:

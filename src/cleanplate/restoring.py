@@ -272,6 +272,28 @@ def write_planes(mosaic: Mosaic, box: Box, planes: Floats) -> None:
     mosaic.put(planes, box)
 
 
+def put_back(picture: Picture, box: Box, part: Picture, where: NDArray[np.bool_]) -> None:
+    """Write a copy of a box of the picture, which was worked on, back into it, in place.
+
+    Args:
+        picture: whose pixels, and alpha where the copy's is new, are changed.
+        box: within the picture.
+        part: of the box's size.
+        where: (h, w), what is written.
+    """
+    np.copyto(box.cut(picture.pixels), part.pixels, where=where[..., None])
+    if part.new_alpha and part.alpha is not None:
+        opaque = np.full(picture.pixels.shape[:2], picture.max_value, picture.pixels.dtype)
+        alpha = opaque if picture.alpha is None else picture.alpha.copy()
+        np.copyto(box.cut(alpha), part.alpha, where=where)
+        picture.set_alpha(alpha)
+
+
+def give_back(mosaic: Mosaic, samples: NDArray[np.generic], where: NDArray[np.bool_]) -> None:
+    """Write samples (H, W) that a mosaic had before into it again, in place, where that is so."""
+    np.copyto(mosaic.samples, samples, where=where)
+
+
 def blank(picture: Picture) -> None:
     """Make the colours of all that is wholly transparent 0, in place: nothing is left under it."""
     if picture.alpha is not None:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,8 @@ from cleanplate.batch.sources import (
 from cleanplate.errors import CleanplateError, PictureError, UnsupportedError, UsageError
 from cleanplate.models import noting, usable_cores
 from cleanplate.picture import Picture, encode_mask, encode_png, losses_of
-from cleanplate.tasks.masks import Masks, clean_with, mask_of
+from cleanplate.tasks.limits import Limits, clean_with, limits_of
+from cleanplate.tasks.masks import Masks, mask_of
 from cleanplate.writing import make_folders, remove_leftovers, write_all
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class Batch:
         settings: see `settings_of`; when one has changed, a resumed run cleans anew.
         mask: what the user gives as masks, a file or a folder; when a picture's own has changed, a
             resumed run cleans it anew.
+        region: x, y, width and height of what the task is shown, see `Cleaner.__call__`.
+        protect: masks, like `mask`, of what is never touched.
         overwrite: replace results that are there.
         resume: keep what an earlier run has done, redo what it failed at or was killed at.
         strip_metadata: leave EXIF and the like out of the results.
@@ -118,6 +121,8 @@ class Batch:
     create: Callable[[int], Task]
     settings: Settings = field(default_factory=dict)
     mask: Path | None = None
+    region: Sequence[int] | None = None
+    protect: Path | None = None
     overwrite: bool = False
     resume: bool = False
     strip_metadata: bool = False
@@ -161,21 +166,22 @@ class Batch:
     def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
         workers = min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
         masks = None if self.mask is None else Masks(self.mask)
+        limits = limits_of(self.region, self.protect)
         task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
         if workers == 1:  # no thread of its own: that would keep much of its memory to itself
-            yield from (self._clean(job, task, masks) for job in jobs)
+            yield from (self._clean(job, task, masks, limits) for job in jobs)
             return
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: set[Future[Outcome]] = set()
         for job in jobs:
-            waiting.add(pool.submit(self._clean, job, task, masks))
+            waiting.add(pool.submit(self._clean, job, task, masks, limits))
             if len(waiting) == 2 * workers:  # no more, as each that has ended holds its outcome
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         yield from (future.result() for future in as_completed(waiting))
 
-    def _clean(self, job: Job, task: Task, masks: Masks | None) -> Outcome:
+    def _clean(self, job: Job, task: Task, masks: Masks | None, limits: Limits) -> Outcome:
         begin = time.monotonic()
         outcome = _outcome(job, "failed")
         try:
@@ -189,7 +195,7 @@ class Batch:
                 ignored = replace(outcome, status="ignored", reason=reason(error, job.name))
                 return self._noted(ignored)
             with noting() as ran:
-                cleaned = clean_with(task, picture, masks)
+                cleaned = clean_with(task, picture, masks, limits)
             content = _encoded(cleaned, job.format, self.strip_metadata, self.strict)
             # The result last: where it is, its mask and its sheet are too.
             files = {}
@@ -319,9 +325,13 @@ class Batch:
         return known.get("status") in ("done", "failed", "writing")
 
     def _settings_of(self, job: Job) -> Settings:
-        """Give what decides how a picture's result looks: the settings, and its own mask."""
-        own = self.mask and mask_of(self.mask, job.name)
-        return {**self._settings, "own_mask": fingerprint(own)} if own else self._settings
+        """Give what decides how a picture's result looks: the settings, and its own masks."""
+        named = {"own_mask": self.mask, "own_protect": self.protect}
+        own = {key: given and mask_of(given, job.name) for key, given in named.items()}
+        return {
+            **self._settings,
+            **{key: fingerprint(path) for key, path in own.items() if path},
+        }
 
     def _known(self, source: Path) -> Line:
         return self._manifest.known(source) if self._manifest else {}
@@ -353,13 +363,15 @@ def clean_one(
     strip_metadata: bool,
     strict: bool = False,
     mask: Path | None = None,
+    region: Sequence[int] | None = None,
+    protect: Path | None = None,
     output: Callable[[str], str] = same_suffix,
     read: Callable[..., Any] = Picture.read,
 ) -> tuple[bytes, Cleaned]:
     """Clean the picture in `source`, which came without a name; give it back encoded.
 
-    `out` and `mask_out` are the files for it and its mask, if any; `mask` is what the user gives as
-    its mask, `output` as in `plan`, `read` as in `Batch`.
+    `out` and `mask_out` are the files for it and its mask, if any; `output` as in `plan`, all else
+    as in `Batch`.
 
     Raises:
         CleanplateError: it cannot be cleaned.
@@ -374,9 +386,10 @@ def clean_one(
         if path is not None and path.exists() and not overwrite:
             raise CleanplateError(f"{path} exists; --overwrite replaces it.")
     masks = None if mask is None else Masks(mask)
+    limits = limits_of(region, protect)
     task = create(0)
     picture = read(source, name="standard input")
-    cleaned = clean_with(task, picture, masks)
+    cleaned = clean_with(task, picture, masks, limits)
     wanted = form or format_by(output, picture.format)
     content = _encoded(cleaned, wanted, strip_metadata, strict)
     files = {mask_out: encode_mask(cleaned.mask), out: content}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,13 @@ from cleanplate.tasks.taskinfo import TaskInfo
 Settings = dict[str, Any]
 
 
-def settings_of(info: TaskInfo, given: Mapping[str, Any], *, strip_metadata: bool) -> Settings:
+def settings_of(
+    info: TaskInfo,
+    given: Mapping[str, Any],
+    *,
+    strip_metadata: bool,
+    region: Sequence[int] | None = None,
+) -> Settings:
     """Give the settings of a run.
 
     Files count by what they hold, so that they may be moved.
@@ -22,6 +28,7 @@ def settings_of(info: TaskInfo, given: Mapping[str, Any], *, strip_metadata: boo
         info: the task.
         given: models by role and options by name, as `TaskInfo.checked` takes them.
         strip_metadata: as in `Batch`.
+        region: as in `Batch`.
 
     Raises:
         ModelError: the card of a model cannot be read.
@@ -38,6 +45,7 @@ def settings_of(info: TaskInfo, given: Mapping[str, Any], *, strip_metadata: boo
             seen[name] = {"file": _digest(path)}
         else:
             seen[name] = str(value) if isinstance(value, Path) else value
+    seen |= {} if region is None else {"region": list(region)}
     return {"task": info.name, "strip_metadata": strip_metadata, **seen}
 
 

@@ -97,19 +97,20 @@ def plan(
     explain: Path | None = None,
     mask: Path | None = None,
     *,
+    protect: Path | None = None,
     output: Callable[[str], str] = same_suffix,
     raw: bool = False,
     follow: bool = True,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
 
-    In the folder `explain` each gets a sheet of the steps that the task took; `mask` is what the
-    user gives as masks.
+    In the folder `explain` each gets a sheet of the steps that the task took; `mask` and
+    `protect` are what the user gives as masks.
 
     A folder is walked and its tree mirrored under `out`; a pattern that the shell left alone is
     expanded here, and the tree below its part without wildcards mirrored. What looks like a picture
     there and is of a kind that is not taken is ignored, and said so. Passed over are hidden files,
-    pipes and devices, and `out`, `mask_out`, `explain` and `mask` where a walk or a pattern meets
+    pipes and devices, and `out`, `mask_out`, `explain` and masks where a walk or a pattern meets
     them, or where they are one of several arguments, as the shell's own `*` makes them. When one
     file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for a
     mask with `mask_out`.
@@ -125,7 +126,7 @@ def plan(
     """
     if _means_a_file(out, arguments):
         format_of(out)
-    given = (path for path in (out, mask_out, explain, mask) if path is not None)
+    given = (path for path in (out, mask_out, explain, mask, protect) if path is not None)
     no_sources = {_entry(one) for path in given for one in spellings(path)}
     found, troubles = _named_by(arguments, no_sources, SUFFIXES | RAW if raw else SUFFIXES)
     to_file = _is_file_name(out)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cleanplate.cli.messages import explained, follow, tell_remarks
-from cleanplate.cli.options import parameter_of, path_of
+from cleanplate.cli.options import parameter_of, path_of, region_of
 from cleanplate.cli.streams import put_bytes, shut_out_libraries
 from cleanplate.tasks.taskinfo import TaskInfo, Value
 
@@ -65,6 +65,20 @@ _Mask = Annotated[
         help="What to fill in, white: a picture, or a folder with one for each picture.",
     ),
 ]
+_Region = Annotated[
+    Any,  # a tuple of whole numbers, as typer takes none of a parser's
+    typer.Option(
+        parser=region_of, metavar="X,Y,W,H", help="Look only there, in pixels from the upper left."
+    ),
+]
+_Protect = Annotated[
+    Path | None,
+    typer.Option(
+        parser=path_of,
+        metavar="PATH",
+        help="What is never touched, white: a picture, or a folder with one for each picture.",
+    ),
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a stopped run; retry what failed.")
@@ -117,6 +131,8 @@ def clean(
     explain: _Explain = None,
     model: _Model = None,
     mask: _Mask = None,
+    region: _Region = None,
+    protect: _Protect = None,
     overwrite: _Overwrite = False,
     resume: _Resume = False,
     workers: _Workers = 0,
@@ -144,7 +160,7 @@ def clean(
         said = {name: value for name, value in own.items() if value is not None}
         looks = models.by_role(model or [], info.roles) | said
         chosen = info.checked(looks)  # before anything is written
-        for path in (mask, *(value for value in said.values() if isinstance(value, Path))):
+        for path in (mask, protect, *(value for value in said.values() if isinstance(value, Path))):
             if path is not None and not path.exists():
                 raise UsageError(f"{path}: there is no such file or folder.")
         models.check_device(device)
@@ -173,6 +189,8 @@ def clean(
                 strip_metadata=strip_metadata,
                 strict=strict,
                 mask=mask,
+                region=region,
+                protect=protect,
                 output=output,
                 read=read,
             )
@@ -190,6 +208,7 @@ def clean(
             mask_out,
             explain,
             mask,
+            protect=protect,
             output=output,
             raw=info.raw,
             follow=not no_follow,
@@ -199,8 +218,10 @@ def clean(
         run = batch.Batch(
             planned,
             create,
-            batch.settings_of(info, looks, strip_metadata=strip_metadata),
+            batch.settings_of(info, looks, strip_metadata=strip_metadata, region=region),
             mask=mask,
+            region=region,
+            protect=protect,
             overwrite=overwrite,
             resume=resume,
             strip_metadata=strip_metadata,

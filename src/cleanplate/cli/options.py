@@ -20,6 +20,17 @@ def path_of(text: str) -> Path:
     return Path(text)
 
 
+def region_of(text: str) -> tuple[int, ...]:
+    """Read a region, such as 0,0,640,480."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4 or min(numbers) < 0 or min(numbers[2:]) < 1:
+        raise typer.BadParameter(f"{text} is no region; give x,y,width,height, as 0,0,640,480.")
+    return numbers
+
+
 def flag_of(option: Option) -> str:
     """Return what an option is called on the command line."""
     return f"--{option.name.replace('_', '-')}"

@@ -81,11 +81,11 @@ def renewed(stream: bytes, grid: Grid, progressive: bool, pixels: Samples, edite
         OSError: the temporary files that jpeglib needs cannot be written, or libjpeg fails.
     """
     jpeg = _load(stream, grid)
-    cells = _touched(edited, (_SIDE, _SIDE))
+    cells = touched(edited, (_SIDE, _SIDE))
     for index, (name, ratio) in enumerate(zip(("Y", "Cb", "Cr"), grid.ratios(), strict=False)):
         table = np.asarray(jpeg.get_component_qt(index), np.float32)
         weights, level = _weights(grid.model, index)
-        rows, columns = np.nonzero(_touched(cells, ratio))
+        rows, columns = np.nonzero(touched(cells, ratio))
         for start in range(0, len(rows), _AT_ONCE):
             at = rows[start : start + _AT_ONCE], columns[start : start + _AT_ONCE]
             window = _window(at, ratio, edited.shape)
@@ -170,8 +170,8 @@ def _dct() -> NDArray[np.float32]:
     return np.kron(one, one).astype(np.float32)
 
 
-def _touched(edited: Mask, cell: tuple[int, int]) -> Mask:
-    """Which cells of (down, across) hold a true value, (rows, columns) of cells."""
+def touched(edited: Mask, cell: tuple[int, int]) -> Mask:
+    """Say which cells of (down, across) hold a true value, (rows, columns) of cells."""
     by_row = np.logical_or.reduceat(edited, np.arange(0, edited.shape[0], cell[0]), axis=0)
     return np.logical_or.reduceat(by_row, np.arange(0, edited.shape[1], cell[1]), axis=1)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError, UnsupportedError
-from cleanplate.picture import arrays, formats, pillow, png, previews, xmp
+from cleanplate.picture import arrays, formats, jpeg, pillow, png, previews, xmp
 from cleanplate.picture.planes import (
     Box,
     Mask,
@@ -169,6 +169,22 @@ class Picture:
         given = self._origin.array
         if given is not None and given.dtype.kind == "f":  # as large as the picture
             self._origin = replace(self._origin, array=given[part])
+
+    def part(self, box: Box) -> Picture:
+        """Return a copy of a box of the picture, as if it had come as an array."""
+        samples = self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
+        return Picture.from_array(box.cut(samples), name=self.name)
+
+    def reach(self, mask: Mask) -> Mask:
+        """Return where the picture changes in its file when some pixels do, (H, W) bool, upright.
+
+        In a JPEG these are whole blocks, elsewhere the pixels alone. What is coded again as a whole
+        changes everywhere a little; `losses` says so.
+        """
+        origin = self._origin
+        if origin.format != "jpeg" or origin.source is None:
+            return mask
+        return self.upright(jpeg.reach(origin.source, self.lying(mask), self.name))
 
     def rgb(self, box: Box | None = None) -> NDArray[np.float32]:
         """(h, w, 3) float32 in [0, 1] of the picture or of a box in it; grey is replicated."""

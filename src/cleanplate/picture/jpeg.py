@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from cleanplate.errors import PictureError
 from cleanplate.picture import blocks, directory, pillow, previews, xmp
 from cleanplate.picture.planes import (
@@ -21,6 +23,7 @@ from cleanplate.picture.planes import (
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 _QUALITY = 95
+_SMOOTHED = 2  # pixels by which colours of half the size reach across a block's edge
 _SOF = {0xC0, 0xC1, 0xC2}
 _OTHER_SOF = {
     **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "a lossless JPEG"),
@@ -177,6 +180,24 @@ def _behind(rest: bytes, gain_map: bool) -> dict[str, str]:
             said["pictures-left-out"] = "the further pictures in the file (MPF) are left out"
         rest, gain_map = rest[end:], False
     return said
+
+
+def reach(source: bytes, mask: Mask, name: str) -> Mask:
+    """Return which pixels change when those of a mask do, (H, W), as they lie in the file.
+
+    That is every block that holds one, of all components, and what decoders smooth across its edge.
+    """
+    import cv2
+
+    frame = _frame(_segments(source, name)[0], name)
+    down, across = (
+        8 * max(getattr(one, way) for one in frame.components) for way in ("down", "across")
+    )
+    brush = np.ones((2 * _SMOOTHED + 1, 2 * _SMOOTHED + 1), np.uint8)
+    near = cv2.dilate(mask.astype(np.uint8), brush) > 0
+    cells = np.repeat(blocks.touched(near, (down, across)), down, axis=0)
+    reached: Mask = np.repeat(cells, across, axis=1)[: mask.shape[0], : mask.shape[1]]
+    return reached
 
 
 def _goes(segment: Segment, strip: bool) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import SUFFIXES, Picture
-from cleanplate.tasks.base import Cleaned, Remark, Task
+from cleanplate.tasks.base import Remark
 
 NEARLY_ALL = 0.95  # share of a picture from which a mask is remarked upon
 
@@ -70,20 +70,6 @@ class Masks:
         if path is None:
             raise PictureError(f"{name}: there is no mask {Path(name).stem}.* in {self._folder}.")
         return str(path), _grey(Picture.read(path))
-
-
-def clean_with(task: Task, picture: Picture, masks: Masks | None) -> Cleaned:
-    """Clean a picture in place, under its mask where there are masks.
-
-    Raises:
-        PictureError: see `Masks.of`; and what the task raises.
-    """
-    if masks is None:
-        return task.clean(picture)
-    mask = masks.of(picture)
-    done = task.clean(picture, mask=mask)
-    done.remarks[:0] = remarks_of(mask)
-    return done
 
 
 def remarks_of(mask: NDArray[np.float32]) -> list[Remark]:
