@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from cleanplate import models
 from cleanplate.cli import make_app
+from cleanplate.errors import UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Cleaned
 
@@ -423,3 +424,65 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert shown.splitlines()[-1] == "[]"
+
+
+def test_a_dry_run_tells_what_would_be_and_writes_nothing(photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    arguments = ["watermark", photos, tmp_path / "no.png", "-o", out]
+    before = sorted(tmp_path.rglob("*"))
+    result = run(*arguments, "--dry-run", "--mask-out", tmp_path / "masks")
+    assert result.exit_code == 1
+    names = ("a.png", "b.jpg", "bad.png", "sub/c.png")
+    told = [f"{photos / name} -> {out / name}" for name in names]
+    assert result.stdout.splitlines() == told
+    missing, end = result.stderr.splitlines()
+    assert missing == f"{tmp_path / 'no.png'}: there is no such file or folder"
+    assert end == "4 to be cleaned, 1 failed; about 1 s."
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_knows_what_was_done_before(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["watermark", photos, "-o", out]
+    run(*arguments)
+    draw(photos / "d.png")
+    manifest = (out / "manifest.jsonl").read_bytes()
+    result = run(*arguments, "--dry-run", "--resume")
+    assert (result.exit_code, result.stdout) == (0, f"{photos / 'd.png'} -> {out / 'd.png'}\n")
+    assert result.stderr == "1 to be cleaned, 3 cleaned before; about 1 s.\n"
+    result = run(*arguments, "--dry-run", "--json")
+    assert result.exit_code == 1
+    statuses = [json.loads(line)["status"] for line in result.stdout.splitlines()]
+    assert statuses == ["skipped", "skipped", "planned", "skipped"]
+    assert (out / "manifest.jsonl").read_bytes() == manifest
+    run(*arguments, "--resume")
+    Blot.made.clear()
+    result = run(*arguments, "--dry-run", "--resume")
+    assert (result.exit_code, result.stderr) == (0, "0 to be cleaned, 4 cleaned before.\n")
+    assert Blot.made == []  # no model is started for nothing
+
+
+def test_a_dry_run_says_about_how_long_it_takes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of file counts by its size: of a kind, one is tried."""
+    content = (photos / "a.png").read_bytes()
+    for number in range(38):
+        (photos / f"more{number}.png").write_bytes(content)
+    (photos / "sub" / "c.png").write_bytes(content)
+    monkeypatch.setenv("BLOT_SECONDS", "0.2")
+    result = run("watermark", photos, "-o", tmp_path / "out", "--dry-run", "--workers", "1")
+    [told] = result.stderr.splitlines()
+    assert told.startswith("41 to be cleaned; about ")
+    assert 8 <= int(told.split()[-2]) <= 16
+
+
+def test_a_dry_run_finds_what_is_wrong_with_every_picture(photos: Path, tmp_path: Path) -> None:
+    class Refuse(Blot):
+        def clean(self, picture: Picture, **given: Any) -> Cleaned:
+            raise UsageError("these models give no picture")
+
+    stand_in(Refuse)
+    result = run("watermark", photos, "-o", tmp_path / "out", "--dry-run")
+    assert (result.exit_code, result.stderr) == (2, "these models give no picture\n")

@@ -32,6 +32,10 @@ class Manifest:
     together; lines that are given and taken have them absolute. In memory is where each line
     begins, not what it says, as there may be very many.
 
+    Args:
+        folder: that of the results; made where it is missing.
+        look: only read what earlier runs have left; nothing is made, locked or written.
+
     Raises:
         UsageError: another run holds it, or the file is somebody else's.
         CleanplateError: the folder cannot be written.
@@ -39,26 +43,18 @@ class Manifest:
 
     NAME = "manifest.jsonl"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, look: bool = False) -> None:
         self.path = folder / self.NAME
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Without a buffer, since one that a full disk has refused would be written again later.
-            self._file = open(self.path, "a+b", buffering=0)  # noqa: SIM115 - open as long as the run
-        except OSError as error:
-            raise CleanplateError(f"{self.path}: cannot be written: {error.strerror}.") from error
-        try:
-            _lock(self._file)
-        except BlockingIOError:
-            self._file.close()
-            raise UsageError(f"Another run is writing into {folder}.") from None
+        self._look = look
         self._places = _Places(folder)
+        self._file = self._there() if look else self._opened(folder)
         try:
             self._spans = self._index()
         except UsageError:
             self._file.close()
             raise
-        remove_leftovers([self.path])
+        if not look:
+            remove_leftovers([self.path])
 
     def known(self, source: Path) -> Line:
         """Give the last line of a source, its paths as `place` gives them; empty for none."""
@@ -71,6 +67,8 @@ class Manifest:
 
     def record(self, line: Line) -> None:
         """Append a line and wait until the disk has it. Raises OSError; no half line is left."""
+        if self._look:
+            return
         line = self._places.bare(line)
         content = _encoded(line)
         end = self._file.seek(0, os.SEEK_END)
@@ -86,6 +84,9 @@ class Manifest:
 
     def close(self) -> None:
         """Leave one line a source; on a full disk the longer file stays, which says the same."""
+        if self._look:
+            self._file.close()
+            return
         with contextlib.suppress(OSError):
             lines = (self._places.bare(self._line(source)) for source in self._spans)
             content = b"".join(map(_encoded, lines))
@@ -102,12 +103,34 @@ class Manifest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, CleanplateError) and not self._spans:
+        if isinstance(error, CleanplateError) and not self._spans and not self._look:
             with contextlib.suppress(OSError):
                 self.path.unlink()  # nothing was begun: neither is a record of it
             self._file.close()
         else:
             self.close()
+
+    def _there(self) -> FileIO:
+        try:
+            return open(self.path, "rb", buffering=0)
+        except FileNotFoundError:
+            return open(os.devnull, "rb", buffering=0)
+        except OSError as error:
+            raise CleanplateError(f"{self.path}: cannot be read: {error.strerror}.") from error
+
+    def _opened(self, folder: Path) -> FileIO:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Without a buffer, since one that a full disk has refused would be written again later.
+            file = open(self.path, "a+b", buffering=0)  # noqa: SIM115 - open as long as the run
+        except OSError as error:
+            raise CleanplateError(f"{self.path}: cannot be written: {error.strerror}.") from error
+        try:
+            _lock(file)
+        except BlockingIOError:
+            file.close()
+            raise UsageError(f"Another run is writing into {folder}.") from None
+        return file
 
     def _line(self, source: str) -> Line:
         """Read the last line of a source, which is named as in the file."""
@@ -125,7 +148,8 @@ class Manifest:
             if not raw.endswith(b"\n"):
                 if not raw.startswith(_START) and not _START.startswith(raw):
                     raise self._foreign()
-                os.ftruncate(self._file.fileno(), start)
+                if not self._look:
+                    os.ftruncate(self._file.fileno(), start)
                 break
             try:
                 source = os.path.join(self._places.folder, json.loads(raw)["source"])

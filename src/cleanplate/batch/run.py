@@ -8,87 +8,30 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.batch.estimating import seconds_for
+from cleanplate.batch.making import Maker
 from cleanplate.batch.manifest import Line, Manifest
+from cleanplate.batch.outcome import Outcome, reason
 from cleanplate.batch.settings import Settings, are_same, would_run
-from cleanplate.batch.sheets import sheet
-from cleanplate.batch.sources import (
-    Job,
-    Plan,
-    check_suffix,
-    format_by,
-    format_of,
-    same_suffix,
-)
-from cleanplate.errors import CleanplateError, PictureError, UnsupportedError, UsageError
-from cleanplate.models import noting, usable_cores
-from cleanplate.picture import Picture, encode_mask, encode_png, losses_of
-from cleanplate.tasks.limits import Limits, clean_with, limits_of
+from cleanplate.batch.sources import Job, Plan
+from cleanplate.errors import CleanplateError, UnsupportedError, UsageError
+from cleanplate.models import usable_cores
+from cleanplate.picture import Picture, losses_of
+from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks, mask_of
 from cleanplate.writing import make_folders, remove_leftovers, write_all
 
 if TYPE_CHECKING:
-    from cleanplate.tasks.base import Cleaned, Remark, Report, Task
+    from cleanplate.tasks.base import Task
 
 MOST_WORKERS = 4
-SHEET_SIDE = 640  # longer side in pixels of a picture on a sheet
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one picture.
-
-    `status` is "done", "failed" (tried in vain), "skipped" (not tried) or "ignored" (a picture of a
-    kind that is not taken, which nobody has named by itself). `settled` says that the
-    picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
-    1, that was filled in, `unchanged` that there was nothing to do, `device` what the models ran
-    on, `models` those that ran, sha256 by name; `remarks`, `doubt` and `report` are those of
-    `Cleaned`.
-    """
-
-    source: Path
-    status: str
-    result: Path | None = None
-    mask: Path | None = None
-    sheet: Path | None = None
-    reason: str | None = None
-    filled: float | None = None
-    unchanged: bool | None = None
-    remarks: tuple[Remark, ...] = ()
-    doubt: float | None = None
-    report: Report | None = None
-    device: str | None = None
-    models: dict[str, str] | None = None
-    seconds: float | None = None
-    settled: bool = False
-    trace: str | None = None  # as text: a traceback itself would keep the picture in memory
-
-    def line(self) -> Line:
-        """Give the outcome as a line of the manifest, its paths absolute."""
-        return {
-            "source": os.path.abspath(self.source),
-            "result": self.result and os.path.abspath(self.result),
-            "mask": self.mask and os.path.abspath(self.mask),
-            "sheet": self.sheet and os.path.abspath(self.sheet),
-            "status": self.status,
-            "reason": self.reason,
-            "filled": self.filled,
-            "unchanged": self.unchanged,
-            "remarks": [remark._asdict() for remark in self.remarks],
-            "doubt": self.doubt,
-            "report": self.report,
-            "device": self.device,
-            "version": version("cleanplate"),
-            "models": self.models,
-            "seconds": self.seconds,
-        }
 
 
 @dataclass
@@ -151,87 +94,102 @@ class Batch:
                 self._manifest = stack.enter_context(Manifest(self.planned.folder))
             stack.callback(self._stop)
             remove_leftovers(self._places())
-            for trouble in self.planned.troubles:
-                yield self._noted(Outcome(trouble.source, trouble.status, reason=trouble.reason))
             pending: list[Job] = []
-            for job in self.planned.jobs:
-                skipped = self._skipped(job)
-                if skipped is None:
-                    pending.append(job)
+            for item in self._sifted():
+                if isinstance(item, Job):
+                    pending.append(item)
                 else:
-                    yield skipped if skipped.settled else self._noted(skipped)
+                    yield item if item.settled else self._noted(item)
             if pending:
                 yield from self._clean_all(pending, stack)
 
-    def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
-        workers = min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
+    def rehearse(self) -> list[Outcome]:
+        """Say what a run would do, and write nothing; "planned" is what it would clean.
+
+        Raises:
+            UsageError: the manifest in the folder is somebody else's.
+        """
+        with ExitStack() as stack:
+            if self.planned.folder is not None:
+                self._manifest = stack.enter_context(Manifest(self.planned.folder, look=True))
+            return [
+                _outcome(item, "planned") if isinstance(item, Job) else item
+                for item in self._sifted()
+            ]
+
+    def estimate(self, outcomes: Iterable[Outcome]) -> float | None:
+        """Give about how many seconds a run takes for what `rehearse` says is planned.
+
+        Some of it is cleaned, in memory; None where nothing is planned, or none of it can be.
+
+        Raises:
+            CleanplateError: nothing can be started: no model.
+        """
+        planned = {one.source for one in outcomes if one.status == "planned"}
+        jobs = [job for job in self.planned.jobs if job.source in planned]
+        if not jobs:
+            return None
+        workers = self._workers_for(jobs)
+        maker = self._maker(workers)
+        return seconds_for(
+            jobs,
+            lambda job: maker.make(self.read(job.source, name=job.name), job.format).files(job),
+            workers,
+        )
+
+    def _sifted(self) -> Iterator[Outcome | Job]:
+        """Give, in the place of each path, why nothing is to be done, or its job."""
+        for trouble in self.planned.troubles:
+            yield Outcome(trouble.source, trouble.status, reason=trouble.reason)
+        for job in self.planned.jobs:
+            yield self._skipped(job) or job
+
+    def _workers_for(self, jobs: list[Job]) -> int:
+        return min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
+
+    def _maker(self, workers: int) -> Maker:
         masks = None if self.mask is None else Masks(self.mask)
         limits = limits_of(self.region, self.protect)
         task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
+        return Maker(task, masks, limits, self.strip_metadata, self.strict)
+
+    def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
+        workers = self._workers_for(jobs)
+        maker = self._maker(workers)
         if workers == 1:  # no thread of its own: that would keep much of its memory to itself
-            yield from (self._clean(job, task, masks, limits) for job in jobs)
+            yield from (self._clean(job, maker) for job in jobs)
             return
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: set[Future[Outcome]] = set()
         for job in jobs:
-            waiting.add(pool.submit(self._clean, job, task, masks, limits))
+            waiting.add(pool.submit(self._clean, job, maker))
             if len(waiting) == 2 * workers:  # no more, as each that has ended holds its outcome
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         yield from (future.result() for future in as_completed(waiting))
 
-    def _clean(self, job: Job, task: Task, masks: Masks | None, limits: Limits) -> Outcome:
+    def _clean(self, job: Job, maker: Maker) -> Outcome:
         begin = time.monotonic()
-        outcome = _outcome(job, "failed")
+
+        def ended(status: str, **more: Any) -> Outcome:
+            return _outcome(job, status, seconds=round(time.monotonic() - begin, 3), **more)
+
         try:
-            status = job.source.stat()
-            settings = self._settings_of(job)
-            try:
-                picture = self.read(job.source, name=job.name)
-            except UnsupportedError as error:
-                if not job.found:
-                    raise
-                ignored = replace(outcome, status="ignored", reason=reason(error, job.name))
-                return self._noted(ignored)
-            with noting() as ran:
-                cleaned = clean_with(task, picture, masks, limits)
-            content = _encoded(cleaned, job.format, self.strip_metadata, self.strict)
-            # The result last: where it is, its mask and its sheet are too.
-            files = {}
-            if job.sheet is not None:
-                files[job.sheet] = sheet_of(cleaned)
-            if job.mask is not None:
-                files[job.mask] = encode_mask(cleaned.mask)
-            files[job.result] = content
-            outcome = replace(
-                outcome,
-                status="done",
-                filled=cleaned.filled,
-                unchanged=cleaned.unchanged,
-                remarks=tuple(cleaned.remarks),
-                doubt=cleaned.doubt,
-                report=cleaned.report,
-                device=cleaned.device,
-                models=ran,
-                seconds=round(time.monotonic() - begin, 3),
-                settled=True,
-            )
-            self._commit(job, outcome, files, status, settings)
-            return outcome
+            source, settings = job.source.stat(), self._settings_of(job)
+            picture = self.read(job.source, name=job.name)
+            made = maker.make(picture, job.format)
+            files = made.files(job)
+            done = ended("done", settled=True, **made.told())
+            self._commit(job, done, files, source, settings)
+            return done
         except UsageError:
             raise  # is wrong for every picture
         except Exception as error:
-            return self._noted(
-                replace(
-                    outcome,
-                    status="failed",
-                    reason=reason(error, job.name),
-                    seconds=round(time.monotonic() - begin, 3),
-                    settled=False,
-                    trace=traceback.format_exc(),
-                )
-            )
+            left = job.found and isinstance(error, UnsupportedError)
+            told = {} if left else {"trace": traceback.format_exc()}
+            why = reason(error, job.name)
+            return self._noted(ended("ignored" if left else "failed", reason=why, **told))
 
     def _commit(
         self,
@@ -353,67 +311,6 @@ class Batch:
             yield from job.places().values()
 
 
-def clean_one(
-    source: bytes,
-    create: Callable[[int], Task],
-    *,
-    out: Path | None,
-    mask_out: Path | None,
-    overwrite: bool,
-    strip_metadata: bool,
-    strict: bool = False,
-    mask: Path | None = None,
-    region: Sequence[int] | None = None,
-    protect: Path | None = None,
-    output: Callable[[str], str] = same_suffix,
-    read: Callable[..., Any] = Picture.read,
-) -> tuple[bytes, Cleaned]:
-    """Clean the picture in `source`, which came without a name; give it back encoded.
-
-    `out` and `mask_out` are the files for it and its mask, if any; `output` as in `plan`, all else
-    as in `Batch`.
-
-    Raises:
-        CleanplateError: it cannot be cleaned.
-    """
-    if mask_out is not None and mask_out.suffix.lower() != ".png":
-        raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")
-    form = None
-    if out is not None:
-        form = format_of(out)
-        check_suffix(out, output)
-    for path in (out, mask_out):
-        if path is not None and path.exists() and not overwrite:
-            raise CleanplateError(f"{path} exists; --overwrite replaces it.")
-    masks = None if mask is None else Masks(mask)
-    limits = limits_of(region, protect)
-    task = create(0)
-    picture = read(source, name="standard input")
-    cleaned = clean_with(task, picture, masks, limits)
-    wanted = form or format_by(output, picture.format)
-    content = _encoded(cleaned, wanted, strip_metadata, strict)
-    files = {mask_out: encode_mask(cleaned.mask), out: content}
-    write_all({path: file for path, file in files.items() if path is not None})
-    return content, cleaned
-
-
-def sheet_of(cleaned: Cleaned) -> bytes:
-    """Draw the small copies of a picture that a task went through, and its result, as PNG."""
-    steps = cleaned.steps | {"result": cleaned.picture.shrunk(SHEET_SIDE)}
-    cells = [step.transpose(2, 0, 1) for step in steps.values()]
-    return encode_png(sheet([cells], SHEET_SIDE, list(steps)))
-
-
-def reason(error: Exception, name: str) -> str:
-    """Say in a line why something failed, without the picture's name, which the outcome tells."""
-    if isinstance(error, CleanplateError):
-        return str(error).removeprefix(f"{name}: ")
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    return f"{type(error).__name__}: {error}"
-
-
 def fingerprint(path: Path) -> Line:
     """Give size and time of a file, by which a change of it is told. Raises OSError."""
     return _fingerprint(path.stat())
@@ -421,19 +318,6 @@ def fingerprint(path: Path) -> Line:
 
 def _fingerprint(status: os.stat_result) -> Line:
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-
-
-def _encoded(cleaned: Cleaned, format: str | None, strip_metadata: bool, strict: bool) -> bytes:
-    """Encode a picture, and have its remarks say what is lost by that.
-
-    Raises:
-        PictureError: it cannot be encoded, or, in strict runs, a remark is grave.
-    """
-    cleaned.remarks += cleaned.losses(strip_metadata=strip_metadata, format=format)
-    grave = [remark.text for remark in cleaned.remarks if strict and remark.grave]
-    if grave:
-        raise PictureError(f"{cleaned.picture.name}: {'; '.join(grave)} (--strict).")
-    return cleaned.picture.encode(cleaned.edited, strip_metadata=strip_metadata, format=format)
 
 
 def _are_same(one: Path, other: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cleanplate.cli.messages import explained, follow, tell_remarks
+from cleanplate.cli.messages import explained, follow, foresee, tell_remarks
 from cleanplate.cli.options import parameter_of, path_of, region_of
 from cleanplate.cli.streams import put_bytes, shut_out_libraries
 from cleanplate.tasks.taskinfo import TaskInfo, Value
@@ -83,6 +83,10 @@ _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results t
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a stopped run; retry what failed.")
 ]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Write nothing; tell what would be, and how long it takes."),
+]
 _Workers = Annotated[int, typer.Option(min=0, help="Pictures at a time; 0: the cores, at most 4.")]
 _Threads = Annotated[
     int, typer.Option(min=0, help="A model's threads; 0: the cores, shared by the workers.")
@@ -135,6 +139,7 @@ def clean(
     protect: _Protect = None,
     overwrite: _Overwrite = False,
     resume: _Resume = False,
+    dry_run: _DryRun = False,
     workers: _Workers = 0,
     threads: _Threads = 0,
     device: _Device = "auto",
@@ -172,10 +177,10 @@ def clean(
             return info.output(suffix, chosen)
 
         if _STREAM in paths:
-            if len(paths) > 1 or json or resume or explain or preserve_times:
+            if len(paths) > 1 or json or resume or explain or preserve_times or dry_run:
                 raise UsageError(
-                    "- (standard input) goes without other paths, --json, --resume, --explain and "
-                    "--preserve-times."
+                    "- (standard input) goes without other paths, --json, --resume, --explain, "
+                    "--preserve-times and --dry-run."
                 )
             if sys.stdin is None:
                 raise UsageError("Standard input is closed.")
@@ -230,5 +235,7 @@ def clean(
             workers=workers,
             read=read,
         )
+        if dry_run:
+            raise typer.Exit(foresee(run, json=json))
         share = None if info.whole else info.share
         raise typer.Exit(follow(run, share=share, json=json, debug=debug))

@@ -87,6 +87,34 @@ def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
     return 1 if counts["skipped"] or counts["failed"] else 0
 
 
+def foresee(batch: Batch, *, json: bool) -> int:
+    """Tell what a run would do, and about how long it would take; give the exit status."""
+    outcomes = batch.rehearse()
+    counts = Counter(_kind(outcome) for outcome in outcomes)
+    for outcome in outcomes:
+        if outcome.status == "planned" and not json:
+            put(f"{outcome.source} -> {outcome.result}")
+        else:
+            _tell(outcome, share=None, json=json, debug=False, bar=True)
+    parts = [f"{counts['planned']} to be cleaned"]
+    parts += [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
+    seconds = batch.estimate(outcomes)
+    say(", ".join(parts) + ("." if seconds is None else f"; {_span(seconds)}."))
+    return 1 if counts["skipped"] or counts["failed"] else 0
+
+
+def _span(seconds: float) -> str:
+    """Say about how long something takes.
+
+    >>> _span(0.2), _span(95), _span(7500)
+    ('about 1 s', 'about 2 min', 'about 2 h 5 min')
+    """
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"about {minutes} min" if seconds >= 60 else f"about {max(1, round(seconds))} s"
+    return f"about {minutes // 60} h {minutes % 60} min"
+
+
 def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
     """Tell what a picture that is done has to say."""
     for remark in remarks:
@@ -113,8 +141,8 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
         put(f"{outcome.source} -> {outcome.result} ({words})")
     if not json:
         tell_remarks(outcome.source, outcome.remarks)
-    if not outcome.settled:
-        reason = outcome.reason or ""
+    if not outcome.settled and outcome.reason:
+        reason = outcome.reason
         before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "
         word = "" if outcome.status == "failed" else f"{outcome.status}: "
         say(f"{before}{word}{reason}")
