@@ -207,7 +207,7 @@ def test_pillow_images_come_back_as_they_came(mode: str, orientation: int) -> No
     picture = Picture.from_pil(image)
     assert picture.width == (14 if orientation == 1 else 10)
     after = picture.to_pil()
-    assert after.mode == {"1": "L", "P": "RGB"}.get(mode, mode)
+    assert after.mode == {"1": "L", "P": "RGBA"}.get(mode, mode)  # its palette has alpha
     assert after.size == image.size
     assert after.info["exif"] == image.info["exif"]
     assert after.info["icc_profile"] == ICC
@@ -429,3 +429,10 @@ def test_an_array_gets_a_new_alpha(shape: tuple[int, ...], dtype: Any) -> None:
     assert joined.dtype == dtype
     np.testing.assert_array_equal(joined[..., :-1], array.reshape(6, 5, -1))
     assert joined[..., -1] == pytest.approx(top / 2, abs=top / 200)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_turned_picture_is_upright_where_the_format_cannot_say_so(orientation: int) -> None:
+    picture = Picture.read(saved(samples(24, 40), "PNG", exif=exif(orientation)))
+    again = read_by_others(picture.encode(nowhere(picture), format="bmp"))
+    np.testing.assert_array_equal(np.asarray(again), picture.pixels)

@@ -26,6 +26,9 @@ def split(array: NDArray[Any], name: str) -> tuple[Samples, Samples | None]:
         raise PictureError(
             f"{name}: this is a {type(array).__name__}, no NumPy array; {_ACCEPTED}."
         )
+    if isinstance(array, np.ma.MaskedArray):
+        raise PictureError(f"{name}: it is a masked array; fill what is masked (filled()).")
+    array = np.asarray(array)
     flat = array.ndim == 2
     deep = array.ndim == 3 and array.shape[2] in (1, 2, 3, 4)
     if not (flat or deep) or not array.size:

@@ -103,6 +103,7 @@ class Picture:
             PictureError: another shape, dtype or range.
         """
         pixels, alpha = arrays.split(array, name)
+        array = np.asarray(array)  # of whatever class it was
         check_size(pixels.shape[1], pixels.shape[0], name)
         planes = Planes(pixels, alpha, Metadata())
         # Samples that cleaning does not change are given back from the array itself, which for
@@ -115,7 +116,8 @@ class Picture:
         """Return a picture from a Pillow image; its EXIF orientation is applied, as for a file.
 
         Raises:
-            PictureError: several frames, or a mode other than 1, L, LA, P, PA, RGB, RGBA, I;16.
+            PictureError: several frames, or a mode other than 1, L, LA, P, PA, RGB, RGBA, RGBX, and
+                I;16 in any order of bytes.
         """
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise UnsupportedError(
@@ -125,6 +127,8 @@ class Picture:
         with pillow.decoding(name, "Pillow image"):
             image.load()
             pixels, alpha = pillow.split(image, name)
+            if image.mode == "RGBX":  # padding, as nobody has said anything of it
+                alpha = None
             metadata = pillow.metadata(image.info)
         info = {key: value for key, value in image.info.items() if key != "transparency"}
         origin = _Origin("png", metadata, image_info=info)
@@ -248,7 +252,10 @@ class Picture:
                 f"{self.name}: its colours are named by numbers (primaries and transfer "
                 f"{origin.metadata.cicp}), for which {wanted} has no room; write PNG or AVIF."
             )
-        planes = self._stored()
+        if wanted in formats.UNTURNED:
+            planes = Planes(self.pixels, self.alpha, origin.metadata)
+        else:
+            planes = self._stored()
         planes.metadata = planes.metadata.without_claims()
         if touched:
             planes.metadata = planes.metadata.without_thumbnail()

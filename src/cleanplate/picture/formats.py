@@ -69,6 +69,9 @@ RAW_REFUSED = "a RAW file; `cleanplate denoise` takes such; develop it first"
 OPAQUE = frozenset({"jpeg"})
 """Formats that hold no alpha."""
 
+UNTURNED = frozenset({"bmp"})
+"""Formats that cannot say that a picture is to be turned."""
+
 NUMBERED = frozenset({"avif", "heic", "png"})
 """Formats in which numbers can name the colours."""
 

@@ -12,7 +12,14 @@ import numpy as np
 
 from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import directory
-from cleanplate.picture.planes import Metadata, Samples, check_size, damaged, resolution
+from cleanplate.picture.planes import (
+    DEEP_MAX,
+    Metadata,
+    Samples,
+    check_size,
+    damaged,
+    resolution,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,8 +43,8 @@ _EXPANDED = {
     "RGB": ("RGB", "RGBA"),
     "RGBA": ("RGBA", "RGBA"),
     "RGBX": ("RGBX", "RGBX"),
-    "I;16": ("I;16", "I;16"),
 }
+_DEEP = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
 @contextmanager
@@ -106,15 +113,16 @@ def split(image: Image.Image, name: str) -> tuple[Samples, Samples | None]:
     Raises:
         PictureError: the mode is not grey, RGB or palette of 8 bits, or grey of 16 bits.
     """
+    if image.mode in _DEEP:
+        return _split_deep(image)
     pair = _EXPANDED.get(image.mode)
     if pair is None:
         raise unsupported_mode(name, image.mode)
-    mode = pair["transparency" in image.info]
+    mode = pair[image.has_transparency_data]
     width, height = image.size
     channels = 3 if mode.startswith("RGB") else 1
-    dtype = np.uint16 if mode == "I;16" else np.uint8
-    pixels = np.empty((height, width, channels), dtype)
-    alpha = np.empty((height, width), dtype) if mode in ("LA", "RGBA", "RGBX") else None
+    pixels = np.empty((height, width, channels), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if mode in ("LA", "RGBA", "RGBX") else None
     step = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, step):
         strip = image.crop((0, top, width, min(height, top + step)))
@@ -124,6 +132,14 @@ def split(image: Image.Image, name: str) -> tuple[Samples, Samples | None]:
         if alpha is not None:
             alpha[top : top + step] = samples[..., channels]
     return pixels, alpha
+
+
+def _split_deep(image: Image.Image) -> tuple[Samples, Samples | None]:
+    pixels = np.asarray(image).astype(np.uint16)[..., None]
+    key = image.info.get("transparency")
+    if not isinstance(key, int):
+        return pixels, None
+    return pixels, np.where(pixels[..., 0] == key, 0, DEEP_MAX).astype(np.uint16)
 
 
 def join(pixels: Samples, alpha: Samples | None, name: str) -> Image.Image:
