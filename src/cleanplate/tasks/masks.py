@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import SUFFIXES, Picture
 from cleanplate.tasks.base import Remark
 
@@ -43,7 +43,7 @@ class Masks:
         elif Path(given).is_dir():
             self._folder = Path(given)
         else:
-            self._name, self._common = str(given), _grey(Picture.read(given))
+            self._name, self._common = str(given), _read(given)
 
     def of(self, picture: Picture) -> NDArray[np.float32]:
         """Return the mask of a picture, (H, W) in [0, 1].
@@ -69,7 +69,7 @@ class Masks:
         path = mask_of(self._folder, name)
         if path is None:
             raise PictureError(f"{name}: there is no mask {Path(name).stem}.* in {self._folder}.")
-        return str(path), _grey(Picture.read(path))
+        return str(path), _read(path)
 
 
 def remarks_of(mask: NDArray[np.float32]) -> list[Remark]:
@@ -116,6 +116,14 @@ def shrunk(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
     small = np.asarray(cv2.resize(whole, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
     shares: NDArray[np.float32] = np.multiply(small, np.float32(1 / 255), dtype=np.float32)
     return shares
+
+
+def _read(path: str | Path) -> NDArray[np.uint8]:
+    """Read a mask; one of a kind that is not taken is a failure of its picture."""
+    try:
+        return _grey(Picture.read(path))
+    except UnsupportedError as error:
+        raise PictureError(str(error)) from error
 
 
 def _grey(mask: Picture) -> NDArray[np.uint8]:
