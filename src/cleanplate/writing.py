@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".cleanplate-", ".part"
@@ -29,7 +29,28 @@ def write_all(
         source: the file that all of it was made from: who may not read that may not read it either.
         keep_times: give the files the times of the source.
     """
+    with staged(contents, source=source, keep_times=keep_times) as put:
+        put()
+    sync_folders(contents)
+
+
+@contextlib.contextmanager
+def staged(
+    contents: Mapping[Path, bytes],
+    *,
+    source: os.stat_result | None = None,
+    keep_times: bool = False,
+) -> Iterator[Callable[[], None]]:
+    """Write every file beside its place, and give what renames them; takes what `write_all` takes.
+
+    What was not renamed is removed again. `sync_folders` has the renames last.
+    """
     written: dict[Path, Path] = {}
+
+    def put() -> None:
+        for path, temporary in written.items():
+            os.replace(temporary, path)
+
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,13 +58,22 @@ def write_all(
             _write(written[path], path, content, source)
             if source is not None and keep_times:
                 os.utime(written[path], ns=(source.st_atime_ns, source.st_mtime_ns))
-        for path, temporary in written.items():
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
+        yield put
     finally:
         for temporary in written.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def sync_folders(paths: Iterable[Path]) -> None:
+    """Make renames onto these paths last through a power cut, where the system lets that be."""
+    for folder in {path.parent for path in paths}:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def make_folders(folder: Path, like: Path, depth: int) -> None:
@@ -112,13 +142,3 @@ def _permit(temporary: Path, place: Path, source: os.stat_result | None) -> None
             mode &= ~0o044 | readers
         if mode != stat.S_IMODE(new.st_mode):
             os.chmod(temporary, mode)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the system lets a folder be opened."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

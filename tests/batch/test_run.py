@@ -456,14 +456,14 @@ def test_a_run_that_cannot_begin_leaves_no_manifest(clean: Clean, tmp_path: Path
 def test_a_full_disk_fails_the_picture_and_nothing_else(
     clean: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_all = batch.run.write_all
+    staged = batch.run.staged
 
-    def full(contents: dict[Path, bytes], **options: Any) -> None:
+    def full(contents: dict[Path, bytes], **options: Any) -> Any:
         if any(path.name == "a.png" for path in contents):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.png")
-        write_all(contents, **options)
+        return staged(contents, **options)
 
-    monkeypatch.setattr(batch.run, "write_all", full)
+    monkeypatch.setattr(batch.run, "staged", full)
     outcomes = clean()
     assert statuses(outcomes) == {**ALL_DONE, "a.png": "failed"}
     assert outcomes["a.png"].reason == "a.png: No space left on device"

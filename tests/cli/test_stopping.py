@@ -106,12 +106,13 @@ def test_a_killed_run_leaves_whole_files_and_is_resumed(
 @pytest.mark.parametrize(
     "step",
     [
-        "fsync:1:after",  # the first picture is announced
-        "fsync:2:before",  # its mask is being written
-        "fsync:3:before",  # its result is being written
+        "fsync:1:before",  # the first picture's mask is being written
+        "fsync:2:after",  # so is its result
+        "fsync:3:after",  # it is announced
         "replace:1:after",  # its mask is in place
         "replace:2:after",  # its result is in place
-        "fsync:6:after",  # it is recorded
+        "fsync:5:after",  # the disk has both
+        "fsync:6:before",  # it is recorded, and the second's mask is being written
         "replace:5:before",  # the manifest is being closed
     ],
 )

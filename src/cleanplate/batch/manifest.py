@@ -65,8 +65,11 @@ class Manifest:
         """Give how the lines name a path: absolute, through no linked folder."""
         return self._places.absolute(str(path))
 
-    def record(self, line: Line) -> None:
-        """Append a line and wait until the disk has it. Raises OSError; no half line is left."""
+    def record(self, line: Line, *, sync: bool = True) -> None:
+        """Append a line, and with `sync` wait until the disk has it and all before it.
+
+        Raises OSError; no half line is left.
+        """
         if self._look:
             return
         line = self._places.bare(line)
@@ -75,7 +78,8 @@ class Manifest:
         try:
             if self._file.write(content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
+            if sync:
+                os.fsync(self._file.fileno())
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), end)

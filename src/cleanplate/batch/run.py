@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.batch.estimating import seconds_for
+from cleanplate.batch.gate import Gate, StoppedError
 from cleanplate.batch.making import Maker
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.outcome import Outcome, reason
 from cleanplate.batch.settings import Settings, are_same, would_run
 from cleanplate.batch.sources import Job, Plan
-from cleanplate.errors import CleanplateError, UnsupportedError, UsageError
+from cleanplate.errors import UnsupportedError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, losses_of
 from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks, mask_of
-from cleanplate.writing import make_folders, remove_leftovers, write_all
+from cleanplate.writing import make_folders, remove_leftovers, staged, sync_folders
 
 if TYPE_CHECKING:
     from cleanplate.tasks.base import Task
@@ -78,7 +79,7 @@ class Batch:
         self._settings = json.loads(json.dumps(self.settings))
         self._manifest: Manifest | None = None
         self._writing = threading.Lock()
-        self._stopped = False
+        self._gate = Gate()
 
     def run(self) -> Generator[Outcome, None, None]:
         """Carry the plan out; give one outcome a path, in the order of their ends.
@@ -92,7 +93,7 @@ class Batch:
         with ExitStack() as stack:
             if self.planned.folder is not None:
                 self._manifest = stack.enter_context(Manifest(self.planned.folder))
-            stack.callback(self._stop)
+            stack.callback(self._gate.close)
             remove_leftovers(self._places())
             pending: list[Job] = []
             for item in self._sifted():
@@ -202,33 +203,33 @@ class Batch:
         """Put the files in their places and say so in the manifest, with a word before: what a kill
         between the two leaves behind is then known as ours.
         """
-        with self._writing:
-            if self._stopped:
-                raise CleanplateError("the run was stopped")
-            content = files[job.result]
-            line = {
-                **done.line(),
-                **_fingerprint(source),
-                "settings": settings,
-                "result_size": len(content),
-            }
-            in_place = _are_same(job.source, job.result)
-            # In place, a kill would leave no other sign of which picture it is that lies there.
-            sign = {"result_sha256": hashlib.sha256(content).hexdigest()} if in_place else {}
-            self._record({**line, **sign, "status": "writing"})
+        content = files[job.result]
+        line = {
+            **done.line(),
+            **_fingerprint(source),
+            "settings": settings,
+            "result_size": len(content),
+        }
+        in_place = _are_same(job.source, job.result)
+        # In place, a kill would leave no other sign of which picture it is that lies there.
+        sign = {"result_sha256": hashlib.sha256(content).hexdigest()} if in_place else {}
+        with self._gate:
             for path in files:
                 make_folders(path.parent, job.source.parent, len(Path(job.name).parts) - 1)
-            write_all(files, source=source, keep_times=self.preserve_times)
-            self._record(line | fingerprint(job.source) if in_place else line)
+            # What the disk takes its time for is done by all workers at a time.
+            with staged(files, source=source, keep_times=self.preserve_times) as put, self._writing:
+                self._record({**line, **sign, "status": "writing"})
+                put()
+            sync_folders(files)
+            with self._writing:
+                self._record(line | fingerprint(job.source) if in_place else line, sync=False)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Record a failure or a refusal, but never over the record of a result that is there."""
-        with self._writing:
-            known = self._known(outcome.source)
-            if not self._stopped and not (outcome.status == "skipped" and known):
-                # Where the disk is too full for a line, the screen and the exit status tell.
-                with suppress(OSError):
-                    self._record(outcome.line())
+        # Where the disk is too full for a line, the screen and the exit status tell.
+        with suppress(OSError, StoppedError), self._gate, self._writing:
+            if not (outcome.status == "skipped" and self._known(outcome.source)):
+                self._record(outcome.line())
         return outcome
 
     def _skipped(self, job: Job) -> Outcome | None:
@@ -298,13 +299,9 @@ class Batch:
         """Say whether a line names this path in this role."""
         return self._manifest is not None and known.get(role) == self._manifest.place(path)
 
-    def _record(self, line: Line) -> None:
+    def _record(self, line: Line, *, sync: bool = True) -> None:
         if self._manifest is not None:
-            self._manifest.record(line)
-
-    def _stop(self) -> None:
-        with self._writing:
-            self._stopped = True
+            self._manifest.record(line, sync=sync)
 
     def _places(self) -> Iterator[Path]:
         for job in self.planned.jobs:
