@@ -16,13 +16,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 import cleanplate
 from cleanplate.metrics import psnr
 from cleanplate.tasks.denoise.filters import noise_level
-
-Pixels = NDArray[np.uint8]
+from cleanplate.training.data.arrays import Pixels
 
 
 def main() -> None:

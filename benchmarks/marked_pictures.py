@@ -10,9 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from cleanplate.training.data.arrays import Pixels
 
 
 def main(folder: Path, photograph: Path | None = None) -> None:

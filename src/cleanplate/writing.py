@@ -22,12 +22,15 @@ def write_all(
     """Write every file whole and onto the disk, then rename them to their places, in order.
 
     Nothing is replaced before all of them are written. A file that is replaced hands on its
-    permissions. Folders are made as needed. Raises OSError, and then leaves no temporary file.
+    permissions. Folders are made as needed.
 
     Args:
         contents: what goes where.
         source: the file that all of it was made from: who may not read that may not read it either.
         keep_times: give the files the times of the source.
+
+    Raises:
+        OSError: one cannot be written; no temporary file is left.
     """
     with staged(contents, source=source, keep_times=keep_times) as put:
         put()

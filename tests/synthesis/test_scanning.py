@@ -10,12 +10,12 @@ import pytest
 
 from cleanplate.training.data.synthesis.clutter import CHANCES, Clutter
 from cleanplate.training.data.synthesis.scanning import (
-    Look,
+    CaptureEffects,
     bleached,
     in_black,
     paper_of,
+    random_warp,
     sharpened,
-    some_view,
 )
 
 
@@ -31,18 +31,20 @@ def test_a_look_is_the_same_with_ink_and_without() -> None:
     written = clean.copy()
     cv2.line(written, (30, 70), (60, 90), (40, 40, 150), 3)
     for seed in range(40):
-        look = Look(np.random.default_rng(seed), clean)
-        one, two = look.of(clean), look.of(written)
+        effects = CaptureEffects(np.random.default_rng(seed), clean)
+        one, two = effects.apply(clean), effects.apply(written)
         assert one.dtype == np.uint8 and one.shape == clean.shape
         far = np.abs(one[120:].astype(int) - two[120:])
         assert far.max() == 0
-        assert np.array_equal(one, look.of(clean))
+        assert np.array_equal(one, effects.apply(clean))
 
 
-def test_looks_differ() -> None:
-    looks = [Look(np.random.default_rng(seed), page()).of(page()) for seed in range(40)]
-    assert len({look.tobytes() for look in looks}) > 25
-    values = [len(np.unique(look)) for look in looks]
+def test_captured_differ() -> None:
+    captured = [
+        CaptureEffects(np.random.default_rng(seed), page()).apply(page()) for seed in range(40)
+    ]
+    assert len({one.tobytes() for one in captured}) > 25
+    values = [len(np.unique(one)) for one in captured]
     assert min(values) < 10 and max(values) > 100  # black and white alone, and grey
 
 
@@ -63,13 +65,13 @@ def test_black_and_white_bleaching_and_sharpening() -> None:
     assert sharp.astype(int).std() > sheet.astype(int).std()
 
 
-def test_a_view_looks_at_what_it_says() -> None:
+def test_a_warp_captured_at_what_it_says() -> None:
     for seed in range(30):
-        view, around = some_view(np.random.default_rng(seed), 96, 0.7, True)
-        seen = view.of(np.full((around, around), 100, np.uint8), 0.0)
+        warp, around = random_warp(np.random.default_rng(seed), 96, 0.7, True)
+        seen = warp.apply(np.full((around, around), 100, np.uint8), 0.0)
         assert seen.shape == (96, 96) and seen.min() == 100  # nothing from beyond its edges
-    view, around = some_view(np.random.default_rng(0), 96, 0.7, False)
-    assert around == 96 and np.array_equal(view.of(page(96)), page(96))
+    warp, around = random_warp(np.random.default_rng(0), 96, 0.7, False)
+    assert around == 96 and np.array_equal(warp.apply(page(96)), page(96))
 
 
 def test_clutter_darkens_and_stays_in_its_kinds(sources: Path) -> None:

@@ -13,7 +13,7 @@ from cleanplate.training.cli import main
 from cleanplate.training.data.curation import divide, mask_of_pair
 from cleanplate.training.data.files import read_pair
 from cleanplate.training.data.layouts import select, survey
-from cleanplate.training.data.synthesis.grounds import Grounds, Pictures
+from cleanplate.training.data.synthesis.backgrounds import Backgrounds, Pictures
 from cleanplate.training.data.synthesis.sources import Settings, source_of
 from cleanplate.training.data.synthesis.writing import loaded, write
 
@@ -162,7 +162,7 @@ def test_empty_sources_are_named(sources: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no pictures under"):
         Pictures([tmp_path], 64)
     with pytest.raises(UsageError, match="Pages are needed"):
-        Grounds(None, None)
+        Backgrounds(None, None)
     with pytest.raises(UsageError, match="no fonts under"):
         source_of(Settings("watermark", backgrounds=(str(sources / "photos"),)))
     assert main("synthesise", ["noise", str(tmp_path / "out"), "--count", "1"]) == 2

@@ -17,7 +17,7 @@ from cleanplate.picture import Box
 from cleanplate.training.cli import main
 from cleanplate.training.data.files import read_rgb
 from cleanplate.training.data.loading import generator
-from cleanplate.training.data.synthesis.grounds import Ground
+from cleanplate.training.data.synthesis.backgrounds import Background
 from cleanplate.training.data.synthesis.sources import Settings, source_of
 from cleanplate.training.data.synthetic import Synthetic
 
@@ -100,7 +100,7 @@ def test_ink_takes_light_and_is_all_that_changes(sources: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["watermark", "occlusion"])
 def test_marks_are_those_that_are_synthesised(kind: str, sources: Path) -> None:
-    data = drawn(kind, sources, fonts=["fonts"] if kind == "watermark" else [], crop=200, flip=0.0)
+    data = drawn(kind, sources, fonts=["fonts"] if kind == "watermark" else [], crop=200, hflip=0.0)
     named = {n: (str(sources / n),) for n in ("logos", "cutouts")}
     named["fonts"] = (str(sources / "fonts"),) if kind == "watermark" else ()
     named["backgrounds"] = (str(sources / "photos"),)
@@ -123,7 +123,7 @@ def test_batches_and_crops_grow_by_phases(sources: Path) -> None:
 
 def test_noise_lies_about_a_part_of_a_clean_picture(sources: Path) -> None:
     photos = [read_rgb(path) for path in (sources / "photos").iterdir()]
-    data = drawn("noise", sources, flip=0.0, steps=8)
+    data = drawn("noise", sources, hflip=0.0, steps=8)
     for index in range(16):
         item = data.training[0, index]
         noisy, clean = (item[name].permute(1, 2, 0).numpy() for name in ("input", "target"))
@@ -167,7 +167,7 @@ def test_two_processes_draw_different_items(sources: Path) -> None:
 def test_a_part_of_a_page_keeps_its_blanks_and_scale() -> None:
     picture = np.arange(100 * 80 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 80, 3)
     picture[30:40, 20:60] = 255
-    page = Ground(picture, [Box(30, 20, 40, 60), Box(95, 0, 100, 5)])
+    page = Background(picture, [Box(30, 20, 40, 60), Box(95, 0, 100, 5)])
     for seed in range(20):
         part = page.part(np.random.default_rng(seed), 50)
         assert part.picture.shape == (50, 50, 3) and part.unit == 80

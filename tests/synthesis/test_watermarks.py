@@ -8,7 +8,7 @@ import pytest
 
 from cleanplate import models
 from cleanplate.errors import UsageError
-from cleanplate.training.data.drawn import load_clean
+from cleanplate.training.data.on_the_fly import load_clean
 from cleanplate.training.data.synthesis.lettering import Lettering, draw_lines, load_font
 from cleanplate.training.data.synthesis.pages import Pages
 from cleanplate.training.data.synthesis.watermarks import Watermarks

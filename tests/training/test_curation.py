@@ -14,8 +14,7 @@ from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training.cli import main
 from cleanplate.training.data.curation import divide, mask_of_pair, thin
 from cleanplate.training.data.files import PairFiles, read_pair
-from cleanplate.training.data.layouts import read_list, select, survey
-from cleanplate.training.data.masked import survey_any
+from cleanplate.training.data.layouts import read_list, select, survey, survey_any
 
 
 def test_mask_is_where_a_channel_differs_by_more_than_the_threshold() -> None:

@@ -21,7 +21,7 @@ from cleanplate.training.data.pairs import Pairs
 def test_crops_of_a_pair_stay_together() -> None:
     rows = np.arange(60, dtype=np.uint8)[:, None, None] * np.ones((60, 70, 3), np.uint8)
     columns = np.arange(70, dtype=np.uint8)[None, :, None] * np.ones((60, 70, 1), np.uint8)
-    augment = Augmentation(crop=16, flip=0.5, flop=0.5)
+    augment = Augmentation(crop=16, hflip=0.5, vflip=0.5)
     seen = set()
     for number in range(40):
         a, b = augment([rows, columns], generator(0, (0, number)))
@@ -33,7 +33,7 @@ def test_crops_of_a_pair_stay_together() -> None:
 
 def test_small_pictures_are_padded_by_reflection() -> None:
     small = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
-    [cut] = Augmentation(crop=5, flip=0)([small], generator(0, (0, 0)))
+    [cut] = Augmentation(crop=5, hflip=0)([small], generator(0, (0, 0)))
     assert cut[..., 0].tolist() == [
         [0, 1, 2, 1, 0],
         [3, 4, 5, 4, 3],

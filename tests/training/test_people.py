@@ -11,7 +11,7 @@ from PIL import Image
 
 from cleanplate.errors import UsageError
 from cleanplate.training.data.dressed import GROUPS, as_pairs, group_of
-from cleanplate.training.data.masked import survey_any
+from cleanplate.training.data.layouts import survey_any
 from cleanplate.training.data.people import People, planes_of
 from cleanplate.training.modules.people import MAPS, PeopleLocating
 
@@ -86,11 +86,11 @@ def test_empty_pictures_and_masks_alone(folder: Path) -> None:
     items = [data.training[(0, n, 64)] for n in range(12)]
     empty = [item for item in items if not item["maps"].any()]
     assert 0 < len(empty) < 12
-    assert all((item["told"] == 255).all() for item in empty)
+    assert all((item["known"] == 255).all() for item in empty)
     for item in items:
         assert not item["maps"][1:].any()
         inner = item["maps"][0] == 255
-        assert (item["told"][0][inner] == 0).all()
+        assert (item["known"][0][inner] == 0).all()
 
 
 def test_edges_of_labels_are_soft() -> None:
@@ -116,7 +116,7 @@ def test_a_step_counts_groups_only_where_they_are_told(folder: Path) -> None:
     module = PeopleLocating(loss=LOSS)
     items = [data.training[(0, n, 64)] for n in range(2)]
     batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
-    batch["told"] = torch.zeros_like(batch["told"])
+    batch["known"] = torch.zeros_like(batch["known"])
     outputs = module(module.unpack(batch)[0])
     assert set(outputs) == set(MAPS)
     total, parts = module.total(outputs, module.unpack(batch)[1])

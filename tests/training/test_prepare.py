@@ -13,14 +13,14 @@ from PIL import Image
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.training.cli import main
 from cleanplate.training.data.curation import divide
-from cleanplate.training.data.derived import claim
 from cleanplate.training.data.files import PairFiles, read_pair
 from cleanplate.training.data.gradients import mean_gradient
 from cleanplate.training.data.halving import halved
 from cleanplate.training.data.histogram import histogram
 from cleanplate.training.data.layouts import read_list, select, survey
-from cleanplate.training.data.occluder_crops import crop_about_occluder
+from cleanplate.training.data.occluder_crops import crop_around_occluder
 from cleanplate.training.data.parallel import each
+from cleanplate.training.data.preprocessing import claim
 from cleanplate.training.data.raw import Levels, pack, unpack
 
 
@@ -112,7 +112,7 @@ def test_annotation_is_written(plain: Path, capsys: pytest.CaptureFixture[str]) 
 def test_crops_lie_about_the_occluder(
     spot: tuple[int, int, int, int], wanted: tuple[int, int]
 ) -> None:
-    crops = crop_about_occluder(arrays((700, 1000), spot), 512)
+    crops = crop_around_occluder(arrays((700, 1000), spot), 512)
     assert crops is not None
     assert [crop.shape for crop in crops] == [(512, 512, 3)] * 2 + [(512, 512, 1)]
     assert corner(crops[0]) == wanted
@@ -120,15 +120,15 @@ def test_crops_lie_about_the_occluder(
 
 
 def test_crops_hold_all_contours_or_the_largest() -> None:
-    both = crop_about_occluder(arrays((700, 1000), (200, 300, 10, 10), (300, 500, 40, 40)), 512)
+    both = crop_around_occluder(arrays((700, 1000), (200, 300, 10, 10), (300, 500, 40, 40)), 512)
     assert both is not None and both[2].sum() == 255 * 1700
-    apart = crop_about_occluder(arrays((700, 1400), (0, 0, 10, 10), (600, 1300, 40, 40)), 256)
+    apart = crop_around_occluder(arrays((700, 1400), (0, 0, 10, 10), (600, 1300, 40, 40)), 256)
     assert apart is not None and apart[2].sum() == 255 * 1600
-    assert crop_about_occluder(arrays((64, 64)), 32) is None
+    assert crop_around_occluder(arrays((64, 64)), 32) is None
 
 
 def test_small_pages_are_padded() -> None:
-    crops = crop_about_occluder(arrays((60, 100), (10, 10, 5, 5)), 128)
+    crops = crop_around_occluder(arrays((60, 100), (10, 10, 5, 5)), 128)
     assert crops is not None and crops[0].shape == (128, 128, 3)
     assert crops[0][:60, 100].tolist() == crops[0][:60, 98].tolist()  # reflected
 

@@ -88,3 +88,14 @@ def test_former_classes_keep_working(tmp_path: Path) -> None:
         "backgrounds": {"p": 1.0}, "validation": ["v"], "prints": ["s"], "cutouts": ["o"],
         "validation_cutouts": ["w"], "batch_size": 2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("data", ["pairs.Pairs", "synthetic.Synthetic"])
+def test_former_names_of_flips_keep_working(tmp_path: Path, data: str) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        f"data:\n  class_path: cleanplate.training.data.{data}\n"
+        "  init_args: {flip: 0.1, flop: 0.2, turn: 0.3}\n"
+    )
+    found = resolved(mine, find_recipe)["data"]["init_args"]
+    assert found == {"hflip": 0.1, "vflip": 0.2, "rot90": 0.3}

@@ -48,7 +48,7 @@ class AveragedWeights(WeightAveraging):
 
 @torch.no_grad()
 def settle_spectral_norms(network: torch.nn.Module) -> None:
-    """One power iteration in every spectral norm of `network`, whose weights were set by hand.
+    """Run one power iteration in every spectral norm of a network whose weights were set by hand.
 
     Averaged singular vectors are shorter than 1 and belong to other weights; left as they are
     they would scale every layer.
@@ -233,7 +233,7 @@ class StopOnSignal(Callback):
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, path: Path, command: str) -> None:
-        """`path`: of the checkpoint; `command`: what goes on from it."""
+        """Take the checkpoint's path, and the command that goes on from it."""
         self.path, self.command = path, command
         self.caught = False
         self._before: dict[int, Any] = {}
@@ -318,7 +318,7 @@ class ValidationSheet(Callback):
     """
 
     def __init__(self, pictures: int = 5, side: int = 320) -> None:
-        """`pictures`: rows; `side`: of a cell in pixels, at most."""
+        """Draw so many `pictures`, a row each; `side`: of a cell in pixels, at most."""
         self.pictures = pictures
         self.side = side
         self._rows: list[dict[str, Tensor]] = []
@@ -383,7 +383,7 @@ class Provenance(Callback):
 
 
 def checkpoints(folder: Path, monitor: tuple[str, str] | None, minutes: float) -> list[Callback]:
-    """Keepers of `last.ckpt`, each epoch and every few minutes, and of `best.ckpt`.
+    """Return what keeps `last.ckpt`, each epoch and every few minutes, and `best.ckpt`.
 
     `monitor`: the logged figure that says which is best, and "max" or "min".
     """

@@ -100,7 +100,12 @@ def open_task(name: str, chosen: Sequence[str], **options: Any) -> Task | RawMod
 
 
 def open_model(model: str | Path, **options: Any) -> Exported | RawModel:
-    """One model by itself; ModelError or UsageError where it cannot be used so."""
+    """Open one model by itself.
+
+    Raises:
+        ModelError: it cannot be used.
+        UsageError: there is no such model or device, or only its own task can run it.
+    """
     card, _ = models.read(model)
     return (RawModel if card.inputs == BAYER else Exported)(model, **options)
 
@@ -215,7 +220,7 @@ class Extremes:
     """The worst and the best pictures of an evaluation, small, from the worst to the best."""
 
     def __init__(self, count: int, side: int = 320) -> None:
-        """`count`: at most so many, half of them the worst; `side`: of their cells in pixels."""
+        """Keep at most `count`, half of them the worst; `side`: of their cells in pixels."""
         self.count, self.side = count, side
         self.scores: list[Score] = []
 
@@ -233,7 +238,7 @@ def without_pictures(score: Score) -> Score:
 
 
 def shrunk(column: Pixels, side: int) -> Pixels:
-    """(H, W, C) with a longer side of at most `side`."""
+    """Return (H, W, C) with a longer side of at most `side`."""
     scale = side / max(column.shape[:2])
     if scale >= 1:
         return column
@@ -275,7 +280,7 @@ def to_csv(scores: Sequence[Score]) -> bytes:
 
 
 def _like(pixels: Pixels, other: Picture, pair: Pair) -> Pixels:
-    """`pixels` with as many channels as the other picture; both must agree in size and depth."""
+    """Return pixels with the other picture's channels; both must agree in size and depth."""
     there = other.pixels
     if pixels.shape[:2] != there.shape[:2] or pixels.dtype != there.dtype:
         raise PictureError(
@@ -287,7 +292,7 @@ def _like(pixels: Pixels, other: Picture, pair: Pair) -> Pixels:
 
 
 def _true_mask(pair: Pair, before: Pixels, truth: Pixels) -> NDArray[np.bool_]:
-    """Bool (H, W): the pair's mask file, or where the pair differs."""
+    """Return the pair's mask file, or where the pair differs; bool (H, W)."""
     if pair.mask is None:
         if before.dtype != np.uint8:
             before, truth = ((p >> 8).astype(np.uint8) for p in (before, truth))
@@ -299,7 +304,7 @@ def _true_mask(pair: Pair, before: Pixels, truth: Pixels) -> NDArray[np.bool_]:
 
 
 def _similarity(after: Pixels, truth: Pixels) -> dict[str, float]:
-    """SSIM and MS-SSIM, nan for sides too short for their windows."""
+    """Return SSIM and MS-SSIM, nan for sides too short for their windows."""
     least = min(truth.shape[:2])
     return {
         "ssim": metrics.ssim(after, truth) if least > 2 * metrics.RADIUS else math.nan,
@@ -308,7 +313,7 @@ def _similarity(after: Pixels, truth: Pixels) -> dict[str, float]:
 
 
 def _reading(reader: Reader | None, after: Pixels, truth: Pixels) -> dict[str, float]:
-    """What reading costs the cleaned page, and a JPEG copy of the true one; nan without a reader"""
+    """Return the reading errors of the cleaned page and of a JPEG copy of the true one, or nan."""
     error, noise = math.nan, math.nan
     if reader:
         after, truth = (

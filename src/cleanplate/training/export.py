@@ -100,10 +100,17 @@ def export_checkpoint(
 ) -> None:
     """Export the network in a checkpoint of `cleanplate train`, with its averaged weights.
 
-    `average` names what it was trained on from, half way to which the weights are moved (see
-    `weights.average_with`). `card` overrides the fields of the card that the checkpoint gives, and
-    `tile`. Raises ModelError for a file that is no such checkpoint, and what `export_network`
-    raises.
+    Args:
+        checkpoint: the file.
+        path: see `export_network`.
+        float16: see `export_network`.
+        average: what it was trained on from; the weights are moved half way back to that, see
+            `weights.average_with`.
+        card: fields of the card, and `tile`, in the place of those that the checkpoint gives.
+
+    Raises:
+        ModelError: the file is no such checkpoint, or see `export_network`.
+        UsageError: see `export_network`.
     """
     network, info = load_checkpoint(checkpoint)
     if average is not None:
@@ -142,7 +149,10 @@ def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     `network`, `options`, `recipe`, `figures`, and where they apply `planes`, `logits`,
     `parameters`, `card`, `tlc`, `normalise` and `softmax`.
 
-    Only tensors and plain values are read from the file, never code. Raises ModelError.
+    Only tensors and plain values are read from the file, never code.
+
+    Raises:
+        ModelError: the file is no such checkpoint.
     """
     _, info = read_checkpoint(checkpoint)
     try:

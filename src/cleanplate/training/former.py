@@ -25,6 +25,7 @@ OPTIMISED = {
     "rate": "optimizer.init_args.lr",
     "warm_up": "schedule.init_args.warm_up",
 }
+FLIPS = {"flip": "hflip", "flop": "vflip", "turn": "rot90"}
 DRAWN = {
     "batch": "batch_size",
     "pictures": "backgrounds",
@@ -43,8 +44,12 @@ ARGUMENTS = {  # of a class of today: its arguments' former names, and where the
         "absolute": "loss.l1_hole",
     },
     "modules.inpainting.Inpainting": {"l1": "loss.both_l1", "adversarial": "loss.hinge"},
-    "data.watermarked.Watermarked": DRAWN,
+    "data.watermarked.Watermarked": {**DRAWN, "critic": "miner"},
     "data.occluded.Occluded": DRAWN,
+    "data.pairs.Pairs": FLIPS,
+    "data.synthetic.Synthetic": FLIPS,
+    "data.cutouts.Cutouts": FLIPS,
+    "data.holes.Holes": FLIPS,
     "data.noisy.NoisyData": {"pictures": "backgrounds"},
     "data.raw_noise.RawNoiseData": {"pictures": "backgrounds"},
 }
@@ -74,7 +79,7 @@ def with_classes(own: Settings, model_of: Callable[[str], Settings]) -> tuple[Se
 
 
 def with_arguments(settings: Settings) -> Settings:
-    """Settings whose classes are known, with today's arguments in the place of former ones."""
+    """Return settings whose classes are known with today's arguments for former ones."""
     renewed = dict(settings)
     for part in ("model", "data"):
         held = settings.get(part) or {}

@@ -134,7 +134,7 @@ def store_halves(model: onnx.ModelProto) -> None:
 def disagreement(
     network: nn.Module, content: bytes, planes: int, multiple: int, fixed: bool = False
 ) -> float:
-    """Largest difference between PyTorch and ONNX Runtime over inputs unlike the example.
+    """Return how far ONNX Runtime's results are from PyTorch's, over inputs unlike the example.
 
     Relative to the largest value of an output where that is above 1; infinite where one is not a
     number. The inputs: noise and flat black, white and grey, of one, two and three pictures.
@@ -166,6 +166,6 @@ def disagreement(
 
 
 def _odd(multiple: int) -> tuple[int, int, int]:
-    """Small odd counts of `multiple`: three different sides between about 32 and 160 pixels."""
+    """Return small odd counts of `multiple`: three different sides, about 32 to 160 pixels."""
     base = max(1, 32 // multiple) | 1
     return base, base + 2, base + 4

@@ -97,7 +97,7 @@ def keep_int8(model: str | Path, out: str | Path, way: str, pairs: Sequence[Pair
 
 
 def _refusal(way: str, before: Measured, after: Measured) -> str:
-    """Why a form of a model is not worth writing, in words; none where it is."""
+    """Say why a form of a model is not worth writing; nothing where it is."""
     loss = before.decibels - after.decibels
     if not loss <= ALLOWED:
         return (
@@ -113,7 +113,7 @@ def _refusal(way: str, before: Measured, after: Measured) -> str:
 
 
 def measure(task: Model, pairs: Sequence[Pair]) -> Measured:
-    """Mean PSNR in dB of what the model gives: the picture, or else the mask's probabilities."""
+    """Measure the mean PSNR in dB of the picture that the model gives, or else of its mask."""
     decibels, seconds = [], []
     for score in evaluate.evaluate(pairs, task):  # one at a time: each holds whole pictures
         gives_picture = isinstance(task, RawModel) or task.picture is not None
@@ -161,7 +161,7 @@ def whole_numbers(model: onnx.ModelProto) -> onnx.ModelProto:
 def rounded(
     weights: NDArray[np.float32], axis: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Weights as -127..127 and the scale of each channel along `axis`."""
+    """Return weights as -127..127 and the scale of each channel along `axis`."""
     others = tuple(dim for dim in range(weights.ndim) if dim != axis)
     scale = np.maximum(np.abs(weights).max(axis=others), FLOOR) / 127
     shape = [-1 if dim == axis else 1 for dim in range(weights.ndim)]

@@ -18,8 +18,8 @@ from torchvision.ops import sigmoid_focal_loss
 from cleanplate.errors import UsageError
 from cleanplate.training.perceptual import VggPools, perceptual, style
 
-Planes = Mapping[str, Tensor]
-Term = Callable[[Planes, Planes], Tensor]
+NamedTensors = Mapping[str, Tensor]
+Term = Callable[[NamedTensors, NamedTensors], Tensor]
 
 # ------------------------------------------------------------------ pictures
 
@@ -268,7 +268,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def deep_supervision(
-    loss: Callable[[Tensor, Tensor], Tensor], outputs: Planes, mask: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor], outputs: NamedTensors, mask: Tensor
 ) -> Tensor:
     """Sum of `loss` over the output "mask" and every side output ("side...") at full size
     (U2-Net, Qin et al. 2020, eq. 1, all weights 1)."""
@@ -316,7 +316,7 @@ def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 SIDES = {"coarse": (8, 0.8), "half": (6, 1.0), "quarter": (5, 0.8)}  # weights inside, outside
 
 
-def erasenet_sides(outputs: Planes, truth: Planes) -> Tensor:
+def erasenet_sides(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
     """Multi-scale reconstruction: weighted L1 inside and outside the mask of the coarse picture
     and the two smaller side outputs (Liu et al., TIP 2020)."""
     parts = []
@@ -384,7 +384,7 @@ TERMS: dict[str, Term] = {
 }
 
 
-def _value(name: str, term: Term, outputs: Planes, truth: Planes) -> Tensor:
+def _value(name: str, term: Term, outputs: NamedTensors, truth: NamedTensors) -> Tensor:
     try:
         return term(outputs, truth)
     except KeyError as missing:
@@ -444,7 +444,9 @@ class Composed(nn.Module):
         if any(name in _VGG_TERMS for name in weights):
             self.features = features or VggPools()
 
-    def forward(self, outputs: Planes, truth: Planes) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, outputs: NamedTensors, truth: NamedTensors
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         parts = {
             name: _value(name, self.terms[name], outputs, truth)
             for name in self.weights
@@ -455,7 +457,7 @@ class Composed(nn.Module):
         total = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
         return total, {name: part.detach() for name, part in parts.items()}
 
-    def _vgg_terms(self, outputs: Planes, truth: Planes) -> dict[str, Tensor]:
+    def _vgg_terms(self, outputs: NamedTensors, truth: NamedTensors) -> dict[str, Tensor]:
         """Of the output and of the output pasted into the truth, as EraseNet has it."""
         assert self.features is not None
         mask = truth["mask"]

@@ -14,8 +14,11 @@ from cleanplate.training.networks.backbones import Normalised, backbone
 class VggPools(nn.Module):
     """The first three pools of VGG16, frozen, for pictures in [0, 1].
 
-    Its ImageNet weights come through torchvision (ModelError where they cannot be had); None
-    leaves them random. UsageError for other shapes than (N, 3, H, W), or sides under 8.
+    Its ImageNet weights come through torchvision; None leaves them random.
+
+    Raises:
+        ModelError: the weights cannot be had.
+        UsageError: when called, pictures are not (N, 3, H, W), or a side is under 8.
     """
 
     def __init__(self, pretrained: str | None = "imagenet") -> None:
@@ -42,24 +45,24 @@ class VggPools(nn.Module):
         return pools
 
     def train(self, mode: bool = True) -> VggPools:
-        """Stays in evaluation mode."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
 
 def gram(features: Tensor) -> Tensor:
-    """Gram matrices (N, C, C) of (N, C, H, W), divided by C * H * W."""
+    """Return Gram matrices (N, C, C) of (N, C, H, W), divided by C * H * W."""
     flat = features.flatten(2)
     return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
 def perceptual(found: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """L1 between features, summed over the layers (Johnson et al., ECCV 2016)."""
+    """Sum L1 between features over the layers (Johnson et al., ECCV 2016)."""
     _same("perceptual", found, truth)
     return torch.stack([functional.l1_loss(a, b) for a, b in zip(found, truth, strict=True)]).sum()
 
 
 def style(found: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """L1 between Gram matrices, summed over the layers (Gatys et al., CVPR 2016)."""
+    """Sum L1 between Gram matrices over the layers (Gatys et al., CVPR 2016)."""
     _same("style", found, truth)
     return torch.stack(
         [functional.l1_loss(gram(a), gram(b)) for a, b in zip(found, truth, strict=True)]

@@ -39,7 +39,12 @@ class RawModel:
     """
 
     def __init__(self, model: str | Path, *, device: str = "auto", threads: int = 0) -> None:
-        """Load a model; ModelError where it or the device cannot be used."""
+        """Load a model.
+
+        Raises:
+            ModelError: it cannot be used.
+            UsageError: there is no such model or device.
+        """
         self.model = models.load(model, device=device, threads=threads)
         known = LEVELS._asdict() | dict(self.model.card.parameters)
         self.levels = Levels(float(known["black"]), float(known["white"]))

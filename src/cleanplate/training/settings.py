@@ -40,7 +40,7 @@ def resolved(path: Path, find: Callable[[str], Path], above: tuple[Path, ...] = 
 
 
 def merged(below: Settings, upper: Settings) -> Settings:
-    """`upper` laid over `below`; neither is changed."""
+    """Lay `upper` over `below`; neither is changed."""
     both = dict(below)
     for key, value in upper.items():
         there = both.get(key)

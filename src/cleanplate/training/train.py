@@ -36,7 +36,11 @@ def recipes() -> dict[str, Path]:
 
 
 def find_recipe(name: str) -> Path:
-    """Return a recipe that ships, or the YAML file of that path. Raises UsageError."""
+    """Return a recipe that ships, or the YAML file of that path.
+
+    Raises:
+        UsageError: there is neither.
+    """
     shipped = recipes()
     if name in shipped:
         return shipped[name]
@@ -155,7 +159,7 @@ class RecipeCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Training only."""
+        """Return those for training alone."""
         return {"fit": LightningCLI.subcommands()["fit"]}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

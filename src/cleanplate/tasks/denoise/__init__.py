@@ -9,7 +9,7 @@ DEVELOPED = {"tiff": ".tif", "jpeg": ".jpg"}
 
 
 def _output(suffix: str, options: Options) -> str:
-    """Return a RAW file becomes a DNG, or what it is developed to."""
+    """Turn RAW files into DNGs, or into what they are developed to; others keep their suffix."""
     from cleanplate.picture import RAW_SUFFIXES  # brings numpy
 
     if suffix not in RAW_SUFFIXES:

@@ -165,7 +165,11 @@ def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
 
 
 def _fill_of(model: Model) -> str:
-    """Return which output is the page without ink; UsageError for a model of another kind."""
+    """Return which output is the page without ink.
+
+    Raises:
+        UsageError: the model is of another kind.
+    """
     card = model.card
     fill = card.painting
     if card.inputs != models.RGB or fill is None or "mask" not in card.outputs:

@@ -100,7 +100,11 @@ def _size(model: str, limit: float) -> str:
 
 
 def named(text: str) -> tuple[str, str]:
-    """Read NAME=VALUE. Raises UsageError."""
+    """Read NAME=VALUE.
+
+    Raises:
+        UsageError: the text is not of that form.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise UsageError(f"--option {text}: give NAME=VALUE, such as classes=garment.")

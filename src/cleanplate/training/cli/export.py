@@ -87,9 +87,8 @@ def _export_int8(given: argparse.Namespace, fields: dict[str, Any]) -> str:
 
 
 def _pairs(path: Path) -> list[Pair]:
-    """The pairs of a list that lies in their folder; of a folder, those kept for validation."""
-    from cleanplate.training.data.layouts import select
-    from cleanplate.training.data.masked import survey_any
+    """Return the pairs of a list in their folder; of a folder, those kept for validation."""
+    from cleanplate.training.data.layouts import select, survey_any
 
     listing = path if path.is_file() else path / "validation.txt"
     return select(survey_any(listing.parent), listing.name if listing.is_file() else None)

@@ -23,8 +23,8 @@ from cleanplate.training.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from cleanplate.training.data.derived import Make
     from cleanplate.training.data.layouts import Pair
+    from cleanplate.training.data.preprocessing import Make
 
 Call = Callable[[argparse.Namespace], int]
 
@@ -197,21 +197,21 @@ def _masked_pairs_of(given: argparse.Namespace) -> list[Pair]:
 
 
 def _crops(given: argparse.Namespace) -> int:
-    from cleanplate.training.data.occluder_crops import crop_about_occluder
+    from cleanplate.training.data.occluder_crops import crop_around_occluder
 
-    make = partial(crop_about_occluder, side=given.size)
+    make = partial(crop_around_occluder, side=given.size)
     settings = {"size": given.size, "threshold": given.threshold}
-    return _derive(given, _masked_pairs_of(given), make, given.threshold, settings)
+    return _preprocess(given, _masked_pairs_of(given), make, given.threshold, settings)
 
 
 def _halve(given: argparse.Namespace) -> int:
     from cleanplate.training.data.files import MASKED
     from cleanplate.training.data.halving import halved
 
-    return _derive(given, pairs_of(given), halved, MASKED, {})
+    return _preprocess(given, pairs_of(given), halved, MASKED, {})
 
 
-def _derive(
+def _preprocess(
     given: argparse.Namespace,
     pairs: list[Pair],
     make: Make,
@@ -219,12 +219,12 @@ def _derive(
     settings: dict[str, Any],
 ) -> int:
     """Write a new set of pairs, each made by `make`."""
-    from cleanplate.training.data.derived import begin, derive
     from cleanplate.training.data.parallel import each
+    from cleanplate.training.data.preprocessing import begin, preprocess
 
     settings = {"step": given.step, "folder": str(given.folder), **settings}
     jobs = begin(given.out, pairs, settings)
-    made = each(partial(derive, folder=given.out, make=make, above=above), jobs, given.workers)
+    made = each(partial(preprocess, folder=given.out, make=make, above=above), jobs, given.workers)
     return tell(tally(track(made, len(jobs), "pairs")), f"{given.out}: ", "pairs")
 
 
@@ -256,8 +256,8 @@ def _gradients(given: argparse.Namespace) -> int:
 
 def _raw(given: argparse.Namespace) -> int:
     from cleanplate.picture.mosaic import named_pattern
-    from cleanplate.training.data.derived import claim
     from cleanplate.training.data.parallel import each
+    from cleanplate.training.data.preprocessing import claim
     from cleanplate.training.data.raw import Levels, find_mosaics, pack_file
 
     if given.white <= given.black:
@@ -282,9 +282,9 @@ def _cutouts(given: argparse.Namespace) -> int:
 def _pages(given: argparse.Namespace) -> int:
     import numpy as np
 
-    from cleanplate.training.data.derived import claim
     from cleanplate.training.data.parallel import each
     from cleanplate.training.data.pdf_pages import Rendering, find_pdfs, render_file
+    from cleanplate.training.data.preprocessing import claim
 
     rendering = Rendering(given.out, tuple(sorted(given.dpi)), given.most, given.seed)
     files = find_pdfs(given.folder)

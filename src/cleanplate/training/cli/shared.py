@@ -65,8 +65,7 @@ def share(text: str) -> float:
 
 def survey_of(given: argparse.Namespace) -> Survey:
     """Look through the folder that the arguments name; it may hold pictures with masks alone."""
-    from cleanplate.training.data.layouts import Survey, select
-    from cleanplate.training.data.masked import survey_any
+    from cleanplate.training.data.layouts import Survey, select, survey_any
 
     found = survey_any(given.folder, given.versions_folder)
     if given.pairs:
@@ -103,7 +102,7 @@ def tell(counts: Counter[str], place: str, what: str) -> int:
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Yield a progress bar on standard error where that is a terminal."""
+    """Yield the items, under a progress bar where standard error is a terminal."""
     from rich.console import Console
     from rich.progress import track
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from cleanplate.training.data.arrays import Pixels
 
 
 @dataclass(frozen=True)
@@ -20,22 +19,22 @@ class Augmentation:
     """
 
     crop: int = 512  # side in pixels
-    flip: float = 0.5  # chance of a left-right flip
-    flop: float = 0.0  # chance of an upside-down flip
-    turn: float = 0.0  # chance of a quarter turn
+    hflip: float = 0.5  # chance of a horizontal flip
+    vflip: float = 0.0  # chance of a vertical flip
+    rot90: float = 0.0  # chance of a turn by 90 degrees
 
     def __call__(self, arrays: Sequence[Pixels], rng: np.random.Generator) -> list[Pixels]:
-        """One crop at one random place of all `arrays`, turned alike; (crop, crop, C) each."""
+        """Cut one crop at one random place of all `arrays`, turned alike; (crop, crop, C) each."""
         height, width = arrays[0].shape[:2]
         top = int(rng.integers(max(0, height - self.crop) + 1))
         left = int(rng.integers(max(0, width - self.crop) + 1))
-        flip, flop = rng.random(2) < (self.flip, self.flop)
+        hflip, vflip = rng.random(2) < (self.hflip, self.vflip)
         cut = [cut_out(array, top, left, self.crop) for array in arrays]
-        if flip:
+        if hflip:
             cut = [array[:, ::-1] for array in cut]
-        if flop:
+        if vflip:
             cut = [array[::-1] for array in cut]
-        if self.turn and rng.random() < self.turn:
+        if self.rot90 and rng.random() < self.rot90:
             cut = [np.rot90(array) for array in cut]
         return [np.ascontiguousarray(array) for array in cut]
 

@@ -8,9 +8,8 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from cleanplate.training.data.arrays import Pixels
 
 
 class PictureCache:
@@ -22,7 +21,7 @@ class PictureCache:
     """
 
     def __init__(self, pictures: int, limit: int) -> None:
-        """`pictures`: how many different ones there are; `limit`: bytes."""
+        """Make room for so many different `pictures` in at most `limit` bytes."""
         self.pictures = pictures
         self.limit = limit
         self._open()
@@ -47,7 +46,7 @@ class PictureCache:
         return int(self._used[0])
 
     def get(self, number: int, read: Callable[[], Pixels]) -> Pixels:
-        """Picture `number` (H, W, C), made by `read` where it is not in memory; read-only."""
+        """Return picture `number` (H, W, C), read-only, made by `read` unless it is in memory."""
         height, width, channels, place = self._rows[number].tolist()
         if channels:
             return np.frombuffer(self._store, np.uint8, height * width * channels, place).reshape(

@@ -29,7 +29,7 @@ class Examined(NamedTuple):
 def check(
     found: Survey, threshold: int = THRESHOLD, workers: int = 0
 ) -> Iterator[tuple[Pair | None, Fault | None]]:
-    """Each orphan (None, fault), then each pair with its fault or None.
+    """Yield each orphan as (None, fault), then each pair with its fault or None.
 
     Faults: unreadable or truncated, of another size or number of planes, samples that are not
     finite, a blank mask (file or made), no difference at all, the same input as an earlier pair.
@@ -64,7 +64,7 @@ def examine(pair: Pair, threshold: int) -> Examined:
 
 
 def _arrays(pair: Pair) -> list[NDArray[Any]]:
-    """Input, target and mask; two mosaics at their full depth, where noise is a few steps."""
+    """Return input, target and mask; mosaics at full depth, where noise is a few steps."""
     arrays = read_pair(pair, deep=True)
     return arrays if arrays[0].ndim == arrays[1].ndim else read_pair(pair)
 

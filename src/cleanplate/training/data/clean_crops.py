@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from torch.utils.data import Dataset
 
-from cleanplate.training.data.drawn import DrawnData, Sample, load_clean
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.loading import Key, SizedKey, generator, phases_of
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.on_the_fly import OnTheFlyData, Sample, load_clean
 
 LONGEST = 2048  # longer side in pixels that pictures are kept at
 
@@ -20,7 +20,7 @@ class CleanCrops(Dataset[Sample]):
 
     def __init__(
         self,
-        groups: Sequence[Sequence[Map]],
+        groups: Sequence[Sequence[Array]],
         shares: Sequence[float],
         crop: int,
         seed: int,
@@ -40,12 +40,12 @@ class CleanCrops(Dataset[Sample]):
         group = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
         return self.draw(rng, group[int(rng.integers(len(group)))], side)
 
-    def draw(self, rng: np.random.Generator, picture: Map, side: int) -> Sample:
+    def draw(self, rng: np.random.Generator, picture: Array, side: int) -> Sample:
         """Make an item whose crop of `picture` (H, W, 3) uint8 is `side` pixels wide."""
         raise NotImplementedError
 
 
-class CleanData(DrawnData):
+class CleanData(OnTheFlyData):
     """Clean pictures in memory, and `crops` of them drawn for every step."""
 
     crops: ClassVar[type[CleanCrops]]

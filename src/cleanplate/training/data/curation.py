@@ -11,21 +11,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import encode_mask
+from cleanplate.training.data.arrays import Pixels
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_pair
-from cleanplate.training.data.layouts import PLANES, Pair, mask_path
+from cleanplate.training.data.layouts import NPY, Pair, mask_path
 from cleanplate.writing import write_all
 
-Pixels = NDArray[np.uint8]
 THRESHOLD = 5  # of 255; what JPEG alone changes mostly stays under it
 
 
 def mask_of_pair(dirty: Pixels, clean: Pixels, threshold: int = THRESHOLD) -> Pixels:
-    """255 where any channel of (H, W, C) differs by more than `threshold`, else 0; (H, W, 1)."""
+    """Return (H, W, 1): 255 where any channel differs by more than `threshold`, else 0."""
     difference = np.maximum(dirty, clean) - np.minimum(dirty, clean)
     worst = difference.max(axis=2, keepdims=True)
     return np.where(worst > threshold, np.uint8(255), np.uint8(0))
@@ -37,7 +36,7 @@ def rank(name: str, seed: int) -> bytes:
 
 
 def thin(pairs: list[Pair], versions: int, seed: int = 0) -> list[Pair]:
-    """At most `versions` pairs of each clean picture, in the order of `pairs`.
+    """Return at most `versions` pairs of each clean picture, in the order of `pairs`.
 
     With one seed the choice of 20 is a part of the choice of 100, and a new version of one
     picture changes nothing for the others.
@@ -54,7 +53,7 @@ def thin(pairs: list[Pair], versions: int, seed: int = 0) -> list[Pair]:
 
 
 def divide(pairs: list[Pair], share: float, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
-    """Training and validation pairs; about `share` of the clean pictures go to the second part.
+    """Part training pairs from validation pairs, to which about `share` of the clean pictures go.
 
     All versions of a clean picture go the same way. Two clean pictures or more: neither part is
     empty. One: the second part is.
@@ -69,7 +68,7 @@ def divide(pairs: list[Pair], share: float, seed: int = 0) -> tuple[list[Pair], 
 
 
 def write_list(path: Path, pairs: Iterable[Pair]) -> None:
-    """A name a line, complete or not at all."""
+    """Write a name a line, complete or not at all."""
     write_all({path: "".join(f"{pair.name}\n" for pair in pairs).encode()})
 
 
@@ -81,7 +80,7 @@ def make_mask(pair: Pair, threshold: int = THRESHOLD) -> str | Fault:
     """
     if pair.mask is not None:
         return "there"
-    if pair.input.suffix.lower() == PLANES:
+    if pair.input.suffix.lower() == NPY:
         return Fault(f"{pair.input} holds planes; noise is everywhere and has no mask.")
     try:
         arrays = read_pair(pair)

@@ -1,8 +1,8 @@
 """Pictures and the masks of what is to be found on them, as a Lightning data module.
 
 A batch is a dict: `input` (N, 3, H, W) and `mask` (N, 1, H, W), uint8 in 0..255, and `name`, a list
-of N. Folders are those of `masked.py`, and any folder of pairs (see `layouts.py`), whose masks are
-where the pictures differ if there is no file of them.
+of N. Folders hold pictures with masks, or pairs (see `layouts.py`); where a mask has no file,
+it is made of where the two pictures of a pair differ.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.augmentation import Pixels
-from cleanplate.training.data.layouts import Pair, Survey
+from cleanplate.training.data.arrays import Pixels
+from cleanplate.training.data.downscaled import (
+    DownscaledPairs,
+    LongestMaxSize,
+    letterboxed,
+    resized,
+)
+from cleanplate.training.data.layouts import Pair, Survey, survey_any
 from cleanplate.training.data.loading import Key, generator
-from cleanplate.training.data.masked import survey_any
 from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.views import ToLongest, Views, fitted, resized
 
 TRIES = 10
 
@@ -50,7 +54,7 @@ class Framing:
     size: tuple[int, int]  # height, width of what comes out
     area: tuple[float, float] | None = (0.3, 1.2)  # None: always the whole picture
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.5  # chance of a left-right flip
+    hflip: float = 0.5  # chance of a horizontal flip
     rotation: float = 15.0  # degrees, at most, either way
     blur: float = 0.2  # chance of a Gaussian blur
 
@@ -59,12 +63,12 @@ class Framing:
     ) -> tuple[Pixels, Pixels]:
         """Cut (H, W, 3) and (H, W, 1), H and W alike, to `size`."""
         if self.area is None:
-            picture, mask = (fitted(array, *self.size) for array in (picture, mask))
+            picture, mask = (letterboxed(array, *self.size) for array in (picture, mask))
         else:
             top, left, height, width = self._place(mask, self.area, rng)
             window = slice(top, top + height), slice(left, left + width)
             picture, mask = (resized(array[window], *self.size) for array in (picture, mask))
-        if rng.random() < self.flip:
+        if rng.random() < self.hflip:
             picture, mask = picture[:, ::-1], mask[:, ::-1]
         if self.rotation:
             angle = float(rng.uniform(-self.rotation, self.rotation))
@@ -77,7 +81,7 @@ class Framing:
     def _place(
         self, mask: Pixels, shares: tuple[float, float], rng: np.random.Generator
     ) -> tuple[int, int, int, int]:
-        """Top, left, height and width of a crop that holds some of the mask."""
+        """Return top, left, height and width of a crop that holds some of the mask."""
         high, wide = mask.shape[:2]
         for _ in range(TRIES):
             area = high * wide * rng.uniform(*shares)
@@ -101,7 +105,7 @@ class Framing:
 
 
 def _turned(array: Pixels, angle: float) -> Pixels:
-    """Turned about the middle; the corners are filled by reflection, a mask's as its picture's."""
+    """Rotate an array around its middle; corners are filled by reflection, a mask's, too."""
     height, width = array.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     turned = cv2.warpAffine(
@@ -113,20 +117,22 @@ def _turned(array: Pixels, angle: float) -> Pixels:
 class Framed(Dataset[Sample]):
     """Random crops, or with no framing whole pictures at `size`."""
 
-    def __init__(self, pairs: list[Pair], views: Views, framing: Framing, seed: int | None) -> None:
-        """`seed`: of the crops; None for the whole picture, at the longer side of the size."""
-        self.pairs, self.views, self.framing, self.seed = pairs, views, framing, seed
+    def __init__(
+        self, pairs: list[Pair], files: DownscaledPairs, framing: Framing, seed: int | None
+    ) -> None:
+        """Take the `seed` of the crops; None for whole pictures, at the longer side of the size."""
+        self.pairs, self.files, self.framing, self.seed = pairs, files, framing, seed
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, key: Key | int) -> Sample:
         pair = self.pairs[key if isinstance(key, int) else key[1]]
-        picture, mask = self.views.read(pair)
+        picture, mask = self.files.read(pair)
         if self.seed is not None and not isinstance(key, int):
             picture, mask = self.framing(picture, mask, generator(self.seed, key))
         else:
-            shrink = ToLongest(max(self.framing.size))
+            shrink = LongestMaxSize(max(self.framing.size))
             picture, mask = shrink(picture), shrink(mask)
             mask = np.where(mask > 127, np.uint8(255), np.uint8(0))
         mask = mask.reshape(*picture.shape[:2], 1)
@@ -141,20 +147,20 @@ class Cutouts(PairedData):
         folder: str,
         size: tuple[int, int] = (320, 320),
         area: tuple[float, float] | None = (0.3, 1.2),
-        flip: float = 0.5,
+        hflip: float = 0.5,
         rotation: float = 15.0,
         blur: float = 0.2,
         threshold: int = 5,
         **kwargs: Any,
     ) -> None:
-        """What is trained on, and how it is framed.
+        """Say what is trained on, and how it is framed.
 
         Args:
             folder: the folder of pictures and masks.
             size: height and width that the network is trained at, in pixels; validation is on
                 whole pictures with that longer side.
             area: a crop's share of the picture's area; None for whole pictures, padded to `size`.
-            flip: chance of a left-right flip.
+            hflip: chance of a horizontal flip.
             rotation: degrees, at most, either way.
             blur: chance of a Gaussian blur.
             threshold: where masks are made: a sample differing by more than this (of 255).
@@ -166,7 +172,7 @@ class Cutouts(PairedData):
         super().__init__(folder, **kwargs)
         if self.phases:
             raise UsageError("Resolution grows in stages of their own here, not progressively.")
-        self.framing = Framing((size[0], size[1]), area, flip=flip, rotation=rotation, blur=blur)
+        self.framing = Framing((size[0], size[1]), area, hflip=hflip, rotation=rotation, blur=blur)
         self.threshold = threshold
 
     @property
@@ -181,16 +187,18 @@ class Cutouts(PairedData):
     def open(self, pairs: list[Pair]) -> None:
         """Prepare to read `pairs`, at twice the size that they are framed to."""
         longest = max(self.framing.size) * (1 if self.framing.area is None else 2)
-        self.views = Views(pairs, ToLongest(longest), threshold=self.threshold, cache=self.cache)
+        self.files = DownscaledPairs(
+            pairs, LongestMaxSize(longest), threshold=self.threshold, cache=self.cache
+        )
 
     def read(self, pair: Pair) -> tuple[Pixels, Pixels]:
-        """Picture and mask."""
-        return self.views.read(pair)
+        """Return picture and mask."""
+        return self.files.read(pair)
 
     def crops(self) -> Framed:
-        """Random crops."""
-        return Framed(self.training, self.views, self.framing, self.seed)
+        """Return random crops."""
+        return Framed(self.training, self.files, self.framing, self.seed)
 
     def wholes(self) -> Framed:
-        """Whole pictures."""
-        return Framed(self.validation, self.views, self.framing, None)
+        """Return whole pictures."""
+        return Framed(self.validation, self.files, self.framing, None)

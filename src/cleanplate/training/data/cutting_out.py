@@ -15,7 +15,7 @@ Job = tuple[Path, Path | None, Path]  # a photograph, its mask, the place of the
 
 
 def find_photos(folder: Path, masks: Path | None, out: Path) -> list[Job]:
-    """Every photograph below a folder, its mask, and the place of its cut-out.
+    """Return every photograph below a folder, its mask, and the place of its cut-out.
 
     Args:
         folder: of hands on a near-white ground, or of people.

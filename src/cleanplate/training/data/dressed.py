@@ -15,13 +15,13 @@ import numpy as np
 
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import encode_png
-from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.arrays import Pixels
+from cleanplate.training.data.downscaled import LongestMaxSize
 from cleanplate.training.data.files import read_grey, read_rgb
-from cleanplate.training.data.views import ToLongest
 from cleanplate.writing import write_all
 
 GROUPS = ("garment", "hair", "skin", "accessory")  # the labels 1 to 4; 0 is the background
-UNTOLD = 255  # the label of a person of whom nobody said what is garment and what is skin
+IGNORE = 255  # the label of a person of whom nobody said what is garment and what is skin
 WORN = frozenset(("belt", "bracelet", "earrings", "glasses", "necklace", "ring", "sunglasses"))
 ACCESSORIES = WORN | {"accessories", "bag", "purse", "wallet", "watch"}
 WHOLE = 1 << 30  # a side that no picture has
@@ -65,12 +65,12 @@ class Scene:
     table: Pixels | None  # of the groups of the labels; None where the labels are a plain mask
 
     def read(self, side: int) -> Pixels:
-        """Picture and labels (H, W, 4), the longer side at most `side` pixels.
+        """Return picture and labels (H, W, 4), the longer side at most `side` pixels.
 
         Raises:
             PictureError: a file cannot be read, or the two differ in size.
         """
-        picture = ToLongest(side)(read_rgb(self.picture))
+        picture = LongestMaxSize(side)(read_rgb(self.picture))
         size = picture.shape[1], picture.shape[0]
         labels = np.zeros(size[::-1], np.uint8)
         if self.labels is not None:
@@ -78,7 +78,7 @@ class Scene:
             if self.table is not None:
                 given = self.table[given]
             else:
-                given = np.where(given > 127, np.uint8(UNTOLD), np.uint8(0))
+                given = np.where(given > 127, np.uint8(IGNORE), np.uint8(0))
                 given = _closed(given)
             if abs(given.shape[0] / given.shape[1] * size[0] / size[1] - 1) > 0.02:
                 raise PictureError(f"{self.labels} and {self.picture} differ in shape.")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
-from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.arrays import Pixels
 from cleanplate.training.data.cache import PictureCache
-from cleanplate.training.data.layouts import PLANES, Pair
+from cleanplate.training.data.layouts import NPY, Pair
 
 Reader = Callable[[Path], NDArray[Any]]
 MASKED = 127  # of 255; a mask's sample above it counts as masked
@@ -23,7 +23,7 @@ MASKED = 127  # of 255; a mask's sample above it counts as masked
 def places_below(
     folder: Path, suffixes: Container[str], out: Path, suffix: str
 ) -> dict[Path, Path]:
-    """Every file below a folder, and where below `out` belongs what is made of it.
+    """Map every file below a folder to its output path below `out`.
 
     What lies below `out` is passed over: an earlier run made it.
 
@@ -69,7 +69,11 @@ def read_mask(path: Path, above: int = MASKED) -> Pixels:
 
 
 def read_grey(path: Path) -> Pixels:
-    """Return a file of labels or shades as (H, W, 1), 0..255. Raises PictureError."""
+    """Return a file of labels or shades as (H, W, 1), 0..255.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
     return _eight_bits(Picture.read(path), 1)
 
 
@@ -87,7 +91,11 @@ def read_deep(path: Path) -> NDArray[Any]:
 
 
 def refuse_blank(mask: Pixels, path: Path) -> None:
-    """Raise PictureError for a mask that marks nothing; `path` is the file that it is of."""
+    """Refuse a mask that marks nothing; `path` is the file that it is of.
+
+    Raises:
+        PictureError: it is blank.
+    """
     if not mask.any():
         raise PictureError(
             f"{path}: the mask is blank; `cleanplate prepare check` names all such pairs."
@@ -119,7 +127,7 @@ def _eight_bits(picture: Picture, channels: int) -> Pixels:
 
 
 def read_pair(pair: Pair, above: int = MASKED, deep: bool = False) -> list[NDArray[Any]]:
-    """Input, target and, where there is a file for it, mask; see `PairFiles`, which has a cache.
+    """Return input, target and, where there is a file for it, mask, without a cache.
 
     `above`: a mask's sample above it, of 255, counts as masked. `deep`: mosaics are read as they
     are, see `read_deep`.
@@ -130,7 +138,7 @@ def read_pair(pair: Pair, above: int = MASKED, deep: bool = False) -> list[NDArr
 def _readers(pair: Pair, above: int = MASKED, deep: bool = False) -> list[tuple[Path, Reader]]:
     flat = read_deep if deep else read_rgb
     readers: list[tuple[Path, Reader]] = [
-        (path, read_planes if path.suffix.lower() == PLANES else flat)
+        (path, read_planes if path.suffix.lower() == NPY else flat)
         for path in (pair.input, pair.target)
     ]
     if pair.mask is not None:
@@ -139,7 +147,11 @@ def _readers(pair: Pair, above: int = MASKED, deep: bool = False) -> list[tuple[
 
 
 def _matching(read: list[tuple[Path, NDArray[Any]]]) -> list[NDArray[Any]]:
-    """Return the arrays alone. Raises PictureError for one that differs in size from the first."""
+    """Return the arrays alone.
+
+    Raises:
+        PictureError: one differs in size from the first.
+    """
     (first, wanted), *others = read
     for path, array in others:
         if array.shape[:2] != wanted.shape[:2]:
@@ -159,7 +171,7 @@ class PairFiles:
     """
 
     def __init__(self, pairs: list[Pair], cache: int = 0) -> None:
-        """`cache`: bytes of memory for decoded pictures."""
+        """Keep decoded pictures in `cache` bytes of memory."""
         paths = {p for pair in pairs for p in (pair.input, pair.target, pair.mask) if p}
         self.numbers = {path: number for number, path in enumerate(sorted(paths))}
         self.cache = PictureCache(len(paths), cache)
@@ -167,8 +179,8 @@ class PairFiles:
     def read(self, pair: Pair) -> list[NDArray[Any]]:
         """Input, target and, where there is a file for it, mask.
 
-        Raises PictureError that names a file which cannot be read, differs in size, or is a blank
-        mask.
+        Raises:
+            PictureError: a file cannot be read, differs in size, or is a blank mask.
         """
         arrays = _matching([(path, self._get(path, read)) for path, read in _readers(pair)])
         if pair.mask is not None:

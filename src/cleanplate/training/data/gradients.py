@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import PictureError
-from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.arrays import Pixels
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_rgb
 from cleanplate.training.data.layouts import Pair
@@ -67,7 +67,7 @@ def measure_all(
 
 
 def read_table(table: Path) -> dict[str, float]:
-    """Gradients by name; a last line that was cut off by a kill is dropped from the file."""
+    """Return gradients by name; a last line that was cut off by a kill is dropped from the file."""
     if not table.is_file():
         return {}
     text = table.read_text(encoding="utf-8")

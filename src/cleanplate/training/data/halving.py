@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.arrays import Pixels
 
 
 def halved(arrays: list[Pixels]) -> list[Pixels]:
-    """Input, target and, where there is one, mask (H, W, C) at half size by the area filter.
+    """Return input, target and, where there is one, mask (H, W, C) at half size by the area filter.
 
     An odd side loses half a pixel. A pixel is masked where any part of it was.
     """

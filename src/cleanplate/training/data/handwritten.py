@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cleanplate.training.data.drawn import DrawnData
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.on_the_fly import OnTheFlyData
 from cleanplate.training.data.packed import Packed, pack
 from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.clutter import Clutter
 from cleanplate.training.data.synthesis.handwriting import Handwriting
-from cleanplate.training.data.synthesis.lettering import Map
-from cleanplate.training.data.synthesis.scanning import Look, paper_of, some_view
+from cleanplate.training.data.synthesis.scanning import CaptureEffects, paper_of, random_warp
 
 SCALES = (0.6, 1.35)  # of pages that are not seen as they were rendered
 TURNED = 0.65  # share of those
@@ -41,7 +41,7 @@ class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
 
     def __init__(
         self,
-        pages: Sequence[Sequence[Map]],
+        pages: Sequence[Sequence[Array]],
         shares: Sequence[float],
         hand: Handwriting,
         clutter: Clutter,
@@ -69,19 +69,19 @@ class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
         rng = generator(self.seed, key)
         side = self.crop + GRID
         turned = bool(rng.random() < TURNED)
-        view, around = some_view(rng, side, float(np.exp(rng.uniform(*np.log(SCALES)))), turned)
+        warp, around = random_warp(rng, side, float(np.exp(rng.uniform(*np.log(SCALES)))), turned)
         clean, unit = self._part(rng, around)
         if rng.random() < CLUTTERED:
             clean = self.clutter.on(rng, clean, unit)
         written, cover = clean, np.zeros(clean.shape[:2], np.float32)
         if rng.random() >= self.blank_share:
             written, _, cover = self.hand.draw(rng, clean, unit=unit)
-        clean, written, cover = view.of(clean), view.of(written), view.of(cover, 0.0)
-        look = Look(rng, clean)
-        printed = print_on(look.soft(clean))
-        seen, target = look.of(written), look.of(clean)
+        clean, written, cover = warp.apply(clean), warp.apply(written), warp.apply(cover, 0.0)
+        effects = CaptureEffects(rng, clean)
+        printed = print_on(effects.blur(clean))
+        seen, target = effects.apply(written), effects.apply(clean)
         there = printed | (np.abs(seen.astype(np.int16) - target).max(-1) >= DIFFERENCE)
-        ink = (look.soft(cover) > INK) & there
+        ink = (effects.blur(cover) > INK) & there
         planes = [seen, target, as_plane(ink), as_plane(printed)]
         top, left = rng.integers(GRID + 1, size=2)
         planes = [plane[top : top + self.crop, left : left + self.crop] for plane in planes]
@@ -91,7 +91,7 @@ class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
         names = ("input", "target", "mask", "print")
         return {n: to_tensor(np.ascontiguousarray(p)) for n, p in zip(names, planes, strict=True)}
 
-    def _part(self, rng: np.random.Generator, side: int) -> tuple[Map, float]:
+    def _part(self, rng: np.random.Generator, side: int) -> tuple[Array, float]:
         """Cut a square out of a page, mostly where print is; and the page's short side."""
         group = self.pages[int(rng.choice(len(self.pages), p=self.shares))]
         page = group[int(rng.integers(len(group)))]
@@ -107,19 +107,19 @@ class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
         return np.repeat(part, 3, -1) if part.shape[2] == 1 else np.array(part), unit
 
 
-def print_on(page: Map) -> Map:
+def print_on(page: Array) -> Array:
     """Return where a page (H, W, 3) uint8 is darker than its paper, (H, W) bool."""
     darkest = page.min(-1).astype(np.float32)
-    dark: Map = darkest < (1 - DARK) * np.minimum(paper_of(page), 255)
+    dark: Array = darkest < (1 - DARK) * np.minimum(paper_of(page), 255)
     return dark
 
 
-def as_plane(mask: Map) -> Map:
+def as_plane(mask: Array) -> Array:
     """Return a mask (H, W) bool as (H, W, 1) uint8, 0 or 255."""
     return np.where(mask[..., None], np.uint8(255), np.uint8(0))
 
 
-class Handwritten(DrawnData):
+class Handwritten(OnTheFlyData):
     """Pages of folders, packed once, and handwriting drawn for every crop."""
 
     def __init__(
@@ -187,7 +187,7 @@ class Handwritten(DrawnData):
         hand = Handwriting(*(self.paths(own[name]) for name in ("pens", "strokes", "scraps")))
         clutter = Clutter(self.paths(own["fonts"]), self.paths(own["logos"]))
         crops = (
-            ([Some(group, held) for group in groups], own["seed"] + held, count)
+            ([Split(group, held) for group in groups], own["seed"] + held, count)
             for held, count in enumerate(
                 (own["steps"] * own["batch_size"], own["validation_pictures"])
             )
@@ -207,10 +207,10 @@ class Handwritten(DrawnData):
         )
 
 
-class Some(Sequence[Map]):
+class Split(Sequence[Array]):
     """The pages of a group that are trained on, or those that are not."""
 
-    def __init__(self, pages: Sequence[Map], held: int) -> None:
+    def __init__(self, pages: Sequence[Array], held: int) -> None:
         """Take one of so many for validation (`held` 1), the others for training (0)."""
         self.pages = pages
         taken = [n for n in range(len(pages)) if (n % HELD == HELD - 1) == bool(held)]
@@ -219,5 +219,5 @@ class Some(Sequence[Map]):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, number: int) -> Map:  # type: ignore[override]
+    def __getitem__(self, number: int) -> Array:  # type: ignore[override]
         return self.pages[self.numbers[number]]

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from cleanplate.tasks.pull_push import pull_push_fill
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.augmentation import Augmentation
 from cleanplate.training.data.clean_crops import CleanCrops, CleanData
-from cleanplate.training.data.drawn import Sample
+from cleanplate.training.data.on_the_fly import Sample
 from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.camera import shrink
 from cleanplate.training.data.synthesis.holes import holes
-from cleanplate.training.data.synthesis.lettering import Map
 
 SHRUNK = 4.0  # crops are cut up to so many times as large, and shrunk
 SHRUNK_SHARE = 0.6
@@ -26,7 +26,7 @@ SHRUNK_SHARE = 0.6
 class HoledCrops(CleanCrops):
     """Crops of clean pictures with holes."""
 
-    def draw(self, rng: np.random.Generator, picture: Map, side: int) -> Sample:
+    def draw(self, rng: np.random.Generator, picture: Array, side: int) -> Sample:
         """Return a crop, a hole in it, and what coarsely fills it."""
         rgb = part(rng, picture, side).astype(np.float32) / np.float32(255)
         hole = holes(rng, side, side)
@@ -37,7 +37,7 @@ class HoledCrops(CleanCrops):
         }
 
 
-def part(rng: np.random.Generator, picture: Map, side: int) -> Map:
+def part(rng: np.random.Generator, picture: Array, side: int) -> Array:
     """Cut a square of `side` pixels out of a picture, at some scale."""
     zoom = np.exp(rng.uniform(0, np.log(SHRUNK))) if rng.random() < SHRUNK_SHARE else 1.0
     wide = max(side, min(round(side * zoom), *picture.shape[:2]))

@@ -1,4 +1,4 @@
-"""Holes to be filled on small views of large pictures, as a Lightning data module.
+"""Holes to be filled, on small copies of large pictures, as a Lightning data module.
 
 A batch is a dict: `target` (N, 3, H, W), the clean picture, and `mask` (N, 1, H, W), the hole,
 uint8 in 0..255, and `name`, a list of N. A page is reduced by a whole factor and a square is cut
@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.augmentation import Pixels, cut_out
+from cleanplate.training.data.arrays import Pixels
+from cleanplate.training.data.augmentation import cut_out
+from cleanplate.training.data.downscaled import ByFactor, DownscaledPairs, mask_by_any, resized
 from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.loading import Key, generator
 from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.views import ByFactor, Views, any_marked, resized
 
 
 class Sample(TypedDict):
@@ -32,7 +33,7 @@ class Sample(TypedDict):
     name: str
 
 
-def square_about(
+def square_around(
     picture: Pixels, mask: Pixels, crop: int, rng: np.random.Generator | None = None
 ) -> tuple[Pixels, Pixels]:
     """Return a square of side `crop` about one part of the mask, (crop, crop, C) each.
@@ -48,7 +49,7 @@ def square_about(
     longer, wanted = max(width, height), crop / 1.25
     if longer > min(crop, wanted + 2):  # reduced parts are up to two pixels longer than asked for
         size = [max(1, round(length * wanted / longer)) for length in mask.shape[:2]]
-        return square_about(resized(picture, *size), any_marked(mask, *size), crop, rng)
+        return square_around(resized(picture, *size), mask_by_any(mask, *size), crop, rng)
     place = []
     for start, length, side in ((top, height, mask.shape[0]), (left, width, mask.shape[1])):
         slack = crop - length
@@ -62,23 +63,23 @@ class Squares(Dataset[Sample]):
     """Squares about the holes: anywhere about them for training, in their middle without a seed."""
 
     def __init__(
-        self, pairs: list[Pair], views: Views, crop: int, flip: float, seed: int | None
+        self, pairs: list[Pair], files: DownscaledPairs, crop: int, hflip: float, seed: int | None
     ) -> None:
-        self.pairs, self.views, self.crop = pairs, views, crop
-        self.flip, self.seed = flip, seed
+        self.pairs, self.files, self.crop = pairs, files, crop
+        self.hflip, self.seed = hflip, seed
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, key: Key | int) -> Sample:
         pair = self.pairs[key if isinstance(key, int) else key[1]]
-        picture, mask = self.views.read(pair)
+        picture, mask = self.files.read(pair)
         if self.seed is None or isinstance(key, int):
-            picture, mask = square_about(picture, mask, self.crop)
+            picture, mask = square_around(picture, mask, self.crop)
         else:
             rng = generator(self.seed, key)
-            picture, mask = square_about(picture, mask, self.crop, rng)
-            if rng.random() < self.flip:
+            picture, mask = square_around(picture, mask, self.crop, rng)
+            if rng.random() < self.hflip:
                 picture, mask = picture[:, ::-1], mask[:, ::-1]
         return Sample(target=to_tensor(picture), mask=to_tensor(mask), name=pair.name)
 
@@ -91,17 +92,17 @@ class Holes(PairedData):
         folder: str,
         factor: int = 6,
         crop: int = 256,
-        flip: float = 0.5,
+        hflip: float = 0.5,
         threshold: int = 5,
         **kwargs: Any,
     ) -> None:
-        """What is trained on, and how it is cut.
+        """Say what is trained on, and how it is cut.
 
         Args:
             folder: the folder of pairs or triples.
             factor: by which pictures are reduced first, as they will be in use.
             crop: side of the squares in reduced pixels; 256 at factor 6 are 1536 of the page.
-            flip: chance of a left-right flip.
+            hflip: chance of a horizontal flip.
             threshold: where masks are made: a sample differing by more than this (of 255).
             kwargs: see `PairedData`; there are no progressive phases here.
 
@@ -111,21 +112,21 @@ class Holes(PairedData):
         super().__init__(folder, **kwargs)
         if self.phases:
             raise UsageError("Squares about holes do not grow progressively.")
-        self.factor, self.crop, self.flip, self.threshold = factor, crop, flip, threshold
+        self.factor, self.crop, self.hflip, self.threshold = factor, crop, hflip, threshold
 
     def open(self, pairs: list[Pair]) -> None:
         """Prepare to read `pairs`."""
         shrink = ByFactor(self.factor)
-        self.views = Views(pairs, shrink, True, self.threshold, self.cache)
+        self.files = DownscaledPairs(pairs, shrink, True, self.threshold, self.cache)
 
     def read(self, pair: Pair) -> tuple[Pixels, Pixels]:
         """Clean picture and mask."""
-        return self.views.read(pair)
+        return self.files.read(pair)
 
     def crops(self) -> Squares:
-        """Squares for training."""
-        return Squares(self.training, self.views, self.crop, self.flip, self.seed)
+        """Return squares for training."""
+        return Squares(self.training, self.files, self.crop, self.hflip, self.seed)
 
     def wholes(self) -> Squares:
-        """One square a picture."""
-        return Squares(self.validation, self.views, self.crop, 0.0, None)
+        """Return one square a picture."""
+        return Squares(self.validation, self.files, self.crop, 0.0, None)

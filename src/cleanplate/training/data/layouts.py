@@ -8,7 +8,7 @@ Three layouts are known:
   holds watermarked versions of them, `masks/FOLDER/NAME_VERSION.*` are optional, or directly in
   `masks/` where no other folder has a version of that name;
 - the plain one: `input/`, `target/` and optionally `mask/` with files of the same stems, pictures
-  or planes (.npy).
+  or planes (.npy); or `input/` and `mask/` alone, where only masks are learnt (`survey_any`).
 
 `groups.txt`, where it is, says which pairs of a plain layout come from one clean picture.
 """
@@ -28,7 +28,7 @@ from cleanplate.training.data.triples import ANNOTATION, read_triples
 CLEAN = "bg_images"
 MASKS = "masks"
 GROUPS = "groups.txt"
-PLANES = ".npy"  # suffix of what is no picture: RAW planes
+NPY = ".npy"  # suffix of what is no picture: RAW planes
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,32 @@ def survey(folder: str | Path, versions: str | None = None) -> Survey:
     return found
 
 
-def select(found: Survey, listing: str | Path | None) -> list[Pair]:
-    """Return the pairs that a list file names (a line each), or all of them without one.
+def survey_any(folder: str | Path, versions: str | None = None) -> Survey:
+    """Look through a folder as `survey` does, or through one of pictures with masks.
 
-    `listing` is looked for below the surveyed folder, then as a path of its own. Raises
-    CleanplateError for a name without a pair, and for orphans when there is no list.
+    Such a folder has `input/` and `mask/` with files of the same stems, and no clean pictures: a
+    network learns from it where something is. As a pair each picture is its own target, so that
+    `survey`, which finds what cleaning is learnt from, refuses the folder.
+
+    Raises:
+        UsageError: the folder holds no layout that is known, or nothing in it.
+    """
+    folder = Path(folder)
+    bare = all((folder / name).is_dir() for name in ("input", "mask"))
+    paired = any((folder / name).exists() for name in ("target", CLEAN, ANNOTATION))
+    return _masks_alone(folder) if bare and not paired else survey(folder, versions)
+
+
+def select(found: Survey, listing: str | Path | None) -> list[Pair]:
+    """Return the pairs that a list file names, a line each, or all of them without one.
+
+    Args:
+        found: what the folder holds.
+        listing: looked for below that folder, then as a path of its own.
+
+    Raises:
+        CleanplateError: a name has no pair, or, without a list, a file has no partner.
+        UsageError: there is no such list, or nothing in it.
     """
     pairs, absent = available(found, listing)
     if absent:
@@ -152,7 +173,7 @@ def pictures(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         return {}
-    suffixes = SUFFIXES | {PLANES}
+    suffixes = SUFFIXES | {NPY}
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     by_stem: dict[str, Path] = {}
     for path in files:
@@ -229,6 +250,20 @@ def _plain(folder: Path) -> Survey:
     ]
     orphans = [path for stem, path in inputs.items() if stem not in targets]
     orphans += [path for stem, path in targets.items() if stem not in inputs]
+    orphans += [path for stem, path in masks.items() if stem not in inputs]
+    return Survey(folder, pairs, orphans)
+
+
+def _masks_alone(folder: Path) -> Survey:
+    inputs, masks = pictures(folder / "input"), pictures(folder / "mask")
+    groups = groups_of(folder, {stem: path for stem, path in inputs.items() if stem in masks})
+    pairs = [
+        Pair(f"input/{inputs[stem].name}", inputs[stem], inputs[stem], masks[stem], group)
+        for stem, group in groups.items()
+    ]
+    if not pairs:
+        raise UsageError(f"{folder} holds no picture with a mask: none in it has a partner.")
+    orphans = [path for stem, path in inputs.items() if stem not in masks]
     orphans += [path for stem, path in masks.items() if stem not in inputs]
     return Survey(folder, pairs, orphans)
 

@@ -107,7 +107,7 @@ class Progressive(Sampler[list[SizedKey]]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        """`steps`: how many batches Lightning shall call an epoch."""
+        """Have Lightning call `steps` batches an epoch."""
         self.count, self.phases, self.steps, self.seed = count, list(phases), steps, seed
         self.rank, self.world = rank, world
         self.start = 0
@@ -116,7 +116,7 @@ class Progressive(Sampler[list[SizedKey]]):
         return self.steps
 
     def phase(self, number: int) -> tuple[Phase, int]:
-        """The phase of batch `number`, and how many samples were served before that batch."""
+        """Return the phase of batch `number`, and how many samples were served before it."""
         served = 0
         for phase in self.phases[:-1]:
             if number < phase.steps:
@@ -169,7 +169,7 @@ class ResumableLoader(DataLoader[Any]):
         steps: int = 1000,
         epoch_size: int | None = None,
     ) -> None:
-        """With `progressive`, in place of `batch_size`, an epoch has `steps` batches.
+        """Load `steps` batches an epoch with `progressive`, which takes the place of `batch_size`.
 
         Else it has `epoch_size` samples; None: each sample once.
         """
@@ -214,7 +214,7 @@ def loader_of(dataset: Dataset[Any], trainer: Any, **options: Any) -> ResumableL
 
 
 def worker_options(workers: int) -> dict[str, Any]:
-    """DataLoader options: pinned memory where there is a GPU; workers forked, to share a cache."""
+    """Return DataLoader options: pinned memory beside a GPU; workers forked, to share a cache."""
     options: dict[str, Any] = {"pin_memory": torch.cuda.is_available()}
     if workers:
         options["persistent_workers"] = True

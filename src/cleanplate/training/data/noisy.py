@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import torch
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.augmentation import Augmentation, cut_out
 from cleanplate.training.data.clean_crops import CleanCrops, CleanData
-from cleanplate.training.data.drawn import Sample
+from cleanplate.training.data.on_the_fly import Sample
 from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.camera import in_bytes, photographed, saved, shrink
-from cleanplate.training.data.synthesis.lettering import Map
 
 SIGMA = 55.0  # of 255: the strongest white noise
 CLEAN_SHARE = 0.05  # of crops without noise: these come back as they are
@@ -24,13 +24,13 @@ GREY_SHARE = 0.04  # of crops without colour
 SHRUNK_SHARE = 0.35  # of crops that are shrunk, by half at most
 MARGIN = 2  # pixels that rounding may cost where a crop is shrunk
 WINDOW = 6.0  # standard deviation in pixels of the window over which noise is measured
-Noise = tuple[Map, Map, Map]  # noisy and clean picture (H, W, 3) uint8, level (H, W) float32
+Noise = tuple[Array, Array, Array]  # noisy and clean picture (H, W, 3) uint8, level (H, W) float32
 
 
 class NoisyCrops(CleanCrops):
     """Crops of clean pictures and the noise on them."""
 
-    def draw(self, rng: np.random.Generator, picture: Map, side: int) -> Sample:
+    def draw(self, rng: np.random.Generator, picture: Array, side: int) -> Sample:
         """Return a crop without noise and with it, and how much there is."""
         noisy, clean, level = with_noise(rng, picture, side)
         return {
@@ -40,7 +40,7 @@ class NoisyCrops(CleanCrops):
         }
 
 
-def with_noise(rng: np.random.Generator, picture: Map, side: int) -> Noise:
+def with_noise(rng: np.random.Generator, picture: Array, side: int) -> Noise:
     """Cut a square of `side` pixels out of a picture, and add noise to it, or none."""
     if rng.random() < CLEAN_SHARE:
         clean = part(rng, picture, side)
@@ -54,7 +54,7 @@ def with_noise(rng: np.random.Generator, picture: Map, side: int) -> Noise:
     return noisy, clean, measured(noisy, clean)
 
 
-def white(rng: np.random.Generator, clean: Map) -> Noise:
+def white(rng: np.random.Generator, clean: Array) -> Noise:
     """Add white Gaussian noise of any level up to `SIGMA`, and round to 8 bits."""
     sigma = np.float32(rng.uniform(0, SIGMA))
     grey = (clean == clean[..., :1]).all()
@@ -63,14 +63,14 @@ def white(rng: np.random.Generator, clean: Map) -> Noise:
     return noisy, clean, np.full(clean.shape[:2], sigma / 255, np.float32)
 
 
-def measured(noisy: Map, clean: Map) -> Map:
+def measured(noisy: Array, clean: Array) -> Array:
     """Return the local standard deviation of noise, over all channels; (H, W) of a range of 1."""
     square = ((noisy.astype(np.float32) - clean) ** 2).mean(-1)
-    level: Map = np.sqrt(cv2.GaussianBlur(square, (0, 0), WINDOW)) / 255
+    level: Array = np.sqrt(cv2.GaussianBlur(square, (0, 0), WINDOW)) / 255
     return level
 
 
-def part(rng: np.random.Generator, picture: Map, side: int) -> Map:
+def part(rng: np.random.Generator, picture: Array, side: int) -> Array:
     """Cut a square of `side` pixels out of a picture, now and then shrunk or without colour."""
     wide = side
     if rng.random() < SHRUNK_SHARE:

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import Dataset
 
 from cleanplate.tasks.pull_push import pull_push_fill
-from cleanplate.training.data.drawn import LONGEST, DrawnData, Sample, load_clean
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.on_the_fly import LONGEST, OnTheFlyData, Sample, load_clean
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
 
@@ -29,9 +29,9 @@ class OccludedCrops(Dataset[Sample]):
 
     def __init__(
         self,
-        pages: Sequence[Map],
+        pages: Sequence[Array],
         weights: Sequence[float],
-        prints: Sequence[Map],
+        prints: Sequence[Array],
         occluders: Occluders,
         *,
         crop: int,
@@ -76,7 +76,7 @@ class OccludedCrops(Dataset[Sample]):
             "guess": to_tensor(pull_push_fill(rgb, hole)),
         }
 
-    def _page(self, rng: np.random.Generator) -> Map:
+    def _page(self, rng: np.random.Generator) -> Array:
         """Return a page in some colour, at some scale, as sharp as a camera sees it."""
         page = self.pages[rng.choice(len(self.pages), p=self.chances)]
         side = np.exp(rng.uniform(*np.log(self.sides)))
@@ -100,7 +100,7 @@ class OccludedCrops(Dataset[Sample]):
         return page
 
 
-def printed(rng: np.random.Generator, page: Map, photo: Map) -> None:
+def printed(rng: np.random.Generator, page: Array, photo: Array) -> None:
     """Print a part of a photograph on a page, in place: what is printed hides nothing."""
     height, width = (int(side * rng.uniform(0.1, 0.4)) for side in page.shape[:2])
     top, left = (
@@ -116,7 +116,7 @@ def printed(rng: np.random.Generator, page: Map, photo: Map) -> None:
     page[top : top + height, left : left + width] = scaled[y : y + height, x : x + width]
 
 
-def corner(rng: np.random.Generator, mask: Map, crop: int) -> tuple[slice, slice]:
+def corner(rng: np.random.Generator, mask: Array, crop: int) -> tuple[slice, slice]:
     """Choose a crop: mostly about a pixel of the mask, else anywhere."""
     room = [side - crop for side in mask.shape]
     at = [int(rng.integers(spare + 1)) for spare in room]
@@ -128,7 +128,7 @@ def corner(rng: np.random.Generator, mask: Map, crop: int) -> tuple[slice, slice
     return np.s_[at[0] : at[0] + crop, at[1] : at[1] + crop]
 
 
-def as_located(rng: np.random.Generator, mask: Map) -> Map:
+def as_located(rng: np.random.Generator, mask: Array) -> Array:
     """Return a mask (H, W) bool as a locator draws it: a little fat, now and then a little thin."""
     reach = 2 * int(rng.integers(0, 4)) + 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
@@ -136,7 +136,7 @@ def as_located(rng: np.random.Generator, mask: Map) -> Map:
     return change(mask.astype(np.uint8), brush if change is cv2.dilate else np.ones((3, 3))) > 0
 
 
-class Occluded(DrawnData):
+class Occluded(OnTheFlyData):
     """Pages behind synthetic occluders, for training and validation."""
 
     def __init__(
@@ -156,7 +156,7 @@ class Occluded(DrawnData):
         seed: int = 1,
         workers: int = 1,
     ) -> None:
-        """What is drawn, on what, and how it is cut.
+        """Say what is drawn, on what, and how it is cut.
 
         Args:
             backgrounds: folders of clean pages, each with its share of the crops.
@@ -180,7 +180,7 @@ class Occluded(DrawnData):
     def setup(self, stage: str) -> None:
         """Decode the pages, once, into memory."""
         own = self.hparams
-        pages: list[Map] = []
+        pages: list[Array] = []
         weights: list[float] = []
         for name, share in own["backgrounds"].items():
             found = load_clean(self.paths([name]), LONGEST)

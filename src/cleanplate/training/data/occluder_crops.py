@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 
 from cleanplate.picture import Box
-from cleanplate.training.data.augmentation import Pixels, cut_out
+from cleanplate.training.data.arrays import Pixels
+from cleanplate.training.data.augmentation import cut_out
 
 SIDE, LEVEL = 1024, 40  # of the published system: side in pixels, mask level of 255
 
@@ -16,8 +17,8 @@ def occluder_box(mask: Pixels) -> Box | None:
     return Box(top, left, top + height, left + width) if width else None
 
 
-def crop_about_occluder(arrays: list[Pixels], side: int = SIDE) -> list[Pixels] | None:
-    """Squares of a pair about the middle of the box around all that its mask marks.
+def crop_around_occluder(arrays: list[Pixels], side: int = SIDE) -> list[Pixels] | None:
+    """Cut squares out of a pair, around the middle of all that its mask marks.
 
     A square is moved inside the page; where the page is smaller, it is padded by reflection. Where
     occluders lie so far apart that the middle of their box shows none of them, the square lies

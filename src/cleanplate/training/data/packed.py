@@ -10,8 +10,8 @@ import numpy as np
 
 from cleanplate.errors import UsageError
 from cleanplate.picture import SUFFIXES
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.files import read_rgb
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.writing import write_all
 
 
@@ -44,7 +44,7 @@ def pack(folder: Path, store: Path) -> None:
     write_all({index: json.dumps({"files": named, "shapes": shapes}).encode()})
 
 
-class Packed(Sequence[Map]):
+class Packed(Sequence[Array]):
     """The pictures of a folder that was packed: (H, W, 3) or (H, W, 1) uint8, read-only."""
 
     def __init__(self, store: Path) -> None:
@@ -56,7 +56,7 @@ class Packed(Sequence[Map]):
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def __getitem__(self, number: int) -> Map:  # type: ignore[override]
+    def __getitem__(self, number: int) -> Array:  # type: ignore[override]
         if not 0 <= number < len(self):
             raise IndexError(number)
         start, end = self.starts[number : number + 2]

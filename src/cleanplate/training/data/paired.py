@@ -40,7 +40,7 @@ class PairedData(pl.LightningDataModule):
         cache_gigabytes: float = 4.0,
         seed: int = 0,
     ) -> None:
-        """What is trained on.
+        """Say what is trained on.
 
         Args:
             folder: the folder of pairs; `train.txt` and `validation.txt` in it (written by
@@ -89,7 +89,11 @@ class PairedData(pl.LightningDataModule):
         raise NotImplementedError
 
     def read(self, pair: Pair) -> Any:
-        """Read a pair. Raises PictureError for one that cannot be read or used."""
+        """Read a pair.
+
+        Raises:
+            PictureError: it cannot be read or used.
+        """
         raise NotImplementedError
 
     def crops(self) -> Dataset[Any]:
@@ -117,7 +121,7 @@ class PairedData(pl.LightningDataModule):
         self.validation = spread(validation, self.validation_pictures)
 
     def _parts(self, found: Survey) -> tuple[Sequence[list[Pair]], list[str]]:
-        """The pairs to train and to validate on, and what is said of those that are absent."""
+        """Return the pairs to train and to validate on, and what to say of absent ones."""
         said: list[str] = []
 
         def chosen_by(listing: str | Path | None) -> list[Pair]:
@@ -181,7 +185,7 @@ class PairedData(pl.LightningDataModule):
 
 
 def spread(pairs: list[Pair], count: int | None) -> list[Pair]:
-    """At most `count` of `pairs`, evenly spread, so that they come from different pictures."""
+    """Return at most `count` pairs, evenly spread, so that they come from different pictures."""
     if count is None or count >= len(pairs):
         return pairs
     return [pairs[i * len(pairs) // count] for i in range(count)]

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cleanplate.training.data.augmentation import Augmentation, Pixels, centre
+from cleanplate.training.data.arrays import Pixels
+from cleanplate.training.data.augmentation import Augmentation, centre
 from cleanplate.training.data.curation import mask_of_pair
 from cleanplate.training.data.files import PairFiles
 from cleanplate.training.data.layouts import Pair
@@ -39,7 +40,7 @@ def to_sample(name: str, arrays: list[Pixels], threshold: int) -> Sample:
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
-    """(H, W, C) as (C, H, W)."""
+    """Return an array (H, W, C) as a tensor (C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
@@ -94,27 +95,27 @@ class Pairs(PairedData):
         self,
         folder: str,
         crop: int = 512,
-        flip: float = 0.5,
-        flop: float = 0.0,
-        turn: float = 0.0,
+        hflip: float = 0.5,
+        vflip: float = 0.0,
+        rot90: float = 0.0,
         threshold: int = 5,
         validation_side: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """What is trained on, and how it is cut.
+        """Say what is trained on, and how it is cut.
 
         Args:
             folder: the folder of pairs.
             crop: side of the random crops in pixels.
-            flip: chance of a left-right flip.
-            flop: chance of an upside-down flip.
-            turn: chance of a quarter turn.
+            hflip: chance of a horizontal flip.
+            vflip: chance of a vertical flip.
+            rot90: chance of a turn by 90 degrees.
             threshold: a sample differing by more than this (of 255) is in the mask.
             validation_side: validate on the middle of larger pictures.
             kwargs: see `PairedData`.
         """
         super().__init__(folder, **kwargs)
-        self.augmentation = Augmentation(crop, flip, flop, turn)
+        self.augmentation = Augmentation(crop, hflip, vflip, rot90)
         self.threshold, self.validation_side = threshold, validation_side
 
     def open(self, pairs: list[Pair]) -> None:
@@ -122,13 +123,13 @@ class Pairs(PairedData):
         self.files = PairFiles(pairs, self.cache)
 
     def read(self, pair: Pair) -> list[Pixels]:
-        """Input, target and, where there is a file for it, mask."""
+        """Return input, target and, where there is a file for it, mask."""
         return self.files.read(pair)
 
     def crops(self) -> Crops:
-        """Random crops."""
+        """Return random crops."""
         return Crops(self.training, self.files, self.augmentation, self.threshold, self.seed)
 
     def wholes(self) -> Wholes:
-        """Whole pictures, or the middle of large ones."""
+        """Return whole pictures, or the middle of large ones."""
         return Wholes(self.validation, self.files, self.validation_side, self.threshold)

@@ -13,8 +13,8 @@ import pypdfium2.raw as pdfium_raw
 
 from cleanplate.errors import UsageError
 from cleanplate.picture import encode_png
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.faults import Fault
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.writing import write_all
 
 POINTS = 72  # units of a PDF an inch
@@ -99,7 +99,7 @@ def is_scan(page: pdfium.PdfPage) -> bool:
     return False
 
 
-def without_colour(picture: Map) -> Map:
+def without_colour(picture: Array) -> Array:
     """Return a picture (H, W, 3) as (H, W) where it has no colour."""
     plain = picture[..., 0]
     return plain if (picture == plain[..., None]).all() else picture

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from cleanplate.training.data.augmentation import Pixels
-from cleanplate.training.data.drawn import DrawnData
-from cleanplate.training.data.dressed import GROUPS, UNTOLD, Scene, scenes_of
+from cleanplate.training.data.arrays import Pixels
+from cleanplate.training.data.downscaled import resized
+from cleanplate.training.data.dressed import GROUPS, IGNORE, Scene, scenes_of
 from cleanplate.training.data.loading import SizedKey, generator, phases_of
+from cleanplate.training.data.on_the_fly import OnTheFlyData
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.views import resized
 
 TRIES = 10
 SHADES = 2  # labels are framed at so many times the size of the picture, so that edges are soft
@@ -47,7 +47,7 @@ class Store:
         self.pixels = np.memmap(path, np.uint8, "r")
 
     def read(self, number: int) -> Pixels:
-        """Scene `number`, (H, W, 4)."""
+        """Return scene `number`, (H, W, 4)."""
         start, shape = self.starts[number], self.shapes[number]
         return np.asarray(self.pixels[start : start + math.prod(shape)]).reshape(shape)
 
@@ -64,7 +64,7 @@ class Window:
     rotation: float = 15.0
 
     def cut(self, scene: Pixels, side: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-        """Picture (side, side, 3) and labels (SHADES * side, SHADES * side)."""
+        """Cut a picture (side, side, 3) and its labels (SHADES * side, SHADES * side)."""
         scene = self._part(scene, rng)
         if rng.random() < 0.5:
             scene = scene[:, ::-1]
@@ -109,8 +109,8 @@ def _turned(array: Pixels, angle: float, way: int) -> Pixels:
 
 
 def planes_of(labels: Pixels) -> Pixels:
-    """Labels (SHADES * H, SHADES * W) as planes (H, W, 6), 0..255: person, GROUPS, and told."""
-    planes = [labels > 0, *(labels == 1 + n for n in range(len(GROUPS))), labels != UNTOLD]
+    """Turn labels (SHADES * H, SHADES * W) into planes (H, W, 6), 0..255: person, GROUPS, known."""
+    planes = [labels > 0, *(labels == 1 + n for n in range(len(GROUPS))), labels != IGNORE]
     size = labels.shape[1] // SHADES, labels.shape[0] // SHADES
     return np.dstack(
         [
@@ -124,7 +124,7 @@ class PeopleCrops(Dataset[dict[str, Any]]):
     """Crops of people on their own ground or on another, and of pictures without people.
 
     An item of a key is always the same; it holds `input` (3, S, S), `maps` (5, S, S), the person
-    and GROUPS, and `told` (1, S, S), where the groups are known: uint8, 0..255.
+    and GROUPS, and `known` (1, S, S), where the groups are known: uint8, 0..255.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class PeopleCrops(Dataset[dict[str, Any]]):
         self.window, self.anywhere = Window(), Window((0.1, 1.0), rotation=5.0)
 
     def __len__(self) -> int:
-        """Items a round."""
+        """Return the number of items a round."""
         return self.size
 
     def __getitem__(self, key: SizedKey) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class PeopleCrops(Dataset[dict[str, Any]]):
             grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
             picture = np.repeat(np.asarray(grey, np.uint8)[..., None], 3, axis=2)
         planes = to_tensor(planes_of(labels))
-        return {"input": to_tensor(picture), "maps": planes[:-1], "told": planes[-1:]}
+        return {"input": to_tensor(picture), "maps": planes[:-1], "known": planes[-1:]}
 
     def _ground(self, side: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         scene = self.store.read(self.empty[int(rng.integers(len(self.empty)))])
@@ -182,7 +182,7 @@ class PeopleCrops(Dataset[dict[str, Any]]):
         return self.window.cut(scene, side, rng)
 
     def _people(self, numbers: range, side: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-        """Somebody where he was, or one to three people on another ground."""
+        """Return somebody where he was, or one to three people on another background."""
         picture, labels = self._person(numbers, side, rng)
         if rng.random() >= self.moved:
             return picture, labels
@@ -209,8 +209,8 @@ def pasted(ground: Pixels, picture: Pixels, labels: Pixels, rng: np.random.Gener
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
-class Whole(Dataset[dict[str, Any]]):
-    """Whole scenes, for validation, with a longer side of `side` pixels."""
+class WholeScenes(Dataset[dict[str, Any]]):
+    """WholeScenes scenes, for validation, with a longer side of `side` pixels."""
 
     def __init__(self, scenes: Sequence[Scene], side: int) -> None:
         self.scenes, self.side = scenes, side
@@ -220,16 +220,16 @@ class Whole(Dataset[dict[str, Any]]):
         return len(self.scenes)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        """Scene of an index, as `PeopleCrops` gives it."""
+        """Return the scene of an index, as `PeopleCrops` gives it."""
         scene = self.scenes[key if isinstance(key, int) else key[1]].read(SHADES * self.side)
         size = [max(1, length // SHADES) for length in scene.shape[:2]]
         labels = np.ascontiguousarray(scene[: SHADES * size[0], : SHADES * size[1], 3])
         picture = resized(np.ascontiguousarray(scene[..., :3]), *size)
         planes = to_tensor(planes_of(labels))
-        return {"input": to_tensor(picture), "maps": planes[:-1], "told": planes[-1:]}
+        return {"input": to_tensor(picture), "maps": planes[:-1], "known": planes[-1:]}
 
 
-class People(DrawnData):
+class People(OnTheFlyData):
     """Labelled people, people with masks alone, and pictures without people."""
 
     def __init__(
@@ -296,8 +296,8 @@ class People(DrawnData):
             own["steps"] * own["batch_size"],
         )
         unseen = scenes_of(self.paths([own["validation"]])[0], True)
-        self.validation = Whole(unseen[: own["validation_pictures"]], own["validation_side"])
+        self.validation = WholeScenes(unseen[: own["validation_pictures"]], own["validation_side"])
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """One picture after the other: they differ in size."""
+        """Return one picture after the other: they differ in size."""
         return DataLoader(self.validation, 1)

@@ -62,7 +62,7 @@ def unpack(planes: Planes, levels: Levels = LEVELS) -> Planes:
 
 
 def unified(planes: NDArray[Any], pattern: str) -> NDArray[Any]:
-    """Planes (H, W, 4) by place, of a mosaic of this pattern, as those of an RGGB one.
+    """Return planes (H, W, 4) by place, of a mosaic of any pattern, as those of an RGGB one.
 
     Args:
         planes: upper left, upper right, lower left and lower right of each square of four.
@@ -78,16 +78,16 @@ def unified(planes: NDArray[Any], pattern: str) -> NDArray[Any]:
 
 
 def mirrored(planes: NDArray[Any], axis: int) -> NDArray[Any]:
-    """RGGB planes (H, W, 4) of a mosaic turned over along an axis, one shorter along it.
+    """Mirror a mosaic, given as RGGB planes (H, W, 4), along an axis; it is one shorter along it.
 
-    Planes that are turned over one by one would be displaced against each other, as of no scene.
+    Planes that are mirrored one by one would be shifted against each other.
     """
     turned = np.flip(from_places(planes), axis)
     return by_place(cropped(turned, "GBRG" if axis == 0 else "GRBG"))
 
 
 def transposed(planes: NDArray[Any]) -> NDArray[Any]:
-    """RGGB planes (H, W, 4) of a mosaic whose rows became columns: red stays red, blue blue."""
+    """Transpose a mosaic, given as RGGB planes (H, W, 4): red stays red, blue blue."""
     return planes.transpose(1, 0, 2)[..., [0, 2, 1, 3]]
 
 
@@ -113,7 +113,7 @@ def read_mosaic(path: Path) -> NDArray[Any]:
 
 
 def read_packed(path: Path, levels: Levels = LEVELS, pattern: str = "RGGB") -> Planes:
-    """RGGB planes (h, w, 4) of a mosaic's file.
+    """Return the RGGB planes (h, w, 4) of a mosaic's file.
 
     Args:
         path: a RAW file, or what `read_mosaic` takes.
@@ -141,7 +141,7 @@ def as_npy(planes: Planes) -> bytes:
 
 
 def find_mosaics(folder: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Every mosaic below a folder, and the place of its planes below `out`.
+    """Return every mosaic below a folder, and the place of its planes below `out`.
 
     Raises:
         UsageError: there is none, or two would have the same planes.

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
 from cleanplate.training.data.files import read_planes
-from cleanplate.training.data.layouts import PLANES, Pair
+from cleanplate.training.data.layouts import NPY, Pair
 from cleanplate.training.data.raw import LEVELS, Levels, read_packed, unified
 
 BAYER = ("red", "green beside red", "green beside blue", "blue")  # the planes of a mosaic
 
 
 def read_raw(path: Path, levels: Levels = LEVELS, pattern: str = "RGGB") -> NDArray[Any]:
-    """Planes (H, W, 4) of a file: floats with black 0 and white 1, or the sensor's integers.
+    """Return planes (H, W, 4) of a file: floats, black 0 and white 1, or the sensor's integers.
 
     Args:
         path: planes by place (.npy), a mosaic or a RAW file.
@@ -28,7 +28,7 @@ def read_raw(path: Path, levels: Levels = LEVELS, pattern: str = "RGGB") -> NDAr
     Raises:
         PictureError: it cannot be read, or is neither planes nor a mosaic.
     """
-    if path.suffix.lower() == PLANES:
+    if path.suffix.lower() == NPY:
         planes = read_planes(path)
         if planes.ndim == 3 and planes.shape[2] == len(BAYER):
             return unified(planes, pattern)
@@ -36,7 +36,7 @@ def read_raw(path: Path, levels: Levels = LEVELS, pattern: str = "RGGB") -> NDAr
 
 
 def to_unit(planes: NDArray[Any], levels: Levels = LEVELS) -> NDArray[np.float32]:
-    """Planes as float32 with black 0 and white 1."""
+    """Return planes as float32 with black 0 and white 1."""
     if planes.dtype.kind == "f":
         return planes.astype(np.float32)
     return (planes.astype(np.float32) - np.float32(levels.black)) / np.float32(
@@ -47,7 +47,7 @@ def to_unit(planes: NDArray[Any], levels: Levels = LEVELS) -> NDArray[np.float32
 def read_raw_pair(
     pair: Pair, levels: Levels = LEVELS, pattern: str = "RGGB"
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Noisy and clean planes (H, W, 4), as `read_raw` gives them.
+    """Return noisy and clean planes (H, W, 4), as `read_raw` gives them.
 
     Raises:
         PictureError: a file cannot be read, or the two differ in size.

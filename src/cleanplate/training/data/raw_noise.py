@@ -10,17 +10,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.clean_crops import CleanCrops, CleanData
-from cleanplate.training.data.drawn import Sample
+from cleanplate.training.data.on_the_fly import Sample
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.sensors import photographed, scene, some_noise
 
 
 class NoisyMosaics(CleanCrops):
     """Crops of clean pictures as mosaics with noise."""
 
-    def draw(self, rng: np.random.Generator, picture: Map, side: int) -> Sample:
+    def draw(self, rng: np.random.Generator, picture: Array, side: int) -> Sample:
         """Return planes `side` pixels wide, without noise and with it, and what it is like."""
         noise = some_noise(rng)
         noisy, clean = photographed(rng, scene(rng, picture, 2 * side), noise)

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from cleanplate.errors import UsageError
 from cleanplate.picture.mosaic import named_pattern
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.augmentation import centre, cut_out
 from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.loading import Key, SizedKey, generator
@@ -25,8 +25,6 @@ from cleanplate.training.data.paired import PairedData
 from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.raw import LEVELS, Levels, mirrored, transposed
 from cleanplate.training.data.raw_files import read_raw_pair, to_unit
-
-Planes = NDArray[Any]
 
 
 class Sample(TypedDict):
@@ -60,8 +58,8 @@ class Tiles(Dataset[Sample]):
         return to_sample(pair.name, tiles, self.levels)
 
 
-def some_tile(both: Sequence[Planes], crop: int, rng: np.random.Generator) -> list[Planes]:
-    """One tile (crop, crop, 4) at one random place of both arrays, turned alike.
+def some_tile(both: Sequence[Array], crop: int, rng: np.random.Generator) -> list[Array]:
+    """Cut one tile (crop, crop, 4) at one random place of both arrays, turned alike.
 
     It is mirrored and transposed as a mosaic, so that it stays one (Liu et al., CVPRW 2019).
     """
@@ -77,8 +75,8 @@ def some_tile(both: Sequence[Planes], crop: int, rng: np.random.Generator) -> li
     return [transposed(planes) for planes in tiles] if turn else tiles
 
 
-def to_sample(name: str, tiles: Sequence[Planes], levels: Levels) -> Sample:
-    """The tensors of noisy and clean planes (H, W, 4), of numbers as `to_unit` takes them."""
+def to_sample(name: str, tiles: Sequence[Array], levels: Levels) -> Sample:
+    """Return the tensors of noisy and clean planes (H, W, 4), given as `to_unit` takes them."""
     noisy, clean = (to_tensor(to_unit(planes, levels)) for planes in tiles)
     return Sample(input=noisy, target=clean, name=name)
 
@@ -96,7 +94,7 @@ class RawPairs(PairedData):
         validation_side: int = 512,
         **kwargs: Any,
     ) -> None:
-        """What is trained on, and how it is cut.
+        """Say what is trained on, and how it is cut.
 
         Args:
             folder: the folder of pairs.
@@ -118,14 +116,14 @@ class RawPairs(PairedData):
         self.pattern = named_pattern(pattern)
 
     def open(self, pairs: list[Pair]) -> None:
-        """Nothing to prepare: arrays are mapped into memory, tiles read from there."""
+        """Do nothing: arrays are mapped into memory when they are read."""
 
-    def read(self, pair: Pair) -> tuple[Planes, Planes]:
-        """Noisy and clean planes."""
+    def read(self, pair: Pair) -> tuple[Array, Array]:
+        """Return noisy and clean planes."""
         return read_raw_pair(pair, self.levels, self.pattern)
 
     def crops(self) -> Tiles:
-        """Random tiles."""
+        """Return random tiles."""
         return Tiles(self.training, self.crop, self.levels, self.pattern, self.seed)
 
     def wholes(self) -> Tiles:

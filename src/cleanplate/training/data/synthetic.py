@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 from cleanplate.training.data import raw_pairs
 from cleanplate.training.data.augmentation import Augmentation
 from cleanplate.training.data.curation import THRESHOLD
-from cleanplate.training.data.drawn import DrawnData
 from cleanplate.training.data.loading import Key, SizedKey, generator, phases_of
+from cleanplate.training.data.on_the_fly import OnTheFlyData
 from cleanplate.training.data.pairs import Sample, to_sample
 from cleanplate.training.data.raw import LEVELS
 from cleanplate.training.data.synthesis.sources import Item, Settings, Source, source_of
@@ -69,12 +69,12 @@ class SyntheticCrops(Dataset[Sample | raw_pairs.Sample]):
         source = self.source
         if self.around is None:
             return source.draw(rng)
-        ground = source.grounds.draw(rng, source.grounds.choose(rng))
+        background = source.backgrounds.draw(rng, source.backgrounds.choose(rng))
         side = 2 * round(self.around * crop / 2)  # even, as mosaics are
-        return source.sent(rng, source.spoil(rng, ground.part(rng, side)))
+        return source.compressed(rng, source.degrade(rng, background.part(rng, side)))
 
 
-class Synthetic(DrawnData):
+class Synthetic(OnTheFlyData):
     """Pairs of a kind that `cleanplate synthesise` writes, crop by crop."""
 
     def __init__(
@@ -92,9 +92,9 @@ class Synthetic(DrawnData):
         pages: int = 100,
         jpeg: float = 0.3,
         crop: int = 256,
-        flip: float = 0.5,
-        flop: float = 0.0,
-        turn: float = 0.0,
+        hflip: float = 0.5,
+        vflip: float = 0.0,
+        rot90: float = 0.0,
         batch_size: int = 8,
         progressive: list[tuple[int, int, int]] | None = None,
         steps: int = 500,
@@ -102,7 +102,7 @@ class Synthetic(DrawnData):
         seed: int = 0,
         workers: int = 1,
     ) -> None:
-        """What is drawn, on what, and how it is cut.
+        """Say what is drawn, on what, and how it is cut.
 
         Args:
             kind: of pairs.
@@ -118,9 +118,9 @@ class Synthetic(DrawnData):
             pages: how many pages are rendered before training, and taken in turns.
             jpeg: share of the inputs that go through JPEG; of RAW planes none does.
             crop: side of the crops in pixels, of RAW planes in pixels of these.
-            flip: chance of a left-right flip; RAW planes are transposed instead.
-            flop: chance of an upside-down flip.
-            turn: chance of a quarter turn.
+            hflip: chance of a horizontal flip; RAW planes are transposed instead.
+            vflip: chance of a vertical flip.
+            rot90: chance of a turn by 90 degrees.
             batch_size: crops a step and process.
             progressive: phases of [steps, batch size, crop]; `crop` is of validation alone then.
             steps: batches an epoch.
@@ -153,7 +153,7 @@ class Synthetic(DrawnData):
             name: tuple(map(str, self.paths(some))) for name, some in named.items()
         }
         source = source_of(Settings(own["kind"], size=own["size"], jpeg=own["jpeg"], **folders))
-        source.grounds.keep(seed, min(own["pages"], count))
+        source.backgrounds.keep(seed, min(own["pages"], count))
         around = None if own["kind"] in WHOLE else AROUND * (2 if own["kind"] == "raw" else 1)
-        augmentation = Augmentation(*(own[name] for name in ("crop", "flip", "flop", "turn")))
+        augmentation = Augmentation(*(own[name] for name in ("crop", "hflip", "vflip", "rot90")))
         return SyntheticCrops(source, around, augmentation, seed, count)

@@ -14,9 +14,9 @@ import numpy as np
 
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import SUFFIXES, encode_png
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import places_below, read_rgb
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.writing import write_all
 
 LONGEST = 3000  # pixels that a note is looked at in
@@ -60,7 +60,7 @@ def unmix_file(job: tuple[Path, Path]) -> str | Fault:
     return "made" if named else "blank"
 
 
-def scraps(note: Map) -> list[Map]:
+def scraps(note: Array) -> list[Array]:
     """Return the lines and drawings on a note (H, W, 3) uint8: light through each (h, w, 3) uint8.
 
     What is as large as the sheet (its edges, what it lies on) or as dense as print is left out.
@@ -87,10 +87,10 @@ def scraps(note: Map) -> list[Map]:
     return found
 
 
-def through(note: Map) -> Map:
+def through(note: Array) -> Array:
     """Return the share of the light that reaches the eye beside that of the paper; [0, 1]."""
     soft = cv2.GaussianBlur(note, (0, 0), 1.0)
     paper = cv2.dilate(soft, np.ones((REACH, REACH), np.uint8))
     paper = cv2.blur(paper, (2 * REACH, 2 * REACH)).astype(np.float32)
-    share: Map = np.clip(note / np.maximum(paper, 1), 0, 1)
+    share: Array = np.clip(note / np.maximum(paper, 1), 0, 1)
     return share

@@ -11,10 +11,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import Dataset
 
 from cleanplate import models
-from cleanplate.training.data.drawn import LONGEST, DrawnData, Sample, load_clean
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.loading import Key, generator
+from cleanplate.training.data.on_the_fly import LONGEST, OnTheFlyData, Sample, load_clean
 from cleanplate.training.data.pairs import to_tensor
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.pages import Pages, laid
 from cleanplate.training.data.synthesis.scenes import varied
@@ -36,7 +36,7 @@ class WatermarkedCrops(Dataset[Sample]):
 
     def __init__(
         self,
-        pictures: Sequence[Map],
+        pictures: Sequence[Array],
         weights: Sequence[float],
         marks: Watermarks,
         *,
@@ -103,7 +103,7 @@ class WatermarkedCrops(Dataset[Sample]):
             "opacity": torch.tensor([mark.opacity], dtype=torch.float32),
         }
 
-    def _clean(self, rng: np.random.Generator) -> tuple[Map, int, int, int]:
+    def _clean(self, rng: np.random.Generator) -> tuple[Array, int, int, int]:
         """Return a view without a mark and the corner and side of a crop of it."""
         if self.hard and rng.random() < 0.5:
             rng = generator(self.seed, (self.hard[rng.integers(len(self.hard))],))
@@ -117,11 +117,11 @@ class WatermarkedCrops(Dataset[Sample]):
         zoom = float(rng.choice(self.zooms))
         return round(self.seen / zoom), zoom
 
-    def _enlarged(self, crop: Map) -> Map:
+    def _enlarged(self, crop: Array) -> Array:
         size = (self.seen, self.seen)
         return crop if crop.shape[:2] == size else cv2.resize(crop, size)
 
-    def _view(self, rng: np.random.Generator, crop: int, zoom: float) -> Map:
+    def _view(self, rng: np.random.Generator, crop: int, zoom: float) -> Array:
         """Return a picture or a part of one, `crop` pixels or more, scaled, turned and mirrored."""
         picture = self.pictures[rng.choice(len(self.pictures), p=self.chances)]
         if rng.random() < 0.5:
@@ -146,7 +146,7 @@ class WatermarkedCrops(Dataset[Sample]):
         return varied(rng, np.ascontiguousarray(picture), self.marks)
 
 
-def window(rng: np.random.Generator, alpha: Map, crop: int) -> tuple[int, int]:
+def window(rng: np.random.Generator, alpha: Array, crop: int) -> tuple[int, int]:
     """Choose a crop's corner: mostly about a pixel of the mark, else anywhere."""
     height, width = alpha.shape
     if rng.random() < 0.85:
@@ -158,10 +158,10 @@ def window(rng: np.random.Generator, alpha: Map, crop: int) -> tuple[int, int]:
     return int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
 
 
-def rough_mask(rng: np.random.Generator, alpha: Map) -> Map:
+def rough_mask(rng: np.random.Generator, alpha: Array) -> Array:
     """Spoil a true mask as a locator would: too fat or thin, parts missed, false alarms, soft."""
     size = alpha.shape[0]
-    mask: Map = (alpha > VISIBLE).astype(np.float32)
+    mask: Array = (alpha > VISIBLE).astype(np.float32)
     reach = 2 * int(rng.integers(0, 5)) + 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     mask = cv2.dilate(mask, brush) if rng.random() < 0.8 else cv2.erode(mask, brush[:3, :3])
@@ -175,7 +175,7 @@ def rough_mask(rng: np.random.Generator, alpha: Map) -> Map:
     return (soft * rng.uniform(0.6, 1.0)).astype(np.float32)
 
 
-class Watermarked(DrawnData):
+class Watermarked(OnTheFlyData):
     """Photographs and rendered pages under synthetic watermarks, for training and validation."""
 
     def __init__(
@@ -195,12 +195,12 @@ class Watermarked(DrawnData):
         clean_share: float = 0.15,
         jpeg_share: float = 0.35,
         zooms: tuple[float, ...] = (1.0,),
-        critic: str | None = None,
+        miner: str | None = None,
         candidates: int = 3000,
         seed: int = 1,
         workers: int = 1,
     ) -> None:
-        """What is drawn, on what, and how it is cut.
+        """Say what is drawn, on what, and how it is cut.
 
         Args:
             backgrounds: folders of clean pictures, each with its share of the crops.
@@ -218,7 +218,7 @@ class Watermarked(DrawnData):
             clean_share: share of the crops that bear no mark.
             jpeg_share: share that goes through JPEG.
             zooms: how crops are enlarged, each as often.
-            critic: a locator; clean crops in which it finds a mark are hard examples.
+            miner: a locator; clean crops in which it finds a mark are hard examples.
             candidates: clean crops that are looked at for these.
             seed: of all that is drawn.
             workers: processes that draw.
@@ -232,7 +232,7 @@ class Watermarked(DrawnData):
         marks = Watermarks(self.paths(own["fonts"]), self.paths(own["logos"]))
         rng = np.random.default_rng(own["seed"])
         setting = Pages(marks.lettering)
-        clean: list[Map] = []
+        clean: list[Array] = []
         weights: list[float] = []
         for name, share in own["backgrounds"].items():
             found = load_clean(self.paths([name]), LONGEST)
@@ -257,8 +257,8 @@ class Watermarked(DrawnData):
             size=own["steps"] * own["batch_size"],
             **common,
         )
-        if own["critic"]:
-            self.training.mine(models.load(own["critic"], device="cpu"), own["candidates"])
+        if own["miner"]:
+            self.training.mine(models.load(own["miner"], device="cpu"), own["candidates"])
             rank_zero_info(f"{len(self.training.hard)} of {own['candidates']} crops are hard.")
         self.validation = WatermarkedCrops(
             unseen,
@@ -273,7 +273,7 @@ class Watermarked(DrawnData):
 SHARED = ("crop", "sides", "clean_share", "jpeg_share", "zooms")  # by training and validation
 
 
-def by_area(pictures: Sequence[Map], share: float) -> list[float]:
+def by_area(pictures: Sequence[Array], share: float) -> list[float]:
     """Divide a share by the cube root of the area: a large picture holds many views."""
     areas = np.array([picture.shape[0] * picture.shape[1] for picture in pictures]) ** (1 / 3)
     return list(share * areas / areas.sum())

@@ -18,7 +18,7 @@ from cleanplate.training.losses import (
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
-    Planes,
+    Tensors,
     adam,
     in_float32,
 )
@@ -100,12 +100,12 @@ class Adversarial(Learner):
         self.make_discriminator_optimizer = discriminator_optimizer
         self.ratio, self.clip, self.accumulate = ratio, clip, accumulate
 
-    def shown(self, outputs: Planes, truth: Planes) -> Tensor:
+    def shown(self, outputs: Tensors, truth: Tensors) -> Tensor:
         """Return the pictures that the discriminator is to tell from true ones."""
         raise NotImplementedError
 
     def configure_optimizers(self) -> Any:
-        """One for each of the two."""
+        """Make one for each of the two networks."""
         return (
             self.scheduled(self.make_optimizer(self.parameter_groups())),
             self.scheduled(self.make_discriminator_optimizer(self.discriminator.parameters())),
@@ -145,7 +145,7 @@ class Adversarial(Learner):
             schedule.step()
 
     def schedules(self, interval: str = "step") -> list[Any]:
-        """The schedules that step so; Lightning leaves that to a module with two optimisers."""
+        """Return the schedules that step so; with two optimisers, Lightning leaves that to us."""
         made = self.lr_schedulers() or []
         return [one for one in made if getattr(one, "interval", "epoch") == interval]
 

@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
-    Planes,
+    Tensors,
     adam,
     as_float,
     psnr,
 )
 
-PLANES = ("red", "green", "blue", "strength")
+INPUTS = ("red", "green", "blue", "strength")
 
 
 class Denoising(Learner):
@@ -62,10 +62,10 @@ class Denoising(Learner):
             ModelError: `init_from` cannot be used.
         """
         super().__init__(network, network_options, loss, optimizer, schedule, init_from)
-        self.built_from["planes"] = list(PLANES)
+        self.built_from["planes"] = list(INPUTS)
         self.square_after, self.level_weight = square_after, level_weight
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the picture beside a strength of 1, and the truth; floats in [0, 1]."""
         noisy = as_float(batch["input"])
         planes = torch.cat([noisy, torch.ones_like(noisy[:, :1])], 1)
@@ -95,8 +95,8 @@ class Denoising(Learner):
         """Whether the trainer asks for bfloat16."""
         return "bf16" in str(self.trainer.precision)
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """PSNR, and the error of the level."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure PSNR, and the error of the level."""
         planes, truth = self.unpack(batch)
         clean, noisy = truth["picture"], planes[:, :3]
         told = self.network.denoise(noisy, truth["level"]).float()

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from cleanplate.training.modules.adversarial import Adversarial
-from cleanplate.training.modules.learner import Planes
+from cleanplate.training.modules.learner import Tensors
 from cleanplate.training.modules.restoration import Restoration
 
 
@@ -38,6 +38,6 @@ class Erasing(Adversarial, Restoration):
         """
         super().__init__(network, discriminator, loss=loss, **kwargs)
 
-    def shown(self, outputs: Planes, truth: Planes) -> Tensor:
+    def shown(self, outputs: Tensors, truth: Tensors) -> Tensor:
         """Return the whole picture, for the loss asks it to be clean outside the mask, too."""
         return outputs["picture"]

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.losses import Planes as Named
-from cleanplate.training.losses import Term, batch_dice, bce
+from cleanplate.training.losses import NamedTensors, Term, batch_dice, bce
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
-    Planes,
+    Tensors,
     as_float,
     channels_last,
     mask_iou,
@@ -27,21 +26,21 @@ NEAR = 8  # pixels
 WIDE = 2 * NEAR + 1
 
 
-def heeded_l1(outputs: Named, truth: Named) -> Tensor:
-    """L1 in which ink, and print within 8 pixels of it, weighs five times as much as paper."""
+def heeded_l1(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compute L1 in which ink, and print within 8 pixels of it, weighs five times as much."""
     ink = truth["mask"]
     near = F.max_pool2d(ink, WIDE, 1, NEAR) * truth["print"]
     weight = 1 + (WEIGHT - 1) * torch.maximum(ink, near)
     return ((outputs["picture"] - truth["picture"]).abs() * weight).mean()
 
 
-def print_bce(outputs: Named, truth: Named) -> Tensor:
-    """BCE of where print is."""
+def print_bce(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compute BCE of the print's map."""
     return bce(outputs["print"], truth["print"])
 
 
-def print_dice(outputs: Named, truth: Named) -> Tensor:
-    """Dice of that over the batch."""
+def print_dice(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compute Dice of the print's map over the batch."""
     return batch_dice(outputs["print"], truth["print"])
 
 
@@ -81,13 +80,13 @@ class HandwritingErasing(Learner):
         """
         super().__init__(network, loss=loss or LOSS, **kwargs)
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The page, and the page without ink with where ink and print are; floats in [0, 1]."""
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Return the page, and in [0, 1] the page without ink, the ink's map and the print's."""
         truth = {"picture": "target", "mask": "mask", "print": "print"}
         page = channels_last(as_float(batch["input"]))
         return page, {name: as_float(batch[key]) for name, key in truth.items()}
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
         """Return how well ink is found and what lies under it is."""
         page, truth = self.unpack(batch)
         ink, clean = truth["mask"], truth["picture"]
@@ -107,5 +106,5 @@ class HandwritingErasing(Learner):
 
 
 def known(values: Tensor, where: Tensor) -> Tensor:
-    """Figures (N,) that apply `where` that is true, nan elsewhere."""
+    """Return figures (N,), nan where they do not apply."""
     return values.where(where, torch.nan)

@@ -9,16 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.losses import Planes as Named
-from cleanplate.training.losses import Term
-from cleanplate.training.modules.learner import Batch, Learner, Planes, channels_last, psnr
+from cleanplate.training.losses import NamedTensors, Term
+from cleanplate.training.modules.learner import Batch, Learner, Tensors, channels_last, psnr
 
 INPUTS = ("guess red", "guess green", "guess blue", "hole")
 WINDOW = 9  # pixels over which detail is compared
 
 
-def texture_loss(outputs: Named, truth: Named) -> Tensor:
-    """L1 of how much detail there is about each pixel of a hole, wherever it lies.
+def texture_loss(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compare how much detail fill and truth have around each pixel of a hole, by L1.
 
     Detail is the standard deviation of what differs from the mean of 3x3 pixels, over a window. A
     mean of all that may have been there is right by L1, and as smooth as fog; this term asks for
@@ -64,13 +63,13 @@ class HoleFilling(Learner):
         super().__init__(network, loss=loss or {"l1_hole": 1.0, "texture": 0.3}, **kwargs)
         self.built_from["planes"] = list(INPUTS)
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the planes INPUTS, and what is there in the hole."""
         planes = torch.cat([batch["guess"], batch["hole"]], 1)
         return channels_last(planes), {"picture": batch["target"], "mask": batch["hole"]}
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """PSNR in the holes, of the fill and of the coarse fill, and the share of detail."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure PSNR in the holes, of fill and coarse fill, and the share of detail."""
         hole, clean = batch["hole"], batch["target"]
         filled = outputs["picture"].clamp(0, 1) * hole + clean * (1 - hole)
         kept = [(detail(x) * hole).flatten(1).sum(1) for x in (filled, clean)]

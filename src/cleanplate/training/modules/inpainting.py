@@ -9,16 +9,15 @@ import torch
 from torch import Tensor
 
 from cleanplate.errors import UsageError
-from cleanplate.training.losses import Planes as Named
-from cleanplate.training.losses import Term, l1
+from cleanplate.training.losses import NamedTensors, Term, l1
 from cleanplate.training.modules.adversarial import Adversarial
-from cleanplate.training.modules.learner import Batch, Planes, as_float, psnr
+from cleanplate.training.modules.learner import Batch, Tensors, as_float, psnr
 
-PLANES = ("red", "green", "blue", "mask")
+INPUTS = ("red", "green", "blue", "mask")
 
 
-def both_l1(outputs: Named, truth: Named) -> Tensor:
-    """Mean absolute difference of the coarse step and of the refined one, added."""
+def both_l1(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Add the mean absolute differences of the coarse step and of the refined one."""
     steps = [l1(outputs[name], truth["picture"]) for name in ("picture", "coarse")]
     return steps[0] + steps[1]
 
@@ -56,22 +55,22 @@ class Inpainting(Adversarial):
         """
         chosen = loss or {"both_l1": 1000.0, "hinge": 1.0}
         super().__init__(network, discriminator, loss=chosen, **kwargs)
-        if self.card.planes != len(PLANES) or "coarse" not in self.card.outputs:
+        if self.card.planes != len(INPUTS) or "coarse" not in self.card.outputs:
             raise UsageError(f"{network} does not fill a hole in two steps.")
-        self.built_from["planes"] = list(PLANES)
+        self.built_from["planes"] = list(INPUTS)
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the picture without what lies in the hole, and the hole; the truth."""
         picture, mask = as_float(batch["target"]), as_float(batch["mask"])
         planes = torch.cat([picture * (1 - mask), mask], 1)
         return planes, {"picture": picture, "mask": mask}
 
-    def shown(self, outputs: Planes, truth: Planes) -> Tensor:
+    def shown(self, outputs: Tensors, truth: Tensors) -> Tensor:
         """Return the fill pasted into the picture."""
         return outputs["picture"] * truth["mask"] + truth["picture"] * (1 - truth["mask"])
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """PSNR of the pasted fill, over all and in the hole."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure PSNR of the pasted fill, over the picture and in the hole."""
         planes, truth = self.unpack(batch)
         picture, mask = truth["picture"], truth["mask"]
         pasted = outputs["picture"].clamp(0, 1) * mask + planes[:, :3]

@@ -16,7 +16,7 @@ from cleanplate.training.losses import TERMS, Composed, Term
 from cleanplate.training.weights import start_from
 
 Batch = dict[str, Any]
-Planes = dict[str, Tensor]
+Tensors = dict[str, Tensor]
 GUESS_AND_PICTURE = tuple(
     f"{p} {c}" for p in ("guess", "picture") for c in ("red", "green", "blue")
 )  # first planes of the shipped fillers
@@ -24,7 +24,7 @@ PEAK = 100.0  # dB; what equal pictures count as
 
 
 def adam(parameters: Iterable[Any]) -> torch.optim.Optimizer:
-    """Adam with the rate of the write-up on watermarks."""
+    """Make Adam with the rate of the write-up on watermarks."""
     return torch.optim.Adam(parameters, lr=2e-3)
 
 
@@ -77,21 +77,21 @@ class Learner(pl.LightningModule):
         self.loss = composed(loss, self.terms)
         self.make_optimizer, self.make_schedule = optimizer, schedule
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return what the network sees, (N, planes, H, W), and the truth as the loss wants it."""
         raise NotImplementedError
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """Figures of each picture (N,) by name, nan where one does not apply, and the columns of
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Return each picture's figures (N,) by name, nan where none applies, and the columns of
         the validation sheet."""
         raise NotImplementedError
 
-    def forward(self, planes: Tensor) -> Planes:
+    def forward(self, planes: Tensor) -> Tensors:
         """Return the network's outputs by name; a filler's `fill` is the `picture` here."""
-        outputs: Planes = self.network(planes)
+        outputs: Tensors = self.network(planes)
         return {("picture" if name == "fill" else name): x for name, x in outputs.items()}
 
-    def predict(self, batch: Batch) -> Planes:
+    def predict(self, batch: Batch) -> Tensors:
         """Return the network's outputs for a batch."""
         return in_float32(self(self.unpack(batch)[0]))
 
@@ -102,11 +102,11 @@ class Learner(pl.LightningModule):
         return self.network.parameters()
 
     def configure_optimizers(self) -> Any:
-        """Over the network's parameters."""
+        """Make the optimiser of the network's parameters."""
         return self.scheduled(self.make_optimizer(self.parameter_groups()))
 
     def scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
-        """Lightning's description of an optimiser and its schedule."""
+        """Return Lightning's description of an optimiser and its schedule."""
         if self.make_schedule is None:
             return {"optimizer": optimizer}
         made = self.make_schedule(optimizer)
@@ -131,19 +131,19 @@ class Learner(pl.LightningModule):
         self.log("train/learning_rate", rate)
         return total
 
-    def losses(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the loss of a batch, and its terms without their weights, by name."""
         planes, truth = self.unpack(batch)
         return self.total(in_float32(self(planes)), truth)
 
-    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+    def total(self, outputs: Tensors, truth: Tensors) -> tuple[Tensor, Tensors]:
         """Return the loss of outputs, and its terms without their weights."""
         with torch.autocast(self.device.type, enabled=False):
             total, parts = self.loss(outputs, truth)
         return total, parts
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> Planes:
-        """Logs the means of the figures; returns the columns of the validation sheet."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensors:
+        """Log the means of the figures; return the columns of the validation sheet."""
         figures, columns = self.measure(self.predict(batch), batch)
         for name, values in figures.items():
             known = values[~values.isnan()]
@@ -158,7 +158,7 @@ class Learner(pl.LightningModule):
         return columns
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Says beside the weights what they are of, so that the export needs no recipe."""
+        """Note beside the weights which network they are of, so that the export needs no recipe."""
         checkpoint["cleanplate"] = self.built_from
 
 
@@ -170,12 +170,12 @@ def composed(loss: str | dict[str, float], terms: Mapping[str, Term]) -> nn.Modu
 
 
 def as_float(planes: Tensor) -> Tensor:
-    """uint8 0..255 as float [0, 1]; floats as they are."""
+    """Return uint8 0..255 as float [0, 1]; floats as they are."""
     return planes.float() / 255 if planes.dtype == torch.uint8 else planes
 
 
-def in_float32(outputs: Planes) -> Planes:
-    """Losses and figures are not for half precision."""
+def in_float32(outputs: Tensors) -> Tensors:
+    """Return outputs in float32: losses and figures are not for half precision."""
     return {name: planes.float() for name, planes in outputs.items()}
 
 
@@ -191,7 +191,7 @@ def channels_last(planes: Tensor) -> Tensor:
 
 
 def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
-    """PSNR in dB of each picture (N, C, H, W) in [0, 1], at most 100; under a mask if given."""
+    """Return each picture's PSNR in dB, at most 100, of (N, C, H, W) in [0, 1]; or under a mask."""
     error = (picture - truth).square()
     if mask is None:
         error = error.flatten(1).mean(1)
@@ -202,7 +202,7 @@ def psnr(picture: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def mask_iou(mask: Tensor, truth: Tensor) -> Tensor:
-    """Intersection over union of each mask at 0.5; 1 when both are empty."""
+    """Return the intersection over union of each mask at 0.5; 1 when both are empty."""
     found, there = mask.flatten(1) > 0.5, truth.flatten(1) > 0.5
     union = (found | there).sum(1)
     return torch.where(union > 0, (found & there).sum(1) / union.clamp_min(1), 1.0)

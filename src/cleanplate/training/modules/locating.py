@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cleanplate.training.modules.learner import Batch, Planes, channels_last, mask_iou
+from cleanplate.training.modules.learner import Batch, Tensors, channels_last, mask_iou
 from cleanplate.training.modules.segmentation import Segmentation
 
 ALARM = 0.005  # share of a clean crop that, found, is a false alarm
@@ -50,12 +50,12 @@ class Locating(Segmentation):
         rest = [p for p in self.network.parameters() if id(p) not in known]
         return [{"params": encoder, "lr": self.encoder_rate}, {"params": rest}]
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """As `Segmentation`, in the memory format that CPUs prefer."""
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Do as `Segmentation`, in the memory format that CPUs prefer."""
         planes, truth = super().unpack(batch)
         return channels_last(planes), truth
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
         """Return the IoU of crops that bear something, the alarm of those that do not."""
         _, columns = super().measure(outputs, batch)
         mask, truth = columns["mask"], columns["true mask"]

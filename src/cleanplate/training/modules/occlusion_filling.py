@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.losses import Planes as Named
-from cleanplate.training.losses import Term
+from cleanplate.training.losses import NamedTensors, Term
 from cleanplate.training.modules.learner import (
     GUESS_AND_PICTURE,
     Batch,
     Learner,
-    Planes,
+    Tensors,
     channels_last,
     psnr,
 )
@@ -23,8 +22,8 @@ from cleanplate.training.modules.learner import (
 INPUTS = (*GUESS_AND_PICTURE, "hole")
 
 
-def seen_loss(outputs: Named, truth: Named) -> Tensor:
-    """BCE of where the page can be seen, in the hole; counted by the samples of a picture in it."""
+def seen_loss(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compute BCE of where in the hole the page is seen, over the picture's samples there."""
     hole = truth["mask"]
     given, wanted = outputs["seen"], truth["seen"]
     total = F.binary_cross_entropy_with_logits(given, wanted, hole, reduction="sum")
@@ -69,14 +68,14 @@ class OcclusionFilling(Learner):
         super().__init__(network, loss=chosen, **kwargs)
         self.built_from["planes"] = list(INPUTS)
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the planes INPUTS, and what is there in the hole."""
         planes = torch.cat([batch["guess"], batch["input"], batch["hole"]], 1)
         truth = {"picture": batch["target"], "mask": batch["hole"], "seen": batch["seen"]}
         return channels_last(planes), truth
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """PSNR in the holes, of the fill and of the coarse fill."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure PSNR in the holes, of the fill and of the coarse fill."""
         hole, clean = batch["hole"], batch["target"]
         bears = hole.flatten(1).any(1)
         results = {"hole": outputs["picture"].clamp(0, 1), "guess": batch["guess"]}

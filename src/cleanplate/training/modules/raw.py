@@ -13,7 +13,7 @@ from cleanplate.tasks.denoise.sensor_noise import UNIT, SensorNoise
 from cleanplate.training.data.raw import LEVELS
 from cleanplate.training.data.raw_files import BAYER
 from cleanplate.training.losses import ssim
-from cleanplate.training.modules.learner import Batch, Learner, Planes, adam, psnr
+from cleanplate.training.modules.learner import Batch, Learner, Tensors, adam, psnr
 
 
 class RawDenoising(Learner):
@@ -58,12 +58,12 @@ class RawDenoising(Learner):
             "parameters": {"black": black, "white": white},
         }
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """Noisy planes and clean ones."""
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Return noisy planes and clean ones."""
         return batch["input"], {"picture": batch["target"]}
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """PSNR, SSIM and the score."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure PSNR, SSIM and the score."""
         noisy, clean = (batch[name].clamp(0, 1) for name in ("input", "target"))
         cleaned = outputs["picture"].clamp(0, 1)
         decibels = psnr(cleaned, clean)
@@ -105,17 +105,17 @@ class SensorDenoising(RawDenoising):
         super().__init__(network, network_options, loss, optimizer, schedule, init_from)
         self.built_from["parameters"] = {"unit": UNIT}
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """Noisy planes and clean ones, both normalised."""
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Return noisy planes and clean ones, both normalised."""
         noise = noise_of(batch)
         return noise.normalised(batch["input"]), {"picture": noise.normalised(batch["target"])}
 
-    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+    def total(self, outputs: Tensors, truth: Tensors) -> tuple[Tensor, Tensors]:
         """Return the loss of the roots."""
         return super().total(*({"picture": root(x["picture"])} for x in (outputs, truth)))
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """As in `RawDenoising`."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure as `RawDenoising` does."""
         restored = noise_of(batch).restored(outputs["picture"])
         return super().measure({"picture": restored}, batch)
 
@@ -126,5 +126,5 @@ def noise_of(batch: Batch) -> SensorNoise:
 
 
 def root(normalised: Tensor) -> Tensor:
-    """Of normalised planes; as many times the noise's standard deviation, but for a constant."""
+    """Return the root of normalised planes, whose noise is as strong in the dark as in light."""
     return (normalised / UNIT + 1).clamp_min(1e-3).sqrt()

@@ -15,7 +15,7 @@ from cleanplate.training.modules.adversarial import CRITICS, Adversarial
 from cleanplate.training.modules.learner import (
     Batch,
     Learner,
-    Planes,
+    Tensors,
     adam,
     as_float,
     mask_iou,
@@ -72,8 +72,8 @@ class Restoration(Learner):
             self.network.use_tlc((tlc, tlc))
             self.built_from["tlc"] = tlc
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """`input`, and the truth; floats in [0, 1]."""
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Return `input`, and the truth; floats in [0, 1]."""
         planes = {name: as_float(batch[name]) for name in ("input", "target", "mask")}
         return planes["input"], {"picture": planes["target"], "mask": planes["mask"]}
 
@@ -83,8 +83,8 @@ class Restoration(Learner):
         share = mask * (mask > FLOOR)
         return restored * share + picture * (1 - share)
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
-        """PSNR, and the IoU of the mask."""
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
+        """Measure PSNR, and the IoU of the mask."""
         picture, truth = self.unpack(batch)
         restored = cleaned = outputs["picture"].clamp(0, 1)
         figures = {"psnr_input": psnr(picture, truth["picture"])}

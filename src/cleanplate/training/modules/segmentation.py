@@ -8,14 +8,14 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from cleanplate.errors import UsageError
-from cleanplate.training.modules.learner import Batch, Learner, Planes, adam, as_float, mask_iou
+from cleanplate.training.modules.learner import Batch, Learner, Tensors, adam, as_float, mask_iou
 from cleanplate.training.networks.backbones import Normalised
 
 
 class Foreground(nn.Module):
     """Logits of background and foreground as one, whose sigmoid is the foreground's softmax."""
 
-    def forward(self, outputs: Planes) -> Planes:
+    def forward(self, outputs: Tensors) -> Tensors:
         """Replace the output `mask`."""
         background, foreground = outputs["mask"].split(1, 1)
         return {**outputs, "mask": foreground - background}
@@ -76,17 +76,17 @@ class Segmentation(Learner):
         self.foreground = Foreground() if softmax else None
         self.built_from |= {"normalise": normalise, "softmax": softmax}
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the picture and its mask, as floats in [0, 1] and as labels."""
         mask = as_float(batch["mask"])
         return as_float(batch["input"]), {"mask": mask, "labels": (mask[:, 0] > 0.5).long()}
 
-    def forward(self, planes: Tensor) -> Planes:
+    def forward(self, planes: Tensor) -> Tensors:
         """Return the network's outputs by name."""
-        outputs: Planes = self.network(self.normalised(planes) if self.normalised else planes)
+        outputs: Tensors = self.network(self.normalised(planes) if self.normalised else planes)
         return outputs
 
-    def total(self, outputs: Planes, truth: Planes) -> tuple[Tensor, Planes]:
+    def total(self, outputs: Tensors, truth: Tensors) -> tuple[Tensor, Tensors]:
         """Return the loss and its terms, and the auxiliary head's."""
         total, parts = super().total(outputs, truth)
         if "aux" in outputs and self.auxiliary:
@@ -95,7 +95,7 @@ class Segmentation(Learner):
             parts = {**parts, "aux": beside.detach()}
         return total, parts
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
         """Return the two IoUs."""
         picture, truth = self.unpack(batch)
         mask = (self.foreground(outputs) if self.foreground else outputs)["mask"].sigmoid()

@@ -13,13 +13,12 @@ from torch.nn import functional as F
 
 from cleanplate import models
 from cleanplate.tasks.watermark.overlay import NOTHING, Overlay, estimate, seen_through
-from cleanplate.training.losses import Planes as Named
-from cleanplate.training.losses import Term, batch_dice, bce
+from cleanplate.training.losses import NamedTensors, Term, batch_dice, bce
 from cleanplate.training.modules.learner import (
     GUESS_AND_PICTURE,
     Batch,
     Learner,
-    Planes,
+    Tensors,
     channels_last,
     in_float32,
     mask_iou,
@@ -37,13 +36,13 @@ LOSS = {
 }
 
 
-def cover_bce(outputs: Named, truth: Named) -> Tensor:
-    """BCE of how far the mark covers each pixel."""
+def cover_bce(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compute BCE of how far the mark covers each pixel."""
     return bce(outputs["cover"], truth["cover"])
 
 
-def cover_dice(outputs: Named, truth: Named) -> Tensor:
-    """Dice of that over the batch."""
+def cover_dice(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+    """Compute Dice of the mark's cover over the batch."""
     return batch_dice(outputs["cover"], truth["cover"])
 
 
@@ -102,15 +101,15 @@ class WatermarkFilling(Learner):
             return batch["rough"]
         return located(self.locator, batch["input"].float()).to(batch["rough"])
 
-    def unpack(self, batch: Batch) -> tuple[Tensor, Planes]:
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the planes of the first look, and the clean picture, the mark's outline and its
         cover.
         """
         truth = {"picture": batch["target"], "mask": batch["mask"], "cover": true_cover(batch)}
         return first_look(channels_last(batch["input"]), self.rough(batch)), truth
 
-    def losses(self, batch: Batch) -> tuple[Tensor, Planes]:
-        """The sum of both looks' losses, of which the first learns nothing from the second."""
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensors]:
+        """Sum the losses of both looks, of which the first learns nothing from the second."""
         planes, truth = self.unpack(batch)
         first = in_float32(self(planes))
         seen = first["cover"].detach().sigmoid()
@@ -125,7 +124,7 @@ class WatermarkFilling(Learner):
         }
         return looks[0][0] + looks[1][0], parts
 
-    def predict(self, batch: Batch) -> Planes:
+    def predict(self, batch: Batch) -> Tensors:
         """Return the outputs of the second look, and beside them `solved` and `first mask`."""
         picture = channels_last(batch["input"])
         first = in_float32(self(first_look(picture, self.rough(batch))))
@@ -136,7 +135,7 @@ class WatermarkFilling(Learner):
             "first mask": first["mask"],
         }
 
-    def measure(self, outputs: Planes, batch: Batch) -> tuple[Planes, Planes]:
+    def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
         """Return what the two looks give under the mark, and how well they outline it."""
         truth, clean = batch["mask"], batch["target"]
         marked = truth.flatten(1).any(1)

@@ -30,11 +30,18 @@ def backbone(
     width: float = 1.0,
     heads: Callable[[nn.Module], Collection[nn.Module]] = lambda network: (),
 ) -> nn.Module:
-    """`build(pretrained)`, scaled by `width` but for the outputs of its `heads`; `pretrained` is
-    None or "imagenet".
+    """Build a backbone.
 
-    Raises ModelError when the weights are neither in the library's cache nor to be downloaded,
-    UsageError for another `pretrained` or one with scaled channels.
+    Args:
+        name: for messages.
+        build: makes it, with pretrained weights or without.
+        pretrained: None or "imagenet".
+        width: scales its channels, but not the outputs of its heads.
+        heads: return those layers of it whose outputs are not scaled.
+
+    Raises:
+        ModelError: the weights are neither in the library's cache nor to be downloaded.
+        UsageError: another `pretrained`, or one with scaled channels.
     """
     if pretrained is None and width != 1:
         with torch.device("meta"):  # every layer with parameters is made anew

@@ -54,7 +54,7 @@ class Gated(nn.Module):
 
 
 def gated_encoder(inputs: int, n: list[int], c: int) -> nn.Sequential:
-    """Five gated convolutions down to a quarter of the size."""
+    """Make five gated convolutions down to a quarter of the size."""
     return nn.Sequential(
         Gated(inputs, c, 5), Gated(c, n[0], stride=2), Gated(n[0], n[1]),
         Gated(n[1], n[2], stride=2), Gated(n[2], 4 * c),
@@ -62,7 +62,7 @@ def gated_encoder(inputs: int, n: list[int], c: int) -> nn.Sequential:
 
 
 def gated_decoder(inputs: int, c: int) -> nn.Sequential:
-    """From a quarter of the size to three planes at full size, no activation at the end."""
+    """Make what goes from a quarter of the size to three planes at full size, not activated."""
     return nn.Sequential(
         Gated(inputs, 4 * c), Gated(4 * c, 4 * c),
         Gated(4 * c, 2 * c, up=True), Gated(2 * c, 2 * c),
@@ -72,7 +72,7 @@ def gated_decoder(inputs: int, c: int) -> nn.Sequential:
 
 
 def dilated(channels: int) -> nn.Sequential:
-    """Four gated convolutions that see ever farther."""
+    """Make four gated convolutions that see ever farther."""
     return nn.Sequential(*(Gated(channels, channels, dilation=d) for d in DILATIONS))
 
 
@@ -149,7 +149,7 @@ class TwinGated(nn.Module):
 
 
 def twin(c: int) -> nn.Sequential:
-    """One of the two nets: 4 planes in, 3 in [-1, 1] out."""
+    """Run one of the two nets: 4 planes in, 3 in [-1, 1] out."""
     return nn.Sequential(
         TwinGated(4, c, 7), TwinGated(c, 2 * c, 4, stride=2),
         TwinGated(2 * c, 4 * c), TwinGated(4 * c, 4 * c, 4, stride=2),

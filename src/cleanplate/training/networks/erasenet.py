@@ -17,7 +17,7 @@ SIDES = ("coarse", "half", "quarter")
 def conv(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:
-    """C of the paper: spectral-norm convolution and LeakyReLU 0.2."""
+    """Make C of the paper: spectral-norm convolution and LeakyReLU 0.2."""
     padding = 1 if kernel == 4 else None
     return nn.Sequential(
         snconv(inputs, outputs, kernel, stride, padding, dilation), nn.LeakyReLU(0.2)
@@ -25,7 +25,7 @@ def conv(
 
 
 def deconv(inputs: int, outputs: int) -> nn.Sequential:
-    """D of the paper: spectral-norm transposed convolution to twice the size and LeakyReLU 0.2."""
+    """Make D of the paper: spectral-norm transposed convolution to twice the size, leaky ReLU."""
     return nn.Sequential(
         spectral_norm(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1)),
         nn.LeakyReLU(0.2),
@@ -33,7 +33,7 @@ def deconv(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def lateral(channels: int) -> nn.Sequential:
-    """L of the paper: how an encoder feature reaches the decoder; linear from end to end."""
+    """Make L of the paper: how an encoder feature reaches the decoder; linear from end to end."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 1),
         nn.Conv2d(channels, 2 * channels, 3, padding=1),

@@ -19,12 +19,12 @@ def crop_like(x: Tensor, reference: Tensor) -> Tensor:
 
 
 def resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resize of (N, C, H, W) to `size` = (height, width)."""
+    """Resize (N, C, H, W) bilinearly to `size` = (height, width)."""
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def scaled(channels: int, width: float, divisor: int = 1) -> int:
-    """`channels` * `width`, rounded to a multiple of `divisor`, at least one of it."""
+    """Return `channels` * `width`, rounded to a multiple of `divisor`, at least one of it."""
     return max(1, round(channels * width / divisor)) * divisor
 
 
@@ -36,7 +36,7 @@ def snconv(
     padding: int | None = None,
     dilation: int = 1,
 ) -> nn.Module:
-    """Spectral-norm convolution; keeps the size at stride 1, halves even sizes at stride 2."""
+    """Make a spectral-norm convolution; stride 1 keeps the size, stride 2 halves even ones."""
     reach = dilation * (kernel - 1)
     if padding is None:
         padding = reach // 2

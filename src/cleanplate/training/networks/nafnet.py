@@ -16,7 +16,7 @@ FAST_STEPS = (5, 4, 3, 2, 1)
 
 
 def sliding_mean(x: Tensor, window: tuple[int, int], step: int = 1) -> Tensor:
-    """Mean of (N, C, H, W) over a window (rows, columns) about each position.
+    """Return the mean of (N, C, H, W) over a window (rows, columns) around each position.
 
     Where the window hangs over the border, the nearest whole window counts; a window that covers
     the map along both axes gives the global mean, (N, C, 1, 1). With `step` > 1 the map is first
@@ -37,7 +37,7 @@ def sliding_mean(x: Tensor, window: tuple[int, int], step: int = 1) -> Tensor:
 
 
 def _means_along(x: Tensor, size: int, dim: int) -> Tensor:
-    """Mean over `size` neighbours along -2 or -1, by differences of the running sum."""
+    """Return the mean over `size` neighbours along -2 or -1, by differences of the running sum."""
     total = functional.pad(x.cumsum(dim), (0, 0, 1, 0) if dim == -2 else (1, 0, 0, 0))
     count = total.shape[dim] - size
     return (total.narrow(dim, size, count) - total.narrow(dim, 0, count)) / size
@@ -81,13 +81,13 @@ class Block(nn.Module):
 
 
 def simple_gate(x: Tensor) -> Tensor:
-    """One half of the channels times the other."""
+    """Multiply one half of the channels by the other."""
     first, second = x.chunk(2, dim=1)
     return first * second
 
 
 def blocks(channels: int, count: int) -> nn.Sequential:
-    """`count` blocks in a row."""
+    """Make `count` blocks in a row."""
     return nn.Sequential(*(Block(channels) for _ in range(count)))
 
 
@@ -150,7 +150,7 @@ class NAFNet(nn.Module):
         return {"picture": crop_like(self.ending(x) + padded, picture)}
 
     def use_tlc(self, train_size: tuple[int, int], fast: bool = False) -> None:
-        """From now on, in evaluation, pool over windows of 1.5 times the training size (height,
+        """Pool from now on, in evaluation, over windows of 1.5 times the training size (height,
         width) instead of the whole picture. Export such a network at its tile size."""
         levels = [*self.encoders, self.middle, *self.decoders]
         depth = len(self.encoders)

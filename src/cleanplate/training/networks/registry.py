@@ -55,7 +55,7 @@ _cards: dict[str, NetworkCard] = {}
 
 
 def register(card: NetworkCard, **defaults: Any) -> Callable[[N], N]:
-    """Class decorator: make the class known as `card.name`, built with `defaults`.
+    """Decorate a class: make it known as `card.name`, built with `defaults`.
 
     May be stacked, one card for each published configuration of an architecture.
     """

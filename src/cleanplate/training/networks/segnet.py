@@ -26,7 +26,7 @@ _card = partial(
 
 
 def unpool(x: Tensor, indices: Tensor) -> Tensor:
-    """Max-unpooling 2x2: every value goes back where the maximum was, the rest is 0."""
+    """Unpool 2x2: every value goes back where the maximum was, the rest is 0."""
     height, width = 2 * x.shape[-2], 2 * x.shape[-1]
     flat = x.new_zeros((*x.shape[:2], height * width))
     flat = flat.scatter(2, indices.flatten(2), x.flatten(2))
@@ -83,7 +83,7 @@ class SegNet(nn.Module):
 
 
 def convs(channels: list[int]) -> nn.Sequential:
-    """3x3 convolution, batch norm and ReLU from each number of channels to the next."""
+    """Make 3x3 convolutions, batch norm and ReLU from each number of channels to the next."""
     layers: list[nn.Module] = []
     for i, o in pairwise(channels):
         layers += [nn.Conv2d(i, o, 3, padding=1), nn.BatchNorm2d(o), nn.ReLU()]

@@ -14,7 +14,7 @@ from cleanplate.training.networks.registry import register, segmenter
 
 
 def conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm, ReLU."""
+    """Make a 3x3 convolution, batch norm, ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation),
         nn.BatchNorm2d(outputs),

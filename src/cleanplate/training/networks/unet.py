@@ -14,7 +14,7 @@ from cleanplate.training.networks.registry import register, segmenter
 
 
 def double_conv(inputs: int, outputs: int) -> nn.Sequential:
-    """Twice 3x3 convolution, batch norm and ReLU."""
+    """Make 3x3 convolution, batch norm and ReLU, twice."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.raw import unpack
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import (
     DEEP,
     Camera,
@@ -62,13 +62,13 @@ class Response:
     gamma: float
     contrast: float
 
-    def table(self) -> Map:
+    def table(self) -> Array:
         """Return the values in [0, 1] of `STEPS` equal steps of light in [0, 1]."""
         bright = np.linspace(0, 1, STEPS) ** (1 / self.gamma)
         steep = 3 * bright**2 - 2 * bright**3
         return ((1 - self.contrast) * bright + self.contrast * steep).astype(np.float32)
 
-    def light(self) -> Map:
+    def light(self) -> Array:
         """Return the light in [0, 1] that each of the 256 values stands for."""
         steps = np.linspace(0, 1, STEPS)
         return np.interp(np.arange(256) / 255, self.table(), steps).astype(np.float32)
@@ -81,7 +81,7 @@ class PictureNoise:
         """Give shares of pictures: whose noise is plain, and that go through JPEG once more."""
         self.jpeg_share, self.plain_share = jpeg_share, plain_share
 
-    def draw(self, rng: np.random.Generator, picture: Map) -> Noisy:
+    def draw(self, rng: np.random.Generator, picture: Array) -> Noisy:
         """Make a picture (H, W, 3) uint8, RGB, noisy; (H, W, 3) each."""
         make = plain if rng.random() < self.plain_share else photographed
         pair = make(rng, picture)
@@ -90,7 +90,7 @@ class PictureNoise:
         return Noisy(recompressed(pair.noisy, int(rng.integers(*ONCE_MORE))), pair.clean)
 
 
-def photographed(rng: np.random.Generator, picture: Map, scale: float = 1.0) -> Noisy:
+def photographed(rng: np.random.Generator, picture: Array, scale: float = 1.0) -> Noisy:
     """Add the noise that a camera would have made of the same scene.
 
     What photographs with and without noise differ by is added to the picture, so that it keeps its
@@ -112,19 +112,19 @@ def photographed(rng: np.random.Generator, picture: Map, scale: float = 1.0) -> 
     return Noisy(saved(rng, shrunk) if rng.random() < JPEG_SHARE else shrunk, clean)
 
 
-def shrink(picture: Map, size: tuple[int, int]) -> Map:
+def shrink(picture: Array, size: tuple[int, int]) -> Array:
     """Shrink a picture by area to (width, height), unless it has that size."""
     if picture.shape[1::-1] == size:
         return picture
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def in_bytes(values: Map) -> Map:
+def in_bytes(values: Array) -> Array:
     """Round levels to uint8."""
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
-def _difference(rng: np.random.Generator, picture: Map) -> Map:
+def _difference(rng: np.random.Generator, picture: Array) -> Array:
     """Return what noise changes in a developed picture (H, W, 3), even sides; float32, levels of
     255.
     """
@@ -141,7 +141,7 @@ def _difference(rng: np.random.Generator, picture: Map) -> Map:
     return np.roll(noise, (-down, -right), (0, 1))
 
 
-def _developed(planes: Map, camera: Camera, table: Map, sharp: bool) -> Map:
+def _developed(planes: Array, camera: Camera, table: Array, sharp: bool) -> Array:
     """Develop planes (H, W, 4) to (2H, 2W, 3) float32; values are looked up in `table`."""
     gains = camera.gains[[0, 1, 1, 2]]
     mosaic = np.rint(unpack(np.clip(planes * gains, 0, 1), DEEP)).astype(np.uint16)
@@ -151,7 +151,7 @@ def _developed(planes: Map, camera: Camera, table: Map, sharp: bool) -> Map:
     return np.take(table, np.rint(np.clip(linear, 0, 1) * (STEPS - 1)).astype(np.uint16))
 
 
-def smoothed(rng: np.random.Generator, noise: Map) -> Map:
+def smoothed(rng: np.random.Generator, noise: Array) -> Array:
     """Return what a camera's own noise reduction leaves of noise (H, W, 3)."""
     parts = cv2.transform(noise, TO_YCC)
     luma, chroma = parts[..., 0], parts[..., 1:]
@@ -160,11 +160,11 @@ def smoothed(rng: np.random.Generator, noise: Map) -> Map:
     if rng.random() < LUMA_SHARE:
         luma = cv2.GaussianBlur(luma, (0, 0), rng.uniform(*LUMA_BLUR))
     gain = np.exp(rng.uniform(*np.log(GAINS)))
-    left: Map = gain * cv2.transform(np.dstack([luma, chroma]), FROM_YCC)
+    left: Array = gain * cv2.transform(np.dstack([luma, chroma]), FROM_YCC)
     return left
 
 
-def saved(rng: np.random.Generator, picture: Map) -> Map:
+def saved(rng: np.random.Generator, picture: Array) -> Array:
     """Return an RGB picture (H, W, 3) uint8 as a camera's JPEG holds it."""
     quality = int(rng.integers(QUALITIES[0], QUALITIES[1] + 1))
     return recompressed(picture, quality, int(rng.choice(SAMPLINGS)))

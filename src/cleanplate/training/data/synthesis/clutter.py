@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.synthesis.lettering import Lettering, Map, draw_lines, load_font
+from cleanplate.training.data.arrays import Array
+from cleanplate.training.data.synthesis.lettering import Lettering, draw_lines, load_font
 from cleanplate.training.data.synthesis.seals import Seals
 from cleanplate.training.data.synthesis.watermarks import place
 
@@ -31,7 +32,7 @@ class Clutter:
         self.seals = Seals(self.lettering)
         self.logos = sorted(path for folder in logos for path in Path(folder).rglob("*.png"))
 
-    def on(self, rng: np.random.Generator, page: Map, unit: float) -> Map:
+    def on(self, rng: np.random.Generator, page: Array, unit: float) -> Array:
         """Return a page (H, W, 3) uint8 with one thing or a few printed on it.
 
         `unit`: pixels of the whole page's short side.
@@ -49,7 +50,7 @@ class Clutter:
             page = np.rint(page * (1 - cover[..., None] * (1 - colour))).astype(np.uint8)
         return page
 
-    def _dashes(self, rng: np.random.Generator, cover: Map, unit: float) -> None:
+    def _dashes(self, rng: np.random.Generator, cover: Array, unit: float) -> None:
         """Draw a line of dashes or dots across."""
         height, width = cover.shape
         thick = max(1, round(unit * rng.uniform(0.0006, 0.003)))
@@ -59,7 +60,7 @@ class Clutter:
         for x in range(int(rng.integers(step)), width, step):
             cover[y : y + thick, x : x + dash] = 1
 
-    def _rules(self, rng: np.random.Generator, cover: Map, unit: float) -> None:
+    def _rules(self, rng: np.random.Generator, cover: Array, unit: float) -> None:
         """Draw rules across or down, some of a grid."""
         pitch = max(6, round(unit * rng.uniform(0.015, 0.05)))
         thick = max(1, round(unit * rng.uniform(0.0005, 0.002)))
@@ -71,7 +72,7 @@ class Clutter:
             for x in range(start, canvas.shape[1], pitch):
                 canvas[:, x : x + thick] = strength
 
-    def _figure(self, rng: np.random.Generator, cover: Map, unit: float) -> None:
+    def _figure(self, rng: np.random.Generator, cover: Array, unit: float) -> None:
         """Draw circles, polygons and axes as with ruler and compasses, and letters at corners."""
         height, width = cover.shape
         canvas = np.zeros((height, width), np.uint8)
@@ -93,7 +94,7 @@ class Clutter:
                 place(cover, letter, y - letter.shape[0], x + 2)
         np.maximum(cover, canvas / np.float32(255), out=cover)
 
-    def _logo(self, rng: np.random.Generator, cover: Map, unit: float) -> None:
+    def _logo(self, rng: np.random.Generator, cover: Array, unit: float) -> None:
         """Print a logo."""
         if not self.logos:
             return self._heading(rng, cover, unit)
@@ -105,18 +106,18 @@ class Clutter:
         small = cv2.resize(logo, (side, side), interpolation=cv2.INTER_AREA) / np.float32(255)
         place(cover, small, *_somewhere(rng, cover, small))
 
-    def _heading(self, rng: np.random.Generator, cover: Map, unit: float) -> None:
+    def _heading(self, rng: np.random.Generator, cover: Array, unit: float) -> None:
         """Print a few words, large or small, in any face."""
         size = max(10, int(unit * np.exp(rng.uniform(*np.log((0.012, 0.06))))))
         line = self._text(rng, size, int(rng.integers(2, 14)))
         place(cover, line, *_somewhere(rng, cover, line))
 
-    def _text(self, rng: np.random.Generator, size: int, length: int) -> Map:
+    def _text(self, rng: np.random.Generator, size: int, length: int) -> Array:
         path, words = self.lettering.phrase(rng)
         return draw_lines([words[:length] or "A"], load_font(path, size))
 
 
-def _somewhere(rng: np.random.Generator, cover: Map, patch: Map) -> tuple[int, int]:
+def _somewhere(rng: np.random.Generator, cover: Array, patch: Array) -> tuple[int, int]:
     """Return a place for a patch, perhaps partly over an edge."""
     y, x = (
         int(rng.integers(-part // 3, max(1, whole - part // 2)))

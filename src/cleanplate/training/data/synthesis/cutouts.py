@@ -8,14 +8,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 
 LONGEST = 640  # pixels of a cut-out's longer side
 LEAST = 120  # pixels of height under which a cut-out shows nothing
 ITERATIONS = 3  # of GrabCut
 
 
-def cut_hand(photo: Map) -> Map | None:
+def cut_hand(photo: Array) -> Array | None:
     """Cut out a hand on a near-white ground whose arm comes from the upper edge.
 
     Colour tells what is surely hand (chroma, or the dark of a sleeve) and surely ground; GrabCut
@@ -31,14 +31,14 @@ def cut_hand(photo: Map) -> Map | None:
     photo = shrunk(photo)
     lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     chroma, dark = np.hypot(lab[..., 1], lab[..., 2]), 100 - lab[..., 0]
-    guess: Map = np.full(dark.shape, cv2.GC_PR_BGD, np.uint8)
+    guess: Array = np.full(dark.shape, cv2.GC_PR_BGD, np.uint8)
     guess[(dark < 6) & (chroma < 6)] = cv2.GC_BGD
     guess[(chroma > 14) | (dark > 45)] = cv2.GC_PR_FGD
     guess[(chroma > 22) | (dark > 62)] = cv2.GC_FGD
     if not (guess == cv2.GC_FGD).any() or not (guess == cv2.GC_BGD).any():
         return None
-    ground: Map = np.zeros((1, 65))  # GrabCut's colour models, which nobody looks at
-    hand: Map = np.zeros((1, 65))
+    ground: Array = np.zeros((1, 65))  # GrabCut's colour models, which nobody looks at
+    hand: Array = np.zeros((1, 65))
     whole = (0, 0, 0, 0)  # not used with a mask
     cv2.grabCut(photo, guess, whole, ground, hand, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     typical = float(np.median(chroma[guess == cv2.GC_FGD]))
@@ -47,7 +47,7 @@ def cut_hand(photo: Map) -> Map | None:
     return cut(photo[::-1], mask[::-1])
 
 
-def cut_person(photo: Map, mask: Map) -> Map | None:
+def cut_person(photo: Array, mask: Array) -> Array | None:
     """Cut out a person, as far as the photograph shows them.
 
     Args:
@@ -62,7 +62,7 @@ def cut_person(photo: Map, mask: Map) -> Map | None:
     return cut(small, whole)
 
 
-def cut(photo: Map, mask: Map) -> Map | None:
+def cut(photo: Array, mask: Array) -> Array | None:
     """Cut along the largest part of a mask, a pixel inside it, and soften the edge."""
     mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     solid = largest(mask > 0)
@@ -77,7 +77,7 @@ def cut(photo: Map, mask: Map) -> Map | None:
     return np.ascontiguousarray(both[top : top + height, left : left + width])
 
 
-def largest(mask: Map) -> Map:
+def largest(mask: Array) -> Array:
     """Return the largest connected part of a mask (H, W) bool."""
     count, labels, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count < 2:
@@ -85,7 +85,7 @@ def largest(mask: Map) -> Map:
     return np.asarray(labels == 1 + figures[1:, cv2.CC_STAT_AREA].argmax())
 
 
-def shrunk(photo: Map) -> Map:
+def shrunk(photo: Array) -> Array:
     """Return a photograph whose longer side is at most LONGEST."""
     scale = min(1.0, LONGEST / max(photo.shape[:2]))
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cleanplate.picture import Box
-from cleanplate.training.data.synthesis.lettering import Lettering, Map, load_font
+from cleanplate.training.data.arrays import Array
+from cleanplate.training.data.synthesis.lettering import Lettering, load_font
 from cleanplate.training.data.synthesis.pages import Typesetter, seen
 from cleanplate.training.data.synthesis.seals import Seals
 
@@ -37,7 +38,7 @@ HEAD = 1.3  # line heights of room above a line that is written on
 class Form(NamedTuple):
     """A clean page (H, W, 3) uint8, RGB, and the boxes in it that are there to be filled in."""
 
-    page: Map
+    page: Array
     blanks: list[Box]
 
 
@@ -142,7 +143,7 @@ class FormSetter(Typesetter):
             self.ruler.line((at, y, at + self.thick, y), self.ink, self.thick)
 
     def blank(self, x: float, end: float, foot: float, height: float) -> None:
-        """Remember a box to be filled in."""
+        """Note a box that is there to be filled in."""
         if end - x > 4:
             self.blanks.append(Box(int(foot - height), int(x), int(foot), int(end)))
 
@@ -292,7 +293,7 @@ class FormSetter(Typesetter):
             self.y += int(1.25 * side)
 
 
-def ruled(page: Map, rules: Map, colour: Sequence[float]) -> Map:
+def ruled(page: Array, rules: Array, colour: Sequence[float]) -> Array:
     """Print rules (H, W), 255 where there are none, on a page; the colour is light in [0, 1]."""
     if rules.min() == 255:
         return page

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from cleanplate.picture import Box
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.ink import HIGHLIGHTERS, Ink, some_ink
-from cleanplate.training.data.synthesis.lettering import COMMON_HAN, Map, latin_phrase
+from cleanplate.training.data.synthesis.lettering import COMMON_HAN, latin_phrase
 from cleanplate.training.data.synthesis.paths import SHAPES, Drawing, inked, pressed
 from cleanplate.training.data.synthesis.paths import line as ruled
 from cleanplate.training.data.synthesis.printed import Print, find_print
@@ -37,9 +38,9 @@ class Written(NamedTuple):
     float32, the share of each pixel that ink lies on, where it changes nothing, too.
     """
 
-    picture: Map
-    mask: Map
-    cover: Map
+    picture: Array
+    mask: Array
+    cover: Array
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Handwriting:
     def draw(
         self,
         rng: np.random.Generator,
-        page: Map,
+        page: Array,
         blanks: Sequence[Box] = (),
         unit: float | None = None,
     ) -> Written:
@@ -106,10 +107,10 @@ class Handwriting:
         unit = unit or min(page.shape[:2])
         found = find_print(page, unit, int(rng.choice((3, 5, 9))))
         sheet = Sheet(page.shape[0], page.shape[1], unit, found, blanks)
-        everything: Map = np.zeros(page.shape[:2], np.float32)
+        everything: Array = np.zeros(page.shape[:2], np.float32)
         picture = page
         for writer in self._writers(rng, unit):
-            cover: Map = np.zeros(page.shape[:2], np.float32)
+            cover: Array = np.zeros(page.shape[:2], np.float32)
             self._write(rng, writer, sheet, cover)
             cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.3, 0.9))
             picture = writer.ink.over(rng, picture, cover)
@@ -124,7 +125,7 @@ class Handwriting:
         return Written(picture, (picture != page).any(-1), everything)
 
     def _writers(self, rng: np.random.Generator, unit: float) -> list[Writer]:
-        """One who answers, one who corrects, or both; now and then one who marks lines."""
+        """Return one who answers, one who corrects, or both; now and then one who marks lines."""
         kind = rng.random()
         roles = [False] if kind < 0.6 else [False, True] if kind < 0.85 else [True]
         writers = [self._writer(rng, unit, corrects) for corrects in roles]
@@ -154,7 +155,7 @@ class Handwriting:
             corrects=corrects,
         )
 
-    def _write(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map) -> None:
+    def _write(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array) -> None:
         """Fill blanks and make marks, as many as the size of the sheet asks for."""
         if writer.highlights:
             self._highlight(rng, writer, sheet, cover)
@@ -169,7 +170,7 @@ class Handwriting:
         for _ in range(1 + rng.poisson(few * share * rng.uniform(0.3, 2))):
             self._mark(rng, writer, sheet, cover)
 
-    def _answer(self, rng: np.random.Generator, writer: Writer, blank: Box, cover: Map) -> None:
+    def _answer(self, rng: np.random.Generator, writer: Writer, blank: Box, cover: Array) -> None:
         """Write into a blank, now and then beyond its end, or tick it where it is a small one."""
         height, width = blank.bottom - blank.top, blank.right - blank.left
         if width < 1.6 * height and rng.random() < 0.6:
@@ -185,7 +186,7 @@ class Handwriting:
             if height < 3 * em:
                 return
 
-    def _mark(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map) -> None:
+    def _mark(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array) -> None:
         """Make one mark of the kinds that the writer makes."""
         kinds, chances = CORRECTIONS if writer.corrects else NOTES
         kind = str(rng.choice(kinds, p=chances))
@@ -206,7 +207,7 @@ class Handwriting:
                 place(cover, line, box.top - line.shape[0], box.left)
 
     def _shape(
-        self, rng: np.random.Generator, writer: Writer, kind: str, box: Box, cover: Map
+        self, rng: np.random.Generator, writer: Writer, kind: str, box: Box, cover: Array
     ) -> None:
         """Draw a shape at a box."""
         drawing = SHAPES[kind](rng, max(4, box.right - box.left), max(4, box.bottom - box.top))
@@ -214,7 +215,7 @@ class Handwriting:
         place(cover, patch, box.top + top, box.left + left)
 
     def _highlight(
-        self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map
+        self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array
     ) -> None:
         """Draw a broad line or a few over lines of print, as long as some words."""
         words = sheet.print.words or [Box(0, 0, sheet.height, sheet.width)]
@@ -226,7 +227,7 @@ class Handwriting:
             patch, top, left = inked([path], [np.full(len(path), writer.width)])
             place(cover, patch, top, left)
 
-    def _scrap(self, rng: np.random.Generator, sheet: Sheet, light: Map) -> None:
+    def _scrap(self, rng: np.random.Generator, sheet: Sheet, light: Array) -> None:
         """Lay real ink on the light (H, W, 3) that reaches the sheet: where it has room, or not."""
         assert self.scraps is not None
         scrap = self.scraps.draw(rng, sheet.unit)
@@ -244,7 +245,7 @@ class Handwriting:
         part = light[top : spot.bottom, left : spot.right]
         part *= scrap[top - spot.top :, left - spot.left :][: part.shape[0], : part.shape[1]]
 
-    def _note(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map) -> None:
+    def _note(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array) -> None:
         """Write some lines where the sheet has room, or where it has most of it."""
         lines = [
             self._line(rng, writer, writer.em, writer.em * rng.uniform(2, 14))
@@ -270,7 +271,7 @@ class Handwriting:
                     rng, writer, "strike", moved(box, spot.top + row * pitch, spot.left), cover
                 )
 
-    def _over(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Map) -> None:
+    def _over(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array) -> None:
         """Write a line or a large sign anywhere, over print and edges too."""
         em = writer.em * rng.choice((1.0, 1.0, 1.5, 2.5))
         line = self._line(rng, writer, em, em * rng.uniform(1, 8))
@@ -281,7 +282,7 @@ class Handwriting:
             around = "loop" if rng.random() < 0.5 else "underline"
             self._shape(rng, writer, around, moved(Box(0, 0, *line.shape), y, x), cover)
 
-    def _line(self, rng: np.random.Generator, writer: Writer, em: float, length: float) -> Map:
+    def _line(self, rng: np.random.Generator, writer: Writer, em: float, length: float) -> Array:
         """Write about `length` pixels, in a font's hand or in recorded strokes."""
         if self.strokes is not None and rng.random() > LINES:
             count = max(1, min(16, round(length / (0.9 * em))))
@@ -291,7 +292,7 @@ class Handwriting:
         return written(rng, writer.face, text, em, writer.slant, writer.weight)
 
 
-def drawn(rng: np.random.Generator, drawing: Drawing, width: float) -> tuple[Map, int, int]:
+def drawn(rng: np.random.Generator, drawing: Drawing, width: float) -> tuple[Array, int, int]:
     """Draw a shape with a pen of `width` pixels: cover, top, left."""
     return inked(drawing, [pressed(rng, path, width) for path in drawing])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.paths import smooth
 
 MOST = 0.35  # share of a picture that its holes cover at most
@@ -19,7 +19,7 @@ FACES = (
 LETTERS = "ABCDEFGHIKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz0123456789"
 
 
-def holes(rng: np.random.Generator, height: int, width: int) -> Map:
+def holes(rng: np.random.Generator, height: int, width: int) -> Array:
     """Draw one to four holes of one kind, (height, width) bool; something of it is always known."""
     make = (strokes, words, blobs)[int(rng.choice(3, p=(0.4, 0.3, 0.3)))]
     mask = np.zeros((height, width), np.uint8)
@@ -33,7 +33,7 @@ def holes(rng: np.random.Generator, height: int, width: int) -> Map:
     return mask > 0
 
 
-def strokes(rng: np.random.Generator, mask: Map) -> None:
+def strokes(rng: np.random.Generator, mask: Array) -> None:
     """Draw a brush stroke over a mask (H, W) uint8, in place."""
     height, width = mask.shape
     start = rng.uniform((0, 0), (width, height))
@@ -43,7 +43,7 @@ def strokes(rng: np.random.Generator, mask: Map) -> None:
     cv2.polylines(mask, [np.rint(path).astype(np.int32)], False, 255, size, cv2.LINE_8)
 
 
-def words(rng: np.random.Generator, mask: Map) -> None:
+def words(rng: np.random.Generator, mask: Array) -> None:
     """Write a word over a mask (H, W) uint8, in place, turned by any angle now and then."""
     height, width = mask.shape
     text = "".join(rng.choice(list(LETTERS), int(rng.integers(2, 9))))
@@ -59,7 +59,7 @@ def words(rng: np.random.Generator, mask: Map) -> None:
     np.maximum(mask, layer, out=mask)
 
 
-def blobs(rng: np.random.Generator, mask: Map) -> None:
+def blobs(rng: np.random.Generator, mask: Array) -> None:
     """Draw a rounded blob over a mask (H, W) uint8, in place."""
     height, width = mask.shape
     centre = rng.uniform((0, 0), (width, height))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 
 SEEN = 1 / 512  # a share of the light under which an ink changes nothing
 
@@ -26,11 +26,11 @@ class Ink:
         flow: spread of the thickness along a line, 0..0.4.
     """
 
-    colour: Map
+    colour: Array
     grain: float
     flow: float
 
-    def over(self, rng: np.random.Generator, paper: Map, cover: Map) -> Map:
+    def over(self, rng: np.random.Generator, paper: Array, cover: Array) -> Array:
         """Lay the ink on paper.
 
         Args:
@@ -49,12 +49,12 @@ class Ink:
             picture[part] = np.rint(paper[part] * (1 - taken * (taken > SEEN)))
         return picture
 
-    def _taken(self, rng: np.random.Generator, cover: Map) -> Map:
+    def _taken(self, rng: np.random.Generator, cover: Array) -> Array:
         """Return the share of the light that lines take, (h, w, 3) in [0, 1]."""
         height, width = cover.shape
         coarse = rng.normal(0, self.flow, (height // 12 + 2, width // 12 + 2)).astype(np.float32)
         thickness = 1 + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-        fine: Map = rng.standard_normal((height, width), np.float32)
+        fine: Array = rng.standard_normal((height, width), np.float32)
         thickness = thickness + self.grain * 1.7 * cv2.GaussianBlur(fine, (0, 0), 0.6)
         through = np.exp(np.maximum(thickness, 0.05)[..., None] * np.log(self.colour))
         return cover[..., None] * (1 - through)

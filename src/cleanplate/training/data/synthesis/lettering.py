@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from fontTools.ttLib import TTFont
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cleanplate.errors import UsageError
-
-Map = NDArray[Any]  # float32; the stubs of OpenCV and NumPy lose track of it
+from cleanplate.training.data.arrays import Array
 
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".woff2"}
 WORDS = [
@@ -104,7 +101,7 @@ class Lettering:
         kept = "".join(character for character in text if ord(character) in has)
         return path, kept.strip() or "A"
 
-    def draw(self, rng: np.random.Generator, size: int) -> Map:
+    def draw(self, rng: np.random.Generator, size: int) -> Array:
         """Return one or more lines at `size` pixels an em as opacity (h, w) in [0, 1]."""
         path, text = self.phrase(rng)
         lines = [text]
@@ -139,7 +136,7 @@ def latin_phrase(rng: np.random.Generator) -> str:
 
 def draw_lines(
     lines: Sequence[str], font: ImageFont.FreeTypeFont, spacing: float = 0.0, stroke: int = 0
-) -> Map:
+) -> Array:
     """Draw centred `lines`, letters `spacing` apart; opacity (h, w) in [0, 1], cut to the ink."""
     em = font.size
     widths = [font.getlength(line) + spacing * len(line) for line in lines]
@@ -155,7 +152,7 @@ def draw_lines(
     return np.asarray(page.crop(box), np.float32) / 255
 
 
-def turned(patch: Map, angle: float) -> Map:
+def turned(patch: Array, angle: float) -> Array:
     """Rotate an (h, w) opacity map by `angle` degrees on a canvas that holds all of it."""
     h, w = patch.shape
     matrix = cv2.getRotationMatrix2D((w / 2, h / 2), angle, 1.0)

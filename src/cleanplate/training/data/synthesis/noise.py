@@ -14,8 +14,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.raw import LEVELS, Levels
-from cleanplate.training.data.synthesis.lettering import Map
 
 GAMMA = 2.2
 BRIGHT = 0.9  # from here on highlights are kept: a gain below 1 would turn white grey
@@ -45,8 +45,8 @@ SENSORS = np.array(
 class Noisy(NamedTuple):
     """The same scene twice: with noise and without."""
 
-    noisy: Map
-    clean: Map
+    noisy: Array
+    clean: Array
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Camera:
         gains: of red, green and blue, (3,): white balance times brightness.
     """
 
-    matrix: Map
-    gains: Map
+    matrix: Array
+    gains: Array
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def some_sensor(rng: np.random.Generator, levels: Levels = LEVELS) -> Sensor:
     return Sensor(float(np.exp(shot)), float(np.exp(read)), levels)
 
 
-def undeveloped(picture: Map, camera: Camera) -> Map:
+def undeveloped(picture: Array, camera: Camera) -> Array:
     """Return the light that a sensor saw, in all three colours at every pixel.
 
     Args:
@@ -109,7 +109,7 @@ def undeveloped(picture: Map, camera: Camera) -> Map:
     return dimmed(np.clip(linear, 0, 1), camera.gains)
 
 
-def dimmed(linear: Map, gains: Map) -> Map:
+def dimmed(linear: Array, gains: Array) -> Array:
     """Undo gains, but for highlights (Brooks et al., section 3.4): these stay white."""
     grey = linear.mean(-1, keepdims=True)
     kept = np.clip((grey - BRIGHT) / (1 - BRIGHT), 0, 1) ** 2
@@ -117,7 +117,7 @@ def dimmed(linear: Map, gains: Map) -> Map:
     return np.clip(linear * np.maximum(kept + (1 - kept) * inverse, inverse), 0, 1)
 
 
-def mosaicked(light: Map) -> Map:
+def mosaicked(light: Array) -> Array:
     """Return what lies behind an RGGB filter: (H, W, 3) to planes (H/2, W/2, 4); odd sides lose
     one.
     """
@@ -126,7 +126,7 @@ def mosaicked(light: Map) -> Map:
     return np.stack([light[y::2, x::2, colour] for y, x, colour in places], axis=-1)
 
 
-def exposed(rng: np.random.Generator, planes: Map, sensor: Sensor) -> Map:
+def exposed(rng: np.random.Generator, planes: Array, sensor: Sensor) -> Array:
     """Read planes with a sensor: photons are counted, misread, and cut to whole levels.
 
     Args:
@@ -144,7 +144,7 @@ def exposed(rng: np.random.Generator, planes: Map, sensor: Sensor) -> Map:
     return ((values - black) / (white - black)).astype(np.float32)
 
 
-def _untoned(values: Map) -> Map:
+def _untoned(values: Array) -> Array:
     """Undo gamma, then a smoothstep, as the tone curve that most cameras have (Brooks et al.)."""
     return (0.5 - np.sin(np.arcsin(1 - 2 * values) / 3)) ** GAMMA
 
@@ -160,7 +160,7 @@ class RawNoise:
         """Read with sensors of these black and white levels."""
         self.levels = levels
 
-    def draw(self, rng: np.random.Generator, picture: Map) -> Noisy:
+    def draw(self, rng: np.random.Generator, picture: Array) -> Noisy:
         """Photograph a picture (H, W, 3) uint8, RGB, anew: planes (H/2, W/2, 4) float32.
 
         The clean planes lie in [0, 1]; the noisy ones may lie a little below.
@@ -169,7 +169,7 @@ class RawNoise:
         return Noisy(exposed(rng, planes, some_sensor(rng, self.levels)), planes)
 
 
-def plain(rng: np.random.Generator, picture: Map) -> Noisy:
+def plain(rng: np.random.Generator, picture: Array) -> Noisy:
     """Add Gaussian noise, in grey now and then; its spread is log-uniform over `SIGMAS`."""
     sigma = np.exp(rng.uniform(*np.log(SIGMAS)))
     channels = 1 if rng.random() < 0.1 else 3
@@ -178,7 +178,7 @@ def plain(rng: np.random.Generator, picture: Map) -> Noisy:
     return Noisy(noisy, picture)
 
 
-def recompressed(picture: Map, quality: int, sampling: int | None = None) -> Map:
+def recompressed(picture: Array, quality: int, sampling: int | None = None) -> Array:
     """Return an RGB picture (H, W, 3) uint8 after a trip through JPEG.
 
     Args:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 
 PEOPLE = "busts"  # a folder of this name holds heads; any other, hands
 VISIBLE, SHADED = 0.02, 0.012  # opacity and shade from which a pixel counts as occluded
@@ -27,16 +27,16 @@ class Occlusion(NamedTuple):
         seen: (H, W) float32 in [0, 1], how much of the page, shaded or not, is to be seen.
     """
 
-    picture: Map
-    mask: Map
-    seen: Map
+    picture: Array
+    mask: Array
+    seen: Array
 
 
 class Layer(NamedTuple):
     """What lies on a page: premultiplied `paint` (H, W, 3) and `alpha` (H, W), floats in [0, 1]."""
 
-    paint: Map
-    alpha: Map
+    paint: Array
+    alpha: Array
 
 
 class Occluders:
@@ -48,8 +48,8 @@ class Occluders:
         Raises:
             UsageError: there is none.
         """
-        self.hands: list[Map] = []
-        self.heads: list[Map] = []
+        self.hands: list[Array] = []
+        self.heads: list[Array] = []
         for path in sorted(p for folder in folders for p in Path(folder).rglob("*.png")):
             patch = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             if patch is not None and patch.ndim == 3 and patch.shape[2] == 4:
@@ -58,7 +58,7 @@ class Occluders:
         if not self.hands:
             raise UsageError(f"no cut-out hands (RGBA) under {', '.join(map(str, folders))}")
 
-    def draw(self, rng: np.random.Generator, page: Map) -> Occlusion:
+    def draw(self, rng: np.random.Generator, page: Array) -> Occlusion:
         """Put one occluder, now and then two, before a page (H, W, 3) uint8, RGB."""
         picture = page.astype(np.float32) / 255
         mask, seen = np.zeros(page.shape[:2], bool), np.ones(page.shape[:2], np.float32)
@@ -93,7 +93,7 @@ class Occluders:
         turned = turn(lit, length / max(lit.shape[:2]), TURN[edge] + rng.uniform(-30, 30))
         return enter(rng, turned, size, edge, shown)
 
-    def _hand(self, rng: np.random.Generator) -> Map:
+    def _hand(self, rng: np.random.Generator) -> Array:
         """Return a hand in some skin's colour, now and then gloved or sleeved."""
         patch = self.hands[rng.integers(len(self.hands))].astype(np.float32)
         kind = rng.random()
@@ -108,7 +108,7 @@ class Occluders:
         return np.rint(patch.clip(0, 255)).astype(np.uint8)
 
 
-def sleeved(rng: np.random.Generator, patch: Map) -> Map:
+def sleeved(rng: np.random.Generator, patch: Array) -> Array:
     """Draw a sleeve over the lower part of an arm."""
     height, width = patch.shape[:2]
     top = int(height * rng.uniform(0.6, 0.9))
@@ -127,7 +127,7 @@ def sleeved(rng: np.random.Generator, patch: Map) -> Map:
     return patch
 
 
-def in_light(rng: np.random.Generator, patch: Map, light: float) -> Map:
+def in_light(rng: np.random.Generator, patch: Array, light: float) -> Array:
     """Return a patch as premultiplied floats in [0, 1] in a light that a page is seen in."""
     values = patch.astype(np.float32) / 255
     gain = light * rng.uniform(0.7, 1.25) * (1 + rng.uniform(-0.08, 0.08, 3))
@@ -135,7 +135,7 @@ def in_light(rng: np.random.Generator, patch: Map, light: float) -> Map:
     return values.clip(0, 1)
 
 
-def turn(patch: Map, scale: float, angle: float) -> Map:
+def turn(patch: Array, scale: float, angle: float) -> Array:
     """Scale and rotate a patch by degrees on a canvas that holds all of it."""
     height, width = (max(4, round(side * scale)) for side in patch.shape[:2])
     patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
@@ -147,7 +147,7 @@ def turn(patch: Map, scale: float, angle: float) -> Map:
 
 
 def enter(
-    rng: np.random.Generator, patch: Map, size: tuple[int, int], edge: str, shown: float
+    rng: np.random.Generator, patch: Array, size: tuple[int, int], edge: str, shown: float
 ) -> Layer:
     """Let a share of a patch (h, w, 4) reach over an edge of a page of `size`."""
     height, width = size
@@ -165,7 +165,7 @@ def enter(
     return Layer(canvas[..., :3], canvas[..., 3])
 
 
-def cast_shadow(rng: np.random.Generator, alpha: Map) -> Map:
+def cast_shadow(rng: np.random.Generator, alpha: Array) -> Array:
     """Return how much of the light an occluder takes from the page beside it, (H, W) in [0, 1]."""
     side = min(alpha.shape)
     soft = cv2.GaussianBlur(alpha, (0, 0), side * rng.uniform(0.003, 0.02))

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.lettering import (
     COMMON_HAN,
     Lettering,
-    Map,
     latin_phrase,
     load_font,
 )
@@ -24,7 +24,7 @@ class Pages:
         """Set pages in the fonts of `lettering`."""
         self.lettering = lettering
 
-    def draw(self, rng: np.random.Generator, height: int) -> Map:
+    def draw(self, rng: np.random.Generator, height: int) -> Array:
         """Return a page (height, W, 3), RGB, portrait or landscape of DIN proportions."""
         ratio = 2**0.5 if rng.random() < 0.2 else 2**-0.5
         width = int(height * ratio)
@@ -124,7 +124,7 @@ class Typesetter:
         self.y += rows * pitch + 2 * self.size
 
 
-def seen(rng: np.random.Generator, sheet: Map) -> Map:
+def seen(rng: np.random.Generator, sheet: Array) -> Array:
     """Give a sheet (H, W) in [0, 1] the tint, light, softness and grain of a photograph."""
     height, width = sheet.shape
     if rng.random() < 0.6:
@@ -140,7 +140,7 @@ def seen(rng: np.random.Generator, sheet: Map) -> Map:
     return np.clip(np.rint(page * 255), 0, 255).astype(np.uint8)
 
 
-def laid(rng: np.random.Generator, page: Map, ground: Map) -> Map:
+def laid(rng: np.random.Generator, page: Array, ground: Array) -> Array:
     """Lay a page on a ground, both (H, W, 3) RGB, and look at it aslant as a phone does.
 
     Returns:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 
 FINE = 4  # a line is drawn this many times as large, then shrunk
 SUBPIXEL = 4  # bits of the fraction of a coordinate
-Drawing = list[Map]
+Drawing = list[Array]
 
 
-def inked(drawing: Sequence[Map], widths: Sequence[Map]) -> tuple[Map, int, int]:
+def inked(drawing: Sequence[Array], widths: Sequence[Array]) -> tuple[Array, int, int]:
     """Draw paths with a round pen.
 
     Args:
@@ -43,7 +43,7 @@ def inked(drawing: Sequence[Map], widths: Sequence[Map]) -> tuple[Map, int, int]
     return cover, int(top), int(left)
 
 
-def smooth(points: Map, rounds: int = 3) -> Map:
+def smooth(points: Array, rounds: int = 3) -> Array:
     """Round a path's corners by cutting them (Chaikin, 1974)."""
     for _ in range(rounds):
         near, far = 0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]
@@ -52,15 +52,15 @@ def smooth(points: Map, rounds: int = 3) -> Map:
     return points
 
 
-def pressed(rng: np.random.Generator, path: Map, width: float) -> Map:
-    """The width of a pen of `width` pixels along a path: thinner where it lifts off, uneven."""
+def pressed(rng: np.random.Generator, path: Array, width: float) -> Array:
+    """Return a pen's width along a path: about `width` pixels, thinner where it lifts off."""
     along = np.linspace(0, 1, len(path))
     knots = rng.uniform(0.8, 1.15, 6)
     lift = np.minimum(1, 0.55 + 0.45 * np.minimum(along * 12, (1 - along) * 8))
     return width * lift * np.interp(along, np.linspace(0, 1, 6), knots)
 
 
-def trembled(rng: np.random.Generator, path: Map, reach: float) -> Map:
+def trembled(rng: np.random.Generator, path: Array, reach: float) -> Array:
     """Return a path with the slow errors of a hand, about `reach` pixels."""
     knots = max(3, len(path) // 12)
     errors = rng.normal(0, reach, (knots, 2))
@@ -68,7 +68,7 @@ def trembled(rng: np.random.Generator, path: Map, reach: float) -> Map:
     return path + np.stack([np.interp(along, places, errors[:, axis]) for axis in (0, 1)], 1)
 
 
-def line(rng: np.random.Generator, start: Sequence[float], end: Sequence[float]) -> Map:
+def line(rng: np.random.Generator, start: Sequence[float], end: Sequence[float]) -> Array:
     """Return a line drawn by hand: a little bent."""
     ends = np.array([start, end], np.float64)
     length = float(np.hypot(*(ends[1] - ends[0])))
@@ -81,7 +81,7 @@ def line(rng: np.random.Generator, start: Sequence[float], end: Sequence[float])
 
 
 def underline(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """One line, two or a wave under a box of `width` x `height`."""
+    """Draw one line, two or a wave under a box of `width` x `height`."""
     y, drop = height * rng.uniform(0.95, 1.2), height * rng.normal(0, 0.1)
     start, end = rng.normal((0, width), 0.2 * height)
     if rng.random() < 0.2:
@@ -139,7 +139,7 @@ def tick(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def cross(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """Two strokes across each other."""
+    """Draw two strokes across each other."""
     size = np.array([width, height])
     ends = np.array([[0, 0], [1, 1], [1, 0], [0, 1]]) + rng.normal(0, 0.08, (4, 2))
     return [line(rng, *(ends[:2] * size)), line(rng, *(ends[2:] * size))]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cleanplate.picture import Box
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 
 SIDE = 500  # pixels of a page's short side where it is looked at
 DARK = 24  # of 255; how much darker than its paper print is
@@ -20,7 +20,7 @@ class Print:
     """Words or lines of print as boxes of the page, and a small map of all that is dark on it."""
 
     words: list[Box]
-    dark: Map  # summed-area table of the small map
+    dark: Array  # summed-area table of the small map
     scale: float  # of the small map
 
     def share(self, box: Box) -> float:
@@ -34,7 +34,7 @@ class Print:
         return float(inside) / max(1, (bottom - top) * (right - left))
 
 
-def find_print(page: Map, unit: float, joined: int = 5) -> Print:
+def find_print(page: Array, unit: float, joined: int = 5) -> Print:
     """Look for print on a page or a part of one.
 
     Args:

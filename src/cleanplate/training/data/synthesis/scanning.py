@@ -12,33 +12,33 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.noise import recompressed
 
 QUALITIES = (35, 98)  # of JPEG
 PLAIN = 0.3  # share of pages that come as they were rendered, but for JPEG
 PHOTO = 0.45  # share of photographs among the others; the rest are scans
 AROUND = 31  # pixels over which the brightest is paper
-Change = Callable[[Map], Map]
+Change = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
-class View:
+class Warp:
     """Where a square of a page is seen: `matrix` (3, 3) maps the page's pixels to the square's."""
 
-    matrix: Map
+    matrix: Array
     side: int
 
-    def of(self, page: Map, outside: float = 255.0) -> Map:
-        """Look at a page (H, W) or (H, W, C); beyond its edges is `outside`."""
+    def apply(self, page: Array, outside: float = 255.0) -> Array:
+        """Return the square of a page (H, W) or (H, W, C); beyond the page's edges is `outside`."""
         size, value = (self.side, self.side), (outside,) * 3
         return cv2.warpPerspective(page, self.matrix, size, borderValue=value)
 
 
-class Look:
+class CaptureEffects:
     """How one page is seen, drawn from what it is like."""
 
-    def __init__(self, rng: np.random.Generator, clean: Map) -> None:
+    def __init__(self, rng: np.random.Generator, clean: Array) -> None:
         """Draw light, sharpness, noise and finish for a page (H, W, 3) uint8, RGB."""
         self.light: list[Change] = []
         self.finish: list[Change] = []
@@ -55,16 +55,16 @@ class Look:
             quality = int(rng.integers(*QUALITIES))
             self.finish.append(lambda picture: recompressed(picture, quality))
 
-    def _seen(self, page: Map) -> Map:
+    def _seen(self, page: Array) -> Array:
         for change in self.light:
             page = change(page)
-        return self.soft(page)
+        return self.blur(page)
 
-    def soft(self, page: Map) -> Map:
+    def blur(self, page: Array) -> Array:
         """Return a page (H, W, C) or (H, W) as sharp as it is seen."""
         return cv2.GaussianBlur(page, (0, 0), self.softness) if self.softness else page
 
-    def of(self, page: Map) -> Map:
+    def apply(self, page: Array) -> Array:
         """Return what a page (H, W, 3) uint8 looks like."""
         seen = self._seen(page)
         for change in self.finish:
@@ -72,21 +72,21 @@ class Look:
         return seen
 
 
-def rounded(page: Map) -> Map:
+def rounded(page: Array) -> Array:
     """Return a page in uint8."""
     return np.rint(page).clip(0, 255).astype(np.uint8)
 
 
-def paper_of(page: Map) -> Map:
+def paper_of(page: Array) -> Array:
     """Return the brightness (H, W) float32 of the paper about each pixel of a page, 1..255."""
     grey = cv2.cvtColor(page, cv2.COLOR_RGB2GRAY)
     brightest = cv2.dilate(cv2.blur(grey, (3, 3)), np.ones((AROUND, AROUND), np.uint8))
-    paper: Map = np.maximum(cv2.blur(brightest, (AROUND, AROUND)), 1).astype(np.float32)
+    paper: Array = np.maximum(cv2.blur(brightest, (AROUND, AROUND)), 1).astype(np.float32)
     return paper
 
 
 def _lit(rng: np.random.Generator, shape: tuple[int, ...]) -> Change:
-    """Uneven light of some colour."""
+    """Return uneven light of some colour."""
     knots = int(rng.choice((2, 2, 2, 3)))
     coarse = rng.uniform(rng.uniform(0.5, 0.95), 1, (knots, knots)).astype(np.float32)
     shade = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC).clip(0.2, 1)[..., None]
@@ -95,14 +95,14 @@ def _lit(rng: np.random.Generator, shape: tuple[int, ...]) -> Change:
 
 
 def _tinted(rng: np.random.Generator) -> Change:
-    """Paper that is not white, and ink of a printer that is not black."""
+    """Return paper that is not white, and ink of a printer that is not black."""
     paper = 1 - rng.uniform(0, 0.2) * rng.random(3).astype(np.float32)
     dark = rng.uniform(0, 60) * rng.random(3).astype(np.float32)
     return lambda page: rounded(dark + page * (paper - dark / 255))
 
 
 def _grainy(rng: np.random.Generator, shape: tuple[int, ...]) -> Change:
-    """Noise of a sensor or of paper, fine or coarse, with colour or without."""
+    """Return noise of a sensor or of paper, fine or coarse, with colour or without."""
     noise = rng.standard_normal((*shape, 3 if rng.random() < 0.5 else 1), np.float32)
     if rng.random() < 0.4:
         noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.5, 1.0)).reshape(noise.shape) * 1.8
@@ -110,8 +110,8 @@ def _grainy(rng: np.random.Generator, shape: tuple[int, ...]) -> Change:
     return lambda page: rounded(page + noise)
 
 
-def _finished(rng: np.random.Generator, paper: Map) -> Change:
-    """Sharpened, bleached, in black and white alone, without colour, or some of these."""
+def _finished(rng: np.random.Generator, paper: Array) -> Change:
+    """Return sharpening, bleaching, black and white alone, no colour, or some of these."""
     changes: list[Change] = []
     if rng.random() < 0.35:
         changes.append(
@@ -128,7 +128,7 @@ def _finished(rng: np.random.Generator, paper: Map) -> Change:
         share, soft = rng.uniform(0.55, 0.8), rng.choice((0.0, 0.0, 0.08))
         changes.append(lambda page: in_black(page, paper, share, soft))
 
-    def all_of(page: Map) -> Map:
+    def all_of(page: Array) -> Array:
         for change in changes:
             page = change(page)
         return page
@@ -136,19 +136,19 @@ def _finished(rng: np.random.Generator, paper: Map) -> Change:
     return all_of
 
 
-def sharpened(page: Map, amount: float, reach: float) -> Map:
+def sharpened(page: Array, amount: float, reach: float) -> Array:
     """Return a page with an unsharp mask: what a blur of `reach` pixels takes is added."""
     soft = cv2.GaussianBlur(page, (0, 0), reach)
     return cv2.addWeighted(page, 1 + amount, soft, -amount, 0)
 
 
-def bleached(page: Map, paper: Map, black: float, white: float) -> Map:
+def bleached(page: Array, paper: Array, black: float, white: float) -> Array:
     """Stretch levels from `black` to `white`, as shares of the paper, over the range."""
     share = page / paper[..., None]
     return rounded(255 * (share - black) / (white - black))
 
 
-def in_black(page: Map, paper: Map, share: float, soft: float) -> Map:
+def in_black(page: Array, paper: Array, share: float, soft: float) -> Array:
     """Return a page in black where it is darker than a `share` of its paper, else in white.
 
     `soft`: shares of the paper over which one becomes the other.
@@ -158,7 +158,9 @@ def in_black(page: Map, paper: Map, share: float, soft: float) -> Map:
     return np.repeat(rounded(255 * white)[..., None], 3, -1)
 
 
-def some_view(rng: np.random.Generator, side: int, scale: float, turned: bool) -> tuple[View, int]:
+def random_warp(
+    rng: np.random.Generator, side: int, scale: float, turned: bool
+) -> tuple[Warp, int]:
     """Draw how a square of `side` pixels of a page is seen.
 
     Args:
@@ -171,7 +173,7 @@ def some_view(rng: np.random.Generator, side: int, scale: float, turned: bool) -
         The view, and the side of the square of the page that it looks at.
     """
     if not turned:
-        return View(np.eye(3), side), side
+        return Warp(np.eye(3), side), side
     around = int(np.ceil(1.16 * side / scale)) + 4
     middle = np.array([[1, 0, -around / 2], [0, 1, -around / 2], [0, 0, 1]])
     angle = np.deg2rad(rng.normal(0, 1.5))
@@ -182,4 +184,4 @@ def some_view(rng: np.random.Generator, side: int, scale: float, turned: bool) -
         [[cosine + lean[0], lean[1] - sine, 0], [sine + lean[2], cosine + lean[3], 0], [*slope, 1]]
     )
     back = np.array([[1, 0, side / 2], [0, 1, side / 2], [0, 0, 1]])
-    return View(back @ turn @ middle, side), around
+    return Warp(back @ turn @ middle, side), around

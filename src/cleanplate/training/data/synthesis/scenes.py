@@ -9,13 +9,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.watermarks import Watermarks, over
 
 COLOURED, SHADOWED, SIGNED = 0.35, 0.12, 0.18  # shares of the pictures
 
 
-def varied(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
+def varied(rng: np.random.Generator, picture: Array, marks: Watermarks) -> Array:
     """Return a clean picture (H, W, 3) uint8 as another clean picture of the same scene.
 
     Lettering and logos of `marks` may have been put up in it.
@@ -30,7 +30,7 @@ def varied(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
     return picture
 
 
-def coloured(rng: np.random.Generator, picture: Map) -> Map:
+def coloured(rng: np.random.Generator, picture: Array) -> Array:
     """Turn the hues, stretch saturation by 0.5 to 2.2 and bend the tones by a gamma of 0.6 to 1.7.
 
     Light and dark keep their order, so that a scene stays a scene.
@@ -48,7 +48,7 @@ def coloured(rng: np.random.Generator, picture: Map) -> Map:
     return cv2.cvtColor(cv2.merge(planes), cv2.COLOR_HSV2RGB)
 
 
-def signed(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
+def signed(rng: np.random.Generator, picture: Array, marks: Watermarks) -> Array:
     """Put up a sign: lettering or a logo, on a board or straight on what is there."""
     height, width = picture.shape[:2]
     side = min(height, width) * rng.uniform(0.04, 0.4)
@@ -75,14 +75,14 @@ def signed(rng: np.random.Generator, picture: Map, marks: Watermarks) -> Map:
     return picture
 
 
-def lit(colour: Map, light: Map) -> Map:
+def lit(colour: Array, light: Array) -> Array:
     """Return a colour (3,) in the light (H, W) of a surface: (H, W, 3)."""
     return (colour * light[..., None].clip(0.3, 1.5)).astype(np.float32)
 
 
 def standing(
     rng: np.random.Generator, patch: tuple[int, ...], canvas: tuple[int, int], spare: int
-) -> tuple[Map, tuple[slice, slice]]:
+) -> tuple[Array, tuple[slice, slice]]:
     """Return the part of a canvas in which a patch stands somewhere, seen askew, and how.
 
     Returns:
@@ -102,11 +102,11 @@ def standing(
     return cv2.getPerspectiveTransform(corners, (seen - low).astype(np.float32)), part
 
 
-def shadowed(rng: np.random.Generator, picture: Map) -> Map:
+def shadowed(rng: np.random.Generator, picture: Array) -> Array:
     """Let a shadow or a patch of light with a soft rim fall across a picture."""
     height, width = picture.shape[:2]
     points = rng.uniform(-0.2, 1.2, (int(rng.integers(3, 7)), 2)) * [width, height]
-    shape: Map = np.zeros((height, width), np.float32)
+    shape: Array = np.zeros((height, width), np.float32)
     cv2.fillPoly(shape, [points.astype(np.int32)], 1.0)
     shape = cv2.GaussianBlur(shape, (0, 0), min(height, width) * rng.uniform(0.006, 0.08))
     more = rng.uniform(-0.65, -0.15) if rng.random() < 0.7 else rng.uniform(0.1, 0.6)

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import UsageError
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.files import read_rgb
-from cleanplate.training.data.synthesis.lettering import Map
 
 EM = (0.025, 0.06)  # height of a line of writing, as shares of a page's short side
 FLAT = 2.5  # times as wide as high: one line of writing
@@ -31,7 +31,7 @@ class Scraps:
         if not self.paths:
             raise UsageError(f"no ink (.png) under {', '.join(map(str, folders))}")
 
-    def draw(self, rng: np.random.Generator, unit: float) -> Map:
+    def draw(self, rng: np.random.Generator, unit: float) -> Array:
         """Return one in some size, turn, strength and colour: light (h, w, 3) in [0, 1].
 
         `unit`: pixels of the page's short side.
@@ -51,11 +51,11 @@ class Scraps:
             light = light[..., rng.permutation(3)]
         elif rng.random() < 0.4:
             light = np.repeat(light.mean(-1, keepdims=True), 3, -1)
-        strength: Map = light ** np.float32(np.exp(rng.uniform(-0.4, 0.9)))
+        strength: Array = light ** np.float32(np.exp(rng.uniform(-0.4, 0.9)))
         return strength
 
 
 @functools.lru_cache(maxsize=256)
-def scrap_of(path: Path) -> Map:
+def scrap_of(path: Path) -> Array:
     """Return the picture (h, w, 3) uint8 at a path."""
     return read_rgb(path)

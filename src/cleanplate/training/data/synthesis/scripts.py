@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cleanplate.training.data.synthesis.lettering import Lettering, Map, load_font
+from cleanplate.training.data.arrays import Array
+from cleanplate.training.data.synthesis.lettering import Lettering, load_font
 
 FINE = 2  # a line is set this many times as large, then shrunk
 DRAWN = (48, 96)  # pixels an em that glyphs are drawn at
@@ -22,7 +23,7 @@ MANY = 2000  # Han characters that a face needs
 class Glyph(NamedTuple):
     """A character: its cover (h, w) uint8, where that begins from the pen, and how far to go on."""
 
-    cover: Map
+    cover: Array
     x: int
     y: int  # from the baseline, downwards
     advance: float
@@ -74,7 +75,7 @@ def faces(folders: Sequence[str | Path]) -> list[Face]:
 
 def written(
     rng: np.random.Generator, face: Face, text: str, em: float, slant: float, weight: float
-) -> Map:
+) -> Array:
     """Write a line by hand: each letter turned, scaled and shifted by itself, the line uneven.
 
     Args:
@@ -110,7 +111,7 @@ def written(
     return _finished(rng, canvas, max(weight, thinnest), min(1.1, size / 60))
 
 
-def _stamp(canvas: Map, character: Glyph, shape: Map, x: float, y: float) -> None:
+def _stamp(canvas: Array, character: Glyph, shape: Array, x: float, y: float) -> None:
     """Put a glyph, deformed by a matrix (2, 2), with its origin at (x, y), onto a canvas."""
     height, width = character.cover.shape
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
@@ -125,8 +126,8 @@ def _stamp(canvas: Map, character: Glyph, shape: Map, x: float, y: float) -> Non
         np.maximum(part, cv2.warpAffine(character.cover, matrix, part.shape[::-1]), out=part)
 
 
-def _finished(rng: np.random.Generator, canvas: Map, weight: float, blur: float) -> Map:
-    """A fine canvas, 0..255, bent a little, thickened or thinned, shrunk and cut to its ink."""
+def _finished(rng: np.random.Generator, canvas: Array, weight: float, blur: float) -> Array:
+    """Bend a fine canvas, 0..255, thicken or thin its ink, shrink it and cut it to the ink."""
     left, top, width, height = cv2.boundingRect(canvas)
     if not width:
         return np.zeros((1, 1), np.float32)
@@ -138,8 +139,8 @@ def _finished(rng: np.random.Generator, canvas: Map, weight: float, blur: float)
     return cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
 
 
-def _bent(rng: np.random.Generator, height: int, width: int) -> tuple[Map, Map]:
-    """Maps for `cv2.remap` that move every place by an error of its neighbourhood."""
+def _bent(rng: np.random.Generator, height: int, width: int) -> tuple[Array, Array]:
+    """Return maps for `cv2.remap` that move every place by an error of its neighbourhood."""
     knots = (max(2, height // 30), max(2, width // 30))
     reach = 0.02 * height
     maps = []

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.ink import Ink
 from cleanplate.training.data.synthesis.lettering import (
     COMMON_HAN,
     WORDS,
     Lettering,
-    Map,
     draw_lines,
     load_font,
     turned,
@@ -37,7 +37,7 @@ class Seals:
         """Cut seals in the fonts of `lettering`."""
         self.lettering = lettering
 
-    def stamp(self, rng: np.random.Generator, page: Map, unit: float) -> Map:
+    def stamp(self, rng: np.random.Generator, page: Array, unit: float) -> Array:
         """Return a page (H, W, 3) uint8 with one seal on it, mostly in its lower half.
 
         `unit`: pixels of the whole page's short side; a seal is 0.1 to 0.24 of it.
@@ -60,7 +60,7 @@ class Seals:
         ink = Ink((colour**pale).astype(np.float32), 0.25 * rng.random(), 0.3 * rng.random())
         return ink.over(rng, page, cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 0.9)))
 
-    def draw(self, rng: np.random.Generator, size: int) -> Map:
+    def draw(self, rng: np.random.Generator, size: int) -> Array:
         """Return a fresh seal about `size` pixels wide: its cover (h, w) in [0, 1]."""
         script = self.lettering.han if self.lettering.han and rng.random() < 0.7 else None
         faces = script or self.lettering.latin
@@ -85,7 +85,7 @@ class Seals:
         return "".join(c for c in text if ord(c) in has or c == " ") or "A"
 
 
-def rounded(rng: np.random.Generator, path: Path, text: str, size: int, han: bool) -> Map:
+def rounded(rng: np.random.Generator, path: Path, text: str, size: int, han: bool) -> Array:
     """Return a round seal: a ring or two, a text along it, a star or a word in the middle."""
     side = size * FINE
     seal = Image.new("L", (side, side))
@@ -129,7 +129,7 @@ def _star(pen: ImageDraw.ImageDraw, x: float, y: float, radius: float) -> None:
     pen.polygon([(float(a), float(b)) for a, b in corners], fill=255)
 
 
-def square(rng: np.random.Generator, path: Path, text: str, size: int) -> Map:
+def square(rng: np.random.Generator, path: Path, text: str, size: int) -> Array:
     """Return a name's seal: two rows or columns of characters, cut in or left standing."""
     side = max(16, size) * FINE
     seal = Image.new("L", (side, side))
@@ -149,7 +149,7 @@ def square(rng: np.random.Generator, path: Path, text: str, size: int) -> Map:
     return _shrunk(seal)
 
 
-def framed(rng: np.random.Generator, path: Path, word: str, size: int) -> Map:
+def framed(rng: np.random.Generator, path: Path, word: str, size: int) -> Array:
     """Return a rubber stamp: a word and perhaps a date in a frame."""
     em = max(10, int(1.3 * size * FINE / max(3, len(word))))
     em = min(em, size * FINE // 2)
@@ -170,17 +170,17 @@ def framed(rng: np.random.Generator, path: Path, word: str, size: int) -> Map:
     return _shrunk(Image.fromarray(np.rint(seal * 255).astype(np.uint8)))
 
 
-def _widened(patch: Map, width: int) -> Map:
+def _widened(patch: Array, width: int) -> Array:
     spare = width - patch.shape[1]
     return np.pad(patch, ((0, 0), (spare // 2, spare - spare // 2)))
 
 
-def _shrunk(seal: Image.Image) -> Map:
+def _shrunk(seal: Image.Image) -> Array:
     size = (max(1, seal.width // FINE), max(1, seal.height // FINE))
     return cv2.resize(np.asarray(seal), size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def worn(rng: np.random.Generator, seal: Map) -> Map:
+def worn(rng: np.random.Generator, seal: Array) -> Array:
     """Return an impression of a seal: patches that took less ink, specks that took none."""
     height, width = seal.shape
     coarse = rng.random((height // 16 + 2, width // 16 + 2)).astype(np.float32)

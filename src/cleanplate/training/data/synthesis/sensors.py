@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from cleanplate.tasks.denoise.sensor_noise import SensorNoise
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.raw import LEVELS
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import (
     Noisy,
     Sensor,
@@ -71,7 +71,7 @@ def some_noise(rng: np.random.Generator) -> SensorNoise:
     return noise_at(sensor, iso, float(rng.normal()))
 
 
-def photographed(rng: np.random.Generator, picture: Map, noise: SensorNoise) -> Noisy:
+def photographed(rng: np.random.Generator, picture: Array, noise: SensorNoise) -> Noisy:
     """Photograph a picture (H, W, 3) uint8, RGB, anew: RGGB planes (H/2, W/2, 4) float32.
 
     The clean planes lie in [0, 1]; the noisy ones, cut to whole levels, may lie a little below.
@@ -82,7 +82,7 @@ def photographed(rng: np.random.Generator, picture: Map, noise: SensorNoise) -> 
     return Noisy(exposed(rng, planes, Sensor(noise.slope, noise.offset, LEVELS)), planes)
 
 
-def scene(rng: np.random.Generator, picture: Map, side: int) -> Map:
+def scene(rng: np.random.Generator, picture: Array, side: int) -> Array:
     """Return a square of `side` samples of a picture, turned and mirrored, at times shrunk by half.
 
     The phase of the mosaic is drawn with its place.

@@ -9,11 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
+from cleanplate.training.data.synthesis.backgrounds import (
+    Background,
+    Backgrounds,
+    Pictures,
+    RenderedPages,
+)
 from cleanplate.training.data.synthesis.camera import PictureNoise
-from cleanplate.training.data.synthesis.grounds import Ground, Grounds, Pictures, RenderedPages
 from cleanplate.training.data.synthesis.handwriting import Handwriting
-from cleanplate.training.data.synthesis.lettering import Map
 from cleanplate.training.data.synthesis.noise import RawNoise, recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
 from cleanplate.training.data.synthesis.watermarks import Watermarks
@@ -28,9 +33,9 @@ class Item(NamedTuple):
     Clean pages alone have no input; noise has no mask.
     """
 
-    target: Map
-    input: Map | None = None
-    mask: Map | None = None
+    target: Array
+    input: Array | None = None
+    mask: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -50,28 +55,28 @@ class Settings:
     surfaces: tuple[str, ...] = ()
 
 
-Spoil = Callable[[np.random.Generator, Ground], Item]
+Degrade = Callable[[np.random.Generator, Background], Item]
 
 
 @dataclass(frozen=True)
 class Source:
     """Clean pictures and what is done to them."""
 
-    grounds: Grounds
-    spoil: Spoil
+    backgrounds: Backgrounds
+    degrade: Degrade
     jpeg: float
 
     def draw(self, rng: np.random.Generator) -> Item:
         """Make a pair; what is put on the picture is to be seen, unless it cannot be."""
-        ground = self.grounds.draw(rng, self.grounds.choose(rng))
+        background = self.backgrounds.draw(rng, self.backgrounds.choose(rng))
         for _ in range(TRIES):
-            item = self.spoil(rng, ground)
+            item = self.degrade(rng, background)
             if shows(item):
                 break
-        return self.sent(rng, item)
+        return self.compressed(rng, item)
 
-    def sent(self, rng: np.random.Generator, item: Item) -> Item:
-        """What arrives of a pair that bears something: its input went through JPEG, or not."""
+    def compressed(self, rng: np.random.Generator, item: Item) -> Item:
+        """Return a pair that bears something with its input gone through JPEG, or not."""
         if item.mask is None or item.input is None or rng.random() >= self.jpeg:
             return item
         return item._replace(input=recompressed(item.input, int(rng.integers(*QUALITIES))))
@@ -84,13 +89,13 @@ def shows(item: Item) -> bool:
     return bool(mask_of_pair(item.input, item.target, THRESHOLD).any())
 
 
-def grounds_of(settings: Settings) -> Grounds:
+def backgrounds_of(settings: Settings) -> Backgrounds:
     """Return the clean pictures that the settings name."""
     pictures = Pictures(settings.backgrounds, settings.size) if settings.backgrounds else None
     render = None
     if settings.fonts and settings.kind in RENDER:
         render = partial(RenderedPages, settings.fonts, settings.size, settings.surfaces)
-    return Grounds(pictures, render)
+    return Backgrounds(pictures, render)
 
 
 def source_of(settings: Settings) -> Source:
@@ -99,45 +104,49 @@ def source_of(settings: Settings) -> Source:
     Raises:
         UsageError: a folder holds nothing of what it is named for.
     """
-    return Source(grounds_of(settings), SPOILS[settings.kind](settings), settings.jpeg)
+    return Source(backgrounds_of(settings), DEGRADATIONS[settings.kind](settings), settings.jpeg)
 
 
-def _watermark(marks: Watermarks, rng: np.random.Generator, ground: Ground) -> Item:
-    clean = ground.picture
+def _watermark(marks: Watermarks, rng: np.random.Generator, background: Background) -> Item:
+    clean = background.picture
     marked = marks.draw(rng, *clean.shape[:2]).over(clean.astype(np.float32) / 255)
     return changed(np.rint(marked * 255).clip(0, 255).astype(np.uint8), clean)
 
 
-def _occlusion(occluders: Occluders, rng: np.random.Generator, ground: Ground) -> Item:
-    clean = ground.seen(ground.picture)
+def _occlusion(occluders: Occluders, rng: np.random.Generator, background: Background) -> Item:
+    clean = background.captured(background.picture)
     occluded = occluders.draw(rng, clean)
     return Item(clean, occluded.picture, occluded.mask)
 
 
-def _handwriting(hand: Handwriting, rng: np.random.Generator, ground: Ground) -> Item:
-    written = hand.draw(rng, ground.picture, ground.blanks, ground.unit)
-    return changed(ground.seen(written.picture), ground.seen(ground.picture))
+def _handwriting(hand: Handwriting, rng: np.random.Generator, background: Background) -> Item:
+    written = hand.draw(rng, background.picture, background.blanks, background.unit)
+    return changed(background.captured(written.picture), background.captured(background.picture))
 
 
-def changed(picture: Map, clean: Map) -> Item:
+def changed(picture: Array, clean: Array) -> Item:
     """Return a pair whose mask is where it differs at all."""
     return Item(clean, picture, (picture != clean).any(-1))
 
 
-def _pages(jpeg: float, rng: np.random.Generator, ground: Ground) -> Item:
-    page = ground.seen(ground.picture)
+def _pages(jpeg: float, rng: np.random.Generator, background: Background) -> Item:
+    page = background.captured(background.picture)
     if rng.random() < jpeg:
         page = recompressed(page, int(rng.integers(*QUALITIES)))
     return Item(page)
 
 
-def _noise(noise: PictureNoise | RawNoise, rng: np.random.Generator, ground: Ground) -> Item:
-    noisy, clean = noise.draw(rng, ground.picture)
+def _noise(
+    noise: PictureNoise | RawNoise, rng: np.random.Generator, background: Background
+) -> Item:
+    noisy, clean = noise.draw(rng, background.picture)
     return Item(clean, noisy)
 
 
 RENDER = {"occlusion", "handwriting", "pages"}  # kinds whose fonts are those of pages
-SPOILS: dict[str, Callable[[Settings], Spoil]] = {  # partials, which may go to another process
+DEGRADATIONS: dict[
+    str, Callable[[Settings], Degrade]
+] = {  # partials, which may go to another process
     "watermark": lambda given: partial(_watermark, Watermarks(given.fonts, given.logos)),
     "occlusion": lambda given: partial(_occlusion, Occluders(given.cutouts)),
     "handwriting": lambda given: partial(_handwriting, Handwriting(given.pens, given.strokes)),

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.synthesis.lettering import Map
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.paths import Drawing
 
 CANVAS = 105.0  # side of the square that characters are drawn in
@@ -42,7 +42,7 @@ class Strokes:
 
     def word(
         self, rng: np.random.Generator, count: int, em: float, width: float
-    ) -> tuple[Drawing, list[Map]]:
+    ) -> tuple[Drawing, list[Array]]:
         """Draw some characters of one alphabet side by side.
 
         Args:
@@ -57,7 +57,7 @@ class Strokes:
         alphabet = self.alphabets[rng.integers(len(self.alphabets))]
         scale, slant = em / CANVAS * rng.uniform(1.1, 1.5), rng.normal(0.05, 0.12)
         drawing: Drawing = []
-        widths: list[Map] = []
+        widths: list[Array] = []
         x = 0.0
         for _ in range(count):
             character = recorded(alphabet[rng.integers(len(alphabet))])
@@ -84,7 +84,7 @@ def _recordings(folders: Sequence[str | Path]) -> Iterator[tuple[str, bytes]]:
 
 
 @functools.lru_cache(maxsize=4096)
-def recorded(text: bytes) -> list[tuple[Map, Map]]:
+def recorded(text: bytes) -> list[tuple[Array, Array]]:
     """Return the strokes of one recording.
 
     Returns:
@@ -107,14 +107,14 @@ def recorded(text: bytes) -> list[tuple[Map, Map]]:
     return strokes
 
 
-def _even(path: Map) -> Map:
+def _even(path: Array) -> Array:
     """Return a path without the steps of the pixels that it was recorded in."""
     padded = np.pad(path, ((2, 2), (0, 0)), mode="edge")
     return np.stack([np.convolve(padded[:, axis], np.ones(5) / 5, "valid") for axis in (0, 1)], 1)
 
 
-def _rest(path: Map, clock: Map) -> Map:
-    """How slowly the pen moves along a path, from 0, twice its mean speed or faster, to 1."""
+def _rest(path: Array, clock: Array) -> Array:
+    """Return how slowly the pen moves along a path: 0 from twice its mean speed on, 1 at rest."""
     length = np.hypot(*np.gradient(path, axis=0).T)
     speed = length / np.maximum(np.gradient(clock), 1.0)
     even = np.convolve(np.pad(speed, 4, mode="edge"), np.ones(9) / 9, "valid")

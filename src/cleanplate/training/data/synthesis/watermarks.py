@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import UsageError
-from cleanplate.training.data.synthesis.lettering import Lettering, Map, turned
+from cleanplate.training.data.arrays import Array
+from cleanplate.training.data.synthesis.lettering import Lettering, turned
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Mark:
         opacity: the opacity of the body of the mark, in [0, 1].
     """
 
-    alpha: Map
-    paint: Map
-    colour: Map
+    alpha: Array
+    paint: Array
+    colour: Array
     opacity: float
 
-    def over(self, clean: Map) -> Map:
+    def over(self, clean: Array) -> Array:
         """Return `clean` (H, W, 3) in [0, 1] with the mark on it."""
         return over(clean, self.alpha, self.paint)
 
@@ -69,7 +70,7 @@ class Watermarks:
             hatch(rng, cover)
         return painted(rng, cover)
 
-    def _stamp(self, rng: np.random.Generator, side: int, kind: str) -> Map:
+    def _stamp(self, rng: np.random.Generator, side: int, kind: str) -> Array:
         """Return one copy of the mark, upright or turned, in the size that its kind has."""
         if kind == "large":
             stamp = self._text(rng, max(12, int(side * rng.uniform(0.12, 0.35))))
@@ -84,20 +85,20 @@ class Watermarks:
         angle = rng.uniform(-60, 60) if kind == "tiled" else rng.uniform(-20, 20)
         return turned(self._text(rng, max(10, int(size))), angle if rng.random() < 0.85 else 0.0)
 
-    def device(self, rng: np.random.Generator, size: int) -> Map:
+    def device(self, rng: np.random.Generator, size: int) -> Array:
         """Return words or a logo, upright, as an opacity map of about `size` pixels in height."""
         return self._text(rng, size) if rng.random() < 0.7 else self._logo(rng, size)
 
-    def _text(self, rng: np.random.Generator, size: int) -> Map:
+    def _text(self, rng: np.random.Generator, size: int) -> Array:
         return self.lettering.draw(rng, size)
 
-    def _logo(self, rng: np.random.Generator, size: int) -> Map:
+    def _logo(self, rng: np.random.Generator, size: int) -> Array:
         logo = self.logos[rng.integers(len(self.logos))]
         how = cv2.INTER_AREA if size < logo.shape[0] else cv2.INTER_CUBIC
         scaled = cv2.resize(logo, (size, size), interpolation=how).astype(np.float32) / 255
         return 1 - scaled if rng.random() < 0.04 else scaled
 
-    def _lockup(self, rng: np.random.Generator, logo: Map) -> Map:
+    def _lockup(self, rng: np.random.Generator, logo: Array) -> Array:
         """Set a line of text beside or under a logo."""
         below = rng.random() < 0.5
         text = self._text(rng, max(10, int(logo.shape[0] * rng.uniform(0.15, 0.5))))
@@ -108,7 +109,7 @@ class Watermarks:
         joined = np.concatenate([centred(logo, height), gap, centred(text, height)], axis=1)
         return joined.T.copy() if below else joined
 
-    def _tile(self, rng: np.random.Generator, cover: Map, stamp: Map) -> None:
+    def _tile(self, rng: np.random.Generator, cover: Array, stamp: Array) -> None:
         """Repeat a stamp over the canvas, rows shifted against each other."""
         height, width = stamp.shape
         down = max(8, int(height * rng.uniform(0.9, 2.2)))
@@ -127,13 +128,13 @@ KINDS = ("single", "large", "tiled", "logo", "logo tiled", "lockup", "lines")
 WEIGHTS = (0.2, 0.1, 0.24, 0.24, 0.06, 0.12, 0.04)
 
 
-def centred(patch: Map, height: int) -> Map:
+def centred(patch: Array, height: int) -> Array:
     """Pad an opacity map above and below to `height`."""
     spare = height - patch.shape[0]
     return np.pad(patch, ((spare // 2, spare - spare // 2), (0, 0)))
 
 
-def place(cover: Map, stamp: Map, y: int, x: int) -> None:
+def place(cover: Array, stamp: Array, y: int, x: int) -> None:
     """Put `stamp` on `cover` (maximum of the two) with its corner at (y, x), cut at the edges."""
     top, left = max(y, 0), max(x, 0)
     bottom, right = min(y + stamp.shape[0], cover.shape[0]), min(x + stamp.shape[1], cover.shape[1])
@@ -142,7 +143,7 @@ def place(cover: Map, stamp: Map, y: int, x: int) -> None:
         np.maximum(part, stamp[top - y : bottom - y, left - x : right - x], out=part)
 
 
-def scatter(rng: np.random.Generator, cover: Map, stamp: Map) -> None:
+def scatter(rng: np.random.Generator, cover: Array, stamp: Array) -> None:
     """Put a stamp anywhere, often in a corner, now and then running over the edge."""
     spare = [size - part for size, part in zip(cover.shape, stamp.shape, strict=True)]
     if rng.random() < 0.3:
@@ -158,7 +159,7 @@ def scatter(rng: np.random.Generator, cover: Map, stamp: Map) -> None:
     place(cover, stamp, at[0], at[1])
 
 
-def hatch(rng: np.random.Generator, cover: Map) -> None:
+def hatch(rng: np.random.Generator, cover: Array) -> None:
     """Draw the crossed lines that stock agencies lay over a picture."""
     height, width = cover.shape
     pitch, slope = int(min(cover.shape) * rng.uniform(0.15, 0.6)), rng.uniform(0.4, 2.5)
@@ -170,7 +171,7 @@ def hatch(rng: np.random.Generator, cover: Map) -> None:
             cv2.line(cover, (x, 0), (x - run, height), 1.0, thick, cv2.LINE_AA)
 
 
-def painted(rng: np.random.Generator, cover: Map) -> Mark:
+def painted(rng: np.random.Generator, cover: Array) -> Mark:
     """Give a cover its colour and opacity; now and then an outline, a shadow, a blur, a ramp."""
     if rng.random() < 0.1:
         cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 1.5))
@@ -196,19 +197,21 @@ def painted(rng: np.random.Generator, cover: Map) -> Mark:
     return Mark(alpha, paint.astype(np.float32), colour, opacity)
 
 
-def over(picture: Map, alpha: Map, paint: Map) -> Map:
+def over(picture: Array, alpha: Array, paint: Array) -> Array:
     """Lay paint (H, W, 3) or (1, 1, 3) of an opacity (H, W) over a picture, all in [0, 1]."""
     return picture + alpha[..., None] * (paint - picture)
 
 
-def under_laid(alpha: Map, colour: Map, under: Map, under_colour: Map) -> tuple[Map, Map]:
+def under_laid(
+    alpha: Array, colour: Array, under: Array, under_colour: Array
+) -> tuple[Array, Array]:
     """Composite a mark over a layer of its own ("over", Porter and Duff, SIGGRAPH 1984)."""
     both = alpha + under * (1 - alpha)
     share = (alpha / np.maximum(both, 1e-6))[..., None]
     return both, share * colour + (1 - share) * under_colour
 
 
-def some_colour(rng: np.random.Generator) -> Map:
+def some_colour(rng: np.random.Generator) -> Array:
     """Return an RGB colour: white and grey as often as they are used, else any."""
     kind = rng.random()
     if kind < 0.22:

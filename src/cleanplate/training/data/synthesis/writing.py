@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.errors import PictureError
-from cleanplate.training.data.derived import claim, encoded, places, write_groups
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.parallel import each
+from cleanplate.training.data.preprocessing import claim, encoded, files_of, write_groups
 from cleanplate.training.data.raw import as_npy
 from cleanplate.training.data.synthesis.sources import (
     Item,
     Settings,
     Source,
-    grounds_of,
+    backgrounds_of,
     source_of,
 )
 from cleanplate.writing import remove_leftovers, write_all
@@ -55,9 +55,9 @@ def synthesise(
 
 def note_groups(settings: Settings, out: Path, count: int) -> None:
     """Note which pairs are made of one picture, so that a split will not part them."""
-    grounds = grounds_of(settings)
-    chosen = {number: grounds.choose(generator_of(settings, number)) for number in range(count)}
-    named = {number: grounds.name(choice) for number, choice in chosen.items()}
+    backgrounds = backgrounds_of(settings)
+    chosen = {number: backgrounds.choose(generator_of(settings, number)) for number in range(count)}
+    named = {number: backgrounds.name(choice) for number, choice in chosen.items()}
     groups = {stem(number): name for number, name in named.items() if name is not None}
     if groups:
         write_groups(out, groups)
@@ -75,8 +75,8 @@ def stem(number: int) -> str:
 
 def files(settings: Settings, out: Path, number: int) -> list[Path]:
     """Return the files of a pair."""
-    all_places = places(out, stem(number), ".npy" if settings.kind == "raw" else ".png")
-    return [all_places[part] for part in PARTS.get(settings.kind, MASKED)]
+    all_files = files_of(out, stem(number), ".npy" if settings.kind == "raw" else ".png")
+    return [all_files[part] for part in PARTS.get(settings.kind, MASKED)]
 
 
 @functools.lru_cache(maxsize=1)

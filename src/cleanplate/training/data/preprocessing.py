@@ -1,4 +1,4 @@
-"""New sets of pairs made from others, in the plain layout, each pair once."""
+"""Preprocessing: a set of pairs is made from another one, in the plain layout, each pair once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import encode_mask, encode_png
-from cleanplate.training.data.augmentation import Pixels
+from cleanplate.training.data.arrays import Pixels
 from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import read_pair
 from cleanplate.training.data.layouts import GROUPS, Pair, read_groups
@@ -44,8 +44,8 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     write_all({path: (json.dumps(wanted, indent=2) + "\n").encode()})
 
 
-def names(pairs: list[Pair]) -> dict[str, str]:
-    """A stem for each pair's name: the input's own, or its whole path where two share one."""
+def stems_of(pairs: list[Pair]) -> dict[str, str]:
+    """Return a stem for each pair's name: the input's, or its whole path where two share one."""
     shared = Counter(pair.input.stem for pair in pairs)
     return {
         pair.name: pair.input.stem
@@ -56,7 +56,7 @@ def names(pairs: list[Pair]) -> dict[str, str]:
 
 
 def begin(folder: Path, pairs: list[Pair], settings: Mapping[str, Any]) -> list[tuple[Pair, str]]:
-    """Make ready to derive a set from `pairs` in `folder`.
+    """Make `folder` ready for a set that is made from `pairs`.
 
     Notes the settings, and which of the new pairs come from one clean picture, which their own
     bytes may no longer tell.
@@ -71,9 +71,9 @@ def begin(folder: Path, pairs: list[Pair], settings: Mapping[str, Any]) -> list[
     if (folder / "input").resolve() in own:
         raise UsageError(f"{folder} holds the pairs themselves; give another folder.")
     claim(folder, settings)
-    stems = names(pairs)
+    stems = stems_of(pairs)
     write_groups(folder, {stems[pair.name]: pair.group for pair in pairs})
-    remove_leftovers(path for stem in stems.values() for path in places(folder, stem).values())
+    remove_leftovers(path for stem in stems.values() for path in files_of(folder, stem).values())
     return [(pair, stems[pair.name]) for pair in pairs]
 
 
@@ -84,12 +84,12 @@ def write_groups(folder: Path, groups: Mapping[str, str]) -> None:
     write_all({folder / GROUPS: text.encode()})
 
 
-def places(folder: Path, stem: str, suffix: str = ".png") -> dict[str, Path]:
-    """Return where the plain layout has a pair's input, target and mask."""
+def files_of(folder: Path, stem: str, suffix: str = ".png") -> dict[str, Path]:
+    """Return the files of a pair's input, target and mask in the plain layout."""
     return {part: folder / part / f"{stem}{suffix}" for part in PARTS}
 
 
-def derive(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str | Fault:
+def preprocess(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str | Fault:
     """Make one new pair, unless it is there, and write it whole.
 
     Args:
@@ -102,7 +102,7 @@ def derive(job: tuple[Pair, str], folder: Path, make: Make, above: int) -> str |
         "made", "there", "blank" where `make` had nothing, or why the pair cannot be read.
     """
     pair, stem = job
-    targets = places(folder, stem)
+    targets = files_of(folder, stem)
     if pair.mask is None:
         del targets["mask"]
     if pair.own_target:

@@ -1,4 +1,4 @@
-"""What data sets that are drawn on the fly from clean pictures have in common."""
+"""Data that are made on the fly from clean pictures: what all such data sets have in common."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.errors import UsageError
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.loading import Phase, ResumableLoader, loader_of
-from cleanplate.training.data.synthesis.lettering import Map
 
 LONGEST = 1600  # longer side in pixels that pictures are kept at
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 Sample = dict[str, torch.Tensor]
 
 
-def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
+def load_clean(folders: Sequence[str | Path], side: int) -> list[Array]:
     """Decode every picture under `folders`, shrunk so that its longer side is at most `side`.
 
     Returns:
@@ -40,7 +40,7 @@ def load_clean(folders: Sequence[str | Path], side: int) -> list[Map]:
     return pictures
 
 
-class DrawnData(LightningDataModule):
+class OnTheFlyData(LightningDataModule):
     """Crops made anew for every step, and the same ones for every validation.
 
     A subclass saves its hyperparameters, among them `folder`, `batch_size`, `steps`, `seed` and

@@ -13,9 +13,8 @@ from PIL import Image
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training.cli import main
 from cleanplate.training.data.cutouts import Cutouts, Framing
-from cleanplate.training.data.holes import Holes, square_about
-from cleanplate.training.data.layouts import survey
-from cleanplate.training.data.masked import survey_any
+from cleanplate.training.data.holes import Holes, square_around
+from cleanplate.training.data.layouts import survey, survey_any
 from cleanplate.training.data.pairs import Pairs
 from cleanplate.training.data.raw_pairs import RawPairs
 
@@ -76,7 +75,7 @@ def test_a_crop_holds_foreground_or_the_whole_is_taken() -> None:
 def test_rotation_turns_both() -> None:
     mask = np.zeros((64, 64, 1), np.uint8)
     mask[:, 30:34] = 255
-    frame = Framing((64, 64), area=None, flip=0, rotation=15, blur=0)
+    frame = Framing((64, 64), area=None, hflip=0, rotation=15, blur=0)
     leanings = []
     for seed in range(20):
         picture, found = frame(np.repeat(mask, 3, 2), mask, np.random.default_rng(seed))
@@ -90,7 +89,7 @@ def test_rotation_turns_both() -> None:
 def test_corners_are_filled_alike() -> None:
     mask = np.zeros((64, 64, 1), np.uint8)
     mask[:, :12] = mask[56:] = 255
-    frame = Framing((64, 64), area=None, flip=0, rotation=15, blur=0)
+    frame = Framing((64, 64), area=None, hflip=0, rotation=15, blur=0)
     for seed in range(10):
         picture, found = frame(np.repeat(mask, 3, 2), mask, np.random.default_rng(seed))
         assert np.array_equal(picture[..., 0] > 127, found.reshape(64, 64) > 0)
@@ -100,7 +99,7 @@ def test_corners_are_filled_alike() -> None:
 def test_a_whole_page_keeps_its_ratio(sides: tuple[int, int]) -> None:
     page = np.zeros((*sides, 1), np.uint8)
     page[sides[0] // 4 : -sides[0] // 4, sides[1] // 4 : -sides[1] // 4] = 255
-    frame = Framing((64, 48), area=None, flip=0, rotation=0, blur=0)
+    frame = Framing((64, 48), area=None, hflip=0, rotation=0, blur=0)
     picture, found = frame(np.repeat(page, 3, 2), page, np.random.default_rng(0))
     assert picture.shape == (64, 48, 3) and found.shape == (64, 48, 1)
     assert np.array_equal(picture[..., :1] > 127, found > 0)
@@ -201,12 +200,12 @@ def test_squares_lie_about_a_hole() -> None:
     mask = np.zeros((90, 120, 1), np.uint8)
     mask[40:50, 60:66] = 255
     mask[80:84, 2:4] = 255
-    cut, hole = square_about(picture, mask, 32)
+    cut, hole = square_around(picture, mask, 32)
     assert cut.shape == (32, 32, 3) and hole[11:21, 13:19].all() and hole.sum() == 60 * 255
     assert np.array_equal(cut, picture[29:61, 47:79])
     seen = set()
     for seed in range(30):
-        _, hole = square_about(picture, mask, 32, np.random.default_rng(seed))
+        _, hole = square_around(picture, mask, 32, np.random.default_rng(seed))
         assert hole.sum() in (60 * 255, 8 * 255)
         seen.add((int(hole.sum()), int(np.flatnonzero(hole.any((1, 2)))[0])))
     assert len(seen) > 10 and len({count for count, _ in seen}) == 2
@@ -215,7 +214,7 @@ def test_squares_lie_about_a_hole() -> None:
 def test_a_hole_larger_than_the_square_is_reduced() -> None:
     mask = np.zeros((200, 200, 1), np.uint8)
     mask[20:180, 90:110] = 255
-    cut, hole = square_about(np.repeat(mask, 3, 2), mask, 64)
+    cut, hole = square_around(np.repeat(mask, 3, 2), mask, 64)
     assert cut.shape == (64, 64, 3)
     assert 0.03 < (hole > 0).mean() < 0.2 and not hole[0].any() and not hole[-1].any()
 
@@ -228,7 +227,7 @@ def test_a_thin_hole_stays(crop: int, turned: bool) -> None:
     mask[150, 20:180] = 255
     mask = np.ascontiguousarray(np.swapaxes(mask, 0, 1)) if turned else mask
     for rng in (None, np.random.default_rng(0)):
-        cut, hole = square_about(np.repeat(mask, 3, 2), mask, crop, rng)
+        cut, hole = square_around(np.repeat(mask, 3, 2), mask, crop, rng)
         assert cut.shape == (crop, crop, 3)
         assert max((hole > 0).any(axis).sum() for axis in (0, 1)) > 0.6 * crop
         assert not (cut[..., :1].any(2, keepdims=True) & (hole == 0)).any()

@@ -1,4 +1,4 @@
-"""What synthetic pairs are made on: pictures of folders, rendered pages, or both."""
+"""Backgrounds of synthetic pairs: pictures of folders, rendered pages, or both."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from cleanplate.errors import UsageError
 from cleanplate.picture import SUFFIXES, Box
+from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.cache import PictureCache
+from cleanplate.training.data.downscaled import LongestMaxSize
 from cleanplate.training.data.files import read_rgb
 from cleanplate.training.data.synthesis.forms import Forms
-from cleanplate.training.data.synthesis.lettering import Lettering, Map
+from cleanplate.training.data.synthesis.lettering import Lettering
 from cleanplate.training.data.synthesis.pages import Pages, laid
-from cleanplate.training.data.views import ToLongest
 
 MEMORY = 2**29  # bytes of decoded pictures that a process keeps
 RENDERED = 0.5  # share of rendered pages where there are pictures, too
@@ -25,23 +26,23 @@ ASLANT = 0.4  # share of rendered pages that lie on something and are seen aslan
 
 
 @dataclass(frozen=True)
-class Ground:
+class Background:
     """A clean picture.
 
     Attributes:
         picture: (H, W, 3) uint8, RGB.
         blanks: boxes of it that are there to be written in.
         unit: pixels of the whole picture's short side, where this is a part of it.
-        seen: how a camera sees it, or it with something on it: (H, W, 3) to (H, W, 3).
+        captured: how a camera sees it, or it with something on it: (H, W, 3) to (H, W, 3).
     """
 
-    picture: Map
+    picture: Array
     blanks: Sequence[Box] = ()
-    seen: Callable[[Map], Map] = np.array
+    captured: Callable[[Array], Array] = np.array
     unit: int | None = None
 
-    def part(self, rng: np.random.Generator, side: int) -> Ground:
-        """Somewhere on it a square of `side` pixels, or less where it is smaller, seen flat."""
+    def part(self, rng: np.random.Generator, side: int) -> Background:
+        """Cut a square out at any place, `side` pixels wide, less where the picture is smaller."""
         size = self.picture.shape[:2]
         y, x = (int(rng.integers(max(0, length - side) + 1)) for length in size)
         blanks = [
@@ -49,7 +50,7 @@ class Ground:
             for box in self.blanks
             if box.top < y + side and y < box.bottom and box.left < x + side and x < box.right
         ]
-        return Ground(self.picture[y : y + side, x : x + side], blanks, unit=min(size))
+        return Background(self.picture[y : y + side, x : x + side], blanks, unit=min(size))
 
 
 class Pictures:
@@ -76,7 +77,7 @@ class Pictures:
         """Return the number of one of them."""
         return int(rng.integers(len(self.names)))
 
-    def read(self, number: int) -> Map:
+    def read(self, number: int) -> Array:
         """Return a picture (H, W, 3) uint8, RGB.
 
         Raises:
@@ -84,8 +85,8 @@ class Pictures:
         """
         return self.cache.get(number, functools.partial(self._load, number))
 
-    def _load(self, number: int) -> Map:
-        return ToLongest(self.side)(read_rgb(self.names[number][0]))
+    def _load(self, number: int) -> Array:
+        return LongestMaxSize(self.side)(read_rgb(self.names[number][0]))
 
 
 class RenderedPages:
@@ -105,19 +106,21 @@ class RenderedPages:
         self.pages, self.forms, self.side = Pages(lettering), Forms(lettering), side
         self.surfaces = Pictures(surfaces, side) if surfaces else None
 
-    def draw(self, rng: np.random.Generator) -> Ground:
+    def draw(self, rng: np.random.Generator) -> Background:
         """Render a page."""
         if rng.random() < FORMS:
             picture, blanks = self.forms.draw(rng, self.side)
         else:
             picture, blanks = self.pages.draw(rng, self.side), []
         if self.surfaces is None or rng.random() >= ASLANT:
-            return Ground(picture, blanks)
+            return Background(picture, blanks)
         surface = self.surfaces.read(self.surfaces.choose(rng))
-        return Ground(picture, blanks, functools.partial(_laid, int(rng.integers(2**32)), surface))
+        return Background(
+            picture, blanks, functools.partial(_laid, int(rng.integers(2**32)), surface)
+        )
 
 
-def _laid(seed: int, surface: Map, page: Map) -> Map:
+def _laid(seed: int, surface: Array, page: Array) -> Array:
     """Lay whatever page the same way on the same surface."""
     return laid(np.random.default_rng(seed), page, surface)
 
@@ -129,12 +132,12 @@ class KeptPages:
         """Render `count` pages; which ones, the seed says."""
         self.pages = [source.draw(np.random.default_rng((seed, n))) for n in range(count)]
 
-    def draw(self, rng: np.random.Generator) -> Ground:
-        """One of them."""
+    def draw(self, rng: np.random.Generator) -> Background:
+        """Return one of them."""
         return self.pages[rng.integers(len(self.pages))]
 
 
-class Grounds:
+class Backgrounds:
     """Clean pictures, rendered or of folders."""
 
     def __init__(self, pictures: Pictures | None, render: Callable[[], RenderedPages] | None):
@@ -168,8 +171,8 @@ class Grounds:
         """Return what a picture is called, below its folder."""
         return None if number is None or not self.pictures else self.pictures.names[number][1]
 
-    def draw(self, rng: np.random.Generator, number: int | None) -> Ground:
+    def draw(self, rng: np.random.Generator, number: int | None) -> Background:
         """Return the picture, or a page."""
         if number is None or self.pictures is None:
             return self.rendered.draw(rng)
-        return Ground(self.pictures.read(number))
+        return Background(self.pictures.read(number))
