@@ -15,7 +15,7 @@ from fakes import Blot, draw, leftovers
 from PIL import Image
 
 from cleanplate import batch, models
-from cleanplate.batch import Batch, Outcome, clean_one, plan
+from cleanplate.batch import Outcome, Run, clean_one, plan
 from cleanplate.batch.sheets import CAPTION
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.picture import Picture
@@ -35,7 +35,7 @@ def clean(photos: Path, tmp_path: Path) -> Clean:
         explain = options.pop("explain", None)
         planned = plan([source], out or tmp_path / "out", mask_out, explain, follow=follow)
         create = options.pop("create", lambda threads: Blot(threads=threads))
-        outcomes = list(Batch(planned, create, **options).run())
+        outcomes = list(Run(planned, create, **options).outcomes())
         assert len(outcomes) == len(planned)
         return {outcome.source.name: outcome for outcome in outcomes}
 
@@ -72,7 +72,7 @@ def test_a_sheet_of_the_steps_is_written_and_never_over_anything(tmp_path: Path)
 
     def run() -> list[str]:
         planned = plan([source.parent], out, explain=sheets)
-        return [outcome.status for outcome in Batch(planned, lambda threads: Told()).run()]
+        return [outcome.status for outcome in Run(planned, lambda threads: Told()).outcomes()]
 
     assert run() == ["done"]
     drawn = np.asarray(Image.open(sheets / "a.png"))
@@ -489,7 +489,7 @@ def test_a_run_that_is_closed_stops_and_can_be_resumed(
     for number in range(10):
         draw(photos / f"more{number}.png")
     monkeypatch.setenv("BLOT_SECONDS", "0.02")
-    run = Batch(plan([photos], tmp_path / "out"), lambda threads: Blot(), workers=2).run()
+    run = Run(plan([photos], tmp_path / "out"), lambda threads: Blot(), workers=2).outcomes()
     assert next(run).status == "done"
     run.close()
     done = manifest(tmp_path / "out")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from cleanplate.batch import Batch, plan
+from cleanplate.batch import Run, plan
 from cleanplate.cli import make_app
 from cleanplate.models import cards, load
 from cleanplate.tasks.exported import Exported
@@ -103,8 +103,8 @@ def clean(name: str, model: Path, folder: Path, out: Path) -> None:
         assert result.exit_code == 0, result.output
     else:
         planned = plan([folder / "input"], out, out.with_name("masks"))
-        alone = Batch(planned, lambda threads: Exported(model, device="cpu", threads=1))
-        assert {outcome.status for outcome in alone.run()} == {"done"}
+        alone = Run(planned, lambda threads: Exported(model, device="cpu", threads=1))
+        assert {outcome.status for outcome in alone.outcomes()} == {"done"}
         changed = [
             (read_rgb(path) != read_rgb(folder / "input" / path.name)).any()
             for path in out.glob("*.png")

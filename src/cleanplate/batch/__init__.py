@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from cleanplate.batch.manifest import Manifest
 from cleanplate.batch.outcome import Outcome
-from cleanplate.batch.run import Batch
+from cleanplate.batch.run import Run
 from cleanplate.batch.settings import settings_of
 from cleanplate.batch.single import clean_one
 from cleanplate.batch.sources import Job, Plan, format_by, format_of, pictures_in, plan
 
 __all__ = [
-    "Batch",
     "Job",
     "Manifest",
     "Outcome",
     "Plan",
+    "Run",
     "clean_one",
     "format_by",
     "format_of",

@@ -36,7 +36,7 @@ MOST_WORKERS = 4
 
 
 @dataclass
-class Batch:
+class Run:
     """A plan, and how to carry it out.
 
     Workers are threads: decoding, models and encoding run outside Python's lock, the models are in
@@ -81,7 +81,7 @@ class Batch:
         self._writing = threading.Lock()
         self._gate = Gate()
 
-    def run(self) -> Generator[Outcome, None, None]:
+    def outcomes(self) -> Generator[Outcome, None, None]:
         """Carry the plan out; give one outcome a path, in the order of their ends.
 
         One bad picture never stops the rest. Closing the iterator stops the run: a result that is

@@ -27,8 +27,8 @@ def settings_of(
     Args:
         info: the task.
         given: models by role and options by name, as `TaskInfo.checked` takes them.
-        strip_metadata: as in `Batch`.
-        region: as in `Batch`.
+        strip_metadata: as in `Run`.
+        region: as in `Run`.
 
     Raises:
         ModelError: the card of a model cannot be read.

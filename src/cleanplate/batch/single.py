@@ -36,7 +36,7 @@ def clean_one(
     """Clean the picture in `source`, which came without a name; give it back encoded.
 
     `out` and `mask_out` are the files for it and its mask, if any; `output` as in `plan`, all else
-    as in `Batch`.
+    as in `Run`.
 
     Raises:
         CleanplateError: it cannot be cleaned.

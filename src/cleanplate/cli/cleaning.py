@@ -220,7 +220,7 @@ def clean(
         )
         if resume and planned.folder is None:
             raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
-        run = batch.Batch(
+        run = batch.Run(
             planned,
             create,
             batch.settings_of(info, looks, strip_metadata=strip_metadata, region=region),

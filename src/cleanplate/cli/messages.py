@@ -14,7 +14,7 @@ import typer
 from cleanplate.cli.streams import OutputLostError, drop_output, is_terminal, put, say
 
 if TYPE_CHECKING:
-    from cleanplate.batch import Batch, Outcome
+    from cleanplate.batch import Outcome, Run
     from cleanplate.tasks.base import Remark
 
 _WORDS = {
@@ -55,16 +55,16 @@ def explained(debug: bool = False) -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
-def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
-    """Run a batch and tell of every outcome; give the exit status.
+def follow(run: Run, *, share: str | None, json: bool, debug: bool) -> int:
+    """Carry a run out and tell of every outcome; give the exit status.
 
     `share` is what the share of a picture that was worked on is called; None: it says nothing.
     """
     counts: Counter[str] = Counter()
     devices: set[str] = set()
-    total = len(batch.planned)
+    total = len(run.planned)
     try:
-        with contextlib.closing(batch.run()) as outcomes, _progress(total) as advance:
+        with contextlib.closing(run.outcomes()) as outcomes, _progress(total) as advance:
             for outcome in outcomes:
                 counts[_kind(outcome)] += 1
                 if outcome.device is not None:
@@ -74,7 +74,7 @@ def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
                     advance()
     except (KeyboardInterrupt, OutputLostError) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        going_on = "; the same command with --resume goes on" if batch.planned.folder else ""
+        going_on = "; the same command with --resume goes on" if run.planned.folder else ""
         finished = counts["done"] + counts["unchanged"] + counts["kept"]
         why = "Interrupted" if interrupted else f"Standard output: {error}"
         say(f"{why}: {finished} of {total} cleaned{going_on}.")
@@ -87,9 +87,9 @@ def follow(batch: Batch, *, share: str | None, json: bool, debug: bool) -> int:
     return 1 if counts["skipped"] or counts["failed"] else 0
 
 
-def foresee(batch: Batch, *, json: bool) -> int:
+def foresee(run: Run, *, json: bool) -> int:
     """Tell what a run would do, and about how long it would take; give the exit status."""
-    outcomes = batch.rehearse()
+    outcomes = run.rehearse()
     counts = Counter(_kind(outcome) for outcome in outcomes)
     for outcome in outcomes:
         if outcome.status == "planned" and not json:
@@ -98,7 +98,7 @@ def foresee(batch: Batch, *, json: bool) -> int:
             _tell(outcome, share=None, json=json, debug=False, bar=True)
     parts = [f"{counts['planned']} to be cleaned"]
     parts += [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
-    seconds = batch.estimate(outcomes)
+    seconds = run.estimate(outcomes)
     say(", ".join(parts) + ("." if seconds is None else f"; {_span(seconds)}."))
     return 1 if counts["skipped"] or counts["failed"] else 0
 
