@@ -4,9 +4,10 @@
 
 A tree of pictures in all seven formats (HEIC with the extra `heif`) is made and cleaned in one run,
 with a task that only paints what is red grey: seconds and CPU seconds per thousand files, and the
-memory of the process while the run goes on. Its manifest must name every file once, as done. Then the same is
-done in a run that is killed at random moments and resumed each time; results and manifest must come
-to the same. The exit status is 1 where something differs. Linux only, as memory is read from /proc.
+memory of the process while the run goes on. Its manifest must name every file once, as done. Then
+the same is done in a run that is killed at random moments and resumed each time; results and
+manifest must come to the same. The exit status is 1 where something differs. Linux only, as memory
+is read from /proc.
 """
 
 from __future__ import annotations
