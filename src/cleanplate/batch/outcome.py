@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -59,10 +60,15 @@ class Outcome:
             "doubt": self.doubt,
             "report": self.report,
             "device": self.device,
-            "version": version("cleanplate"),
+            "version": _version(),
             "models": self.models,
             "seconds": self.seconds,
         }
+
+
+@functools.cache
+def _version() -> str:
+    return version("cleanplate")
 
 
 def reason(error: Exception, name: str) -> str:
