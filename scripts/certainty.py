@@ -75,15 +75,15 @@ def measure(task: Watermark, path: Path, mask: Path | None) -> list[Find]:
     """Measure the locator's finds in a picture."""
     seen = task.detector.detect(Picture.read(path))
     seen = seen.only(seen.repeat_mask == 0)  # copies are not verified
-    truth = np.zeros(seen.marked.shape, np.float32)
+    truth = np.zeros(seen.mask.shape, np.float32)
     if mask is not None:
-        truth = resized(Picture.read(mask).rgb()[..., 0].copy(), seen.marked.shape)
+        truth = resized(Picture.read(mask).rgb()[..., 0].copy(), seen.mask.shape)
     found = []
     for box in seen.boxes():
-        measured, part = evidence(seen, box), box.cut(seen.marked)
+        measured, part = evidence(seen, box), box.cut(seen.mask)
         hit = float((box.cut(truth)[part] > 0.5).mean())
         row = [measured[name] for name in FEATURES]
-        found.append(Find(row, hit > HIT, float(part.sum() / seen.marked.size), str(path)))
+        found.append(Find(row, hit > HIT, float(part.sum() / seen.mask.size), str(path)))
     return found
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from cleanplate.picture import Box
-from cleanplate.tasks.marks.mark import Mark, Place, laid
+from cleanplate.tasks.marks.mark import Mark, Place, rendered
 
 SIZE = (150, 200)
 OPACITY = 0.45
@@ -36,14 +36,14 @@ def scene(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 def under(picture: np.ndarray, place: Place, the: Mark | None = None) -> np.ndarray:
     """A picture with the mark at a place, rounded to 8 bits."""
     box = Box(0, 0, *picture.shape[:2])
-    layer = laid(mark() if the is None else the, place, box)
+    layer = rendered(mark() if the is None else the, place, box)
     seen = picture * (1 - layer.alpha[..., None]) + layer.paint
     return np.rint(seen * 255).astype(np.uint8)
 
 
 def covered(place: Place, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Where the mark at a place covers a picture."""
-    return laid(mark(), place, Box(0, 0, *size)).alpha > 0.02
+    return rendered(mark(), place, Box(0, 0, *size)).alpha > 0.02
 
 
 def psnr(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from cleanplate.cli import make_app
 from cleanplate.errors import UsageError
 from cleanplate.tasks.cutout import edge as edges
 from cleanplate.tasks.cutout import foreground
-from cleanplate.tasks.cutout.ground import Ground
+from cleanplate.tasks.cutout.background import Background
 
 PARAMETERS = {"threshold": 0.5, "side": 128, "certainty": 0.8, "least": 0.001}
 
@@ -211,4 +211,4 @@ def _png(pixels: np.ndarray) -> bytes:
 
 def test_a_background_that_is_not_there_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="lawn is no background: give white, black, #rrggbb"):
-        Ground("lawn")
+        Background("lawn")

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 import cleanplate
 from cleanplate.errors import UsageError
 from cleanplate.tasks.handwriting import INKS
-from cleanplate.tasks.handwriting.inks import drawn_with
-from cleanplate.tasks.handwriting.task import finds, marked
+from cleanplate.tasks.handwriting.inks import ink_mask
+from cleanplate.tasks.handwriting.task import detected, is_blank
 
 PAPER = 230
 INK = {
@@ -129,9 +129,9 @@ def test_finds_have_a_sure_pixel_and_some_size() -> None:
     certain[20:24, 5:20] = 140
     certain[21, 10] = 250
     certain[30, 50] = 255  # a speck
-    found = finds(certain, 0.5)
+    found = detected(certain, 0.5)
     assert found[20:24, 5:20].all() and found.sum() == 60
-    assert not finds(certain, 0.99).any()
+    assert not detected(certain, 0.99).any()
 
 
 def test_blank_paper_is_known() -> None:
@@ -139,9 +139,9 @@ def test_blank_paper_is_known() -> None:
         np.full((64, 64, 3), 0.9, np.float32)
         * np.linspace(0.8, 1, 64, dtype=np.float32)[:, None, None]
     )
-    assert not marked(paper)
+    assert is_blank(paper)
     paper[30, 20:40] -= 0.05
-    assert marked(paper)
+    assert not is_blank(paper)
 
 
 def test_ink_over_print_goes_with_its_neighbourhood() -> None:
@@ -151,5 +151,5 @@ def test_ink_over_print_goes_with_its_neighbourhood() -> None:
     page[18:22, 5:55] *= np.array((0.3, 0.4, 0.8), np.float32)
     found = np.zeros((40, 60), bool)
     found[18:22, 5:55] = True
-    assert np.array_equal(drawn_with("blue", page, clean, found), found)
-    assert not drawn_with("black", page, clean, found).any()
+    assert np.array_equal(ink_mask("blue", page, clean, found), found)
+    assert not ink_mask("black", page, clean, found).any()

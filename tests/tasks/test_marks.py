@@ -11,11 +11,11 @@ from mark_makers import COLOUR, OPACITY, SIZE, covered, mark, psnr, scene, under
 from cleanplate.errors import PictureError
 from cleanplate.picture import Box, Picture
 from cleanplate.tasks.marks.learning import learn
-from cleanplate.tasks.marks.mark import Place, laid
-from cleanplate.tasks.marks.pieces import Pieces, piece_of
+from cleanplate.tasks.marks.mark import Place, rendered
+from cleanplate.tasks.marks.patches import PatchStore, patch_of
 from cleanplate.tasks.marks.registering import gradients
 from cleanplate.tasks.marks.searching import find
-from cleanplate.tasks.marks.solving import Piece, integrated
+from cleanplate.tasks.marks.solving import Patch, poisson_solved
 
 THERE = Place(100, 20, 1, 1)
 
@@ -39,7 +39,7 @@ def test_a_mark_at_one_place_is_learnt_though_some_pictures_lack_it() -> None:
     marked = under(picture, THERE).astype(np.float32) / 255
     fit = find(marked, learnt.mark)
     assert fit is not None
-    layer = laid(learnt.mark, fit.place, Box(0, 0, *SIZE))
+    layer = rendered(learnt.mark, fit.place, Box(0, 0, *SIZE))
     assert psnr(layer.behind(marked), picture, covered(THERE)) > 36
 
 
@@ -87,16 +87,16 @@ def test_what_is_not_there_is_not_found() -> None:
 def test_a_map_is_what_its_gradients_sum_to() -> None:
     values = np.zeros((20, 31), np.float32)
     values[5:12, 8:20] = 0.7
-    assert integrated(gradients(values)) == pytest.approx(values, abs=1e-4)
+    assert poisson_solved(gradients(values)) == pytest.approx(values, abs=1e-4)
 
 
 def test_pieces_come_back_from_disk_as_often_as_asked() -> None:
-    pieces = Pieces((6, 9))
+    patches = PatchStore((6, 9))
     picture, place = scene(1), Place(20, 30, 1, 1)
     for top in (0, 146):
-        pieces.add(piece_of(picture, place._replace(top=top), (6, 9)))
+        patches.add(patch_of(picture, place._replace(top=top), (6, 9)))
     for _ in range(2):
-        first, last = list(pieces)
-        assert isinstance(first, Piece)
+        first, last = list(patches)
+        assert isinstance(first, Patch)
         assert first.picture == pytest.approx(picture[:6, 30:39], abs=1e-4)
         assert last.valid.all(1).tolist() == [True] * 4 + [False] * 2

@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from cleanplate.tasks.cutout.sampling import Floats, Places, sampled
 
-EXACT, ROUGH = 1, 3  # radius in pixels of the copy, as alpha there is known or only about so
-EPSILON = 1e-5  # variance of colour, of 1, under which the line is flat
-CERTAIN = 0.02  # alpha this near to 0 or 1 is that
+EXACT, ROUGH = 1, 3  # radius in pixels of the copy, where alpha is exact or only roughly right
+EPSILON = 1e-5  # variance of colour, for a range of 1, below which alpha does not follow colour
+CERTAIN = 0.02  # alpha as near as this to 0 or 1 is set to it
 STRIP = 512  # rows at a time
 
 Bools = NDArray[np.bool_]
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-class Guide:
-    """A small copy along whose colours alpha is drawn.
+class ColourGuide:
+    """The guided filter with a colour guide (He, Sun and Tang, TPAMI 2013).
 
-    The guided filter with a colour guide (He, Sun and Tang, Guided Image Filtering, TPAMI 2013).
+    The guide is a small copy of the picture, along whose edges alpha is drawn.
     """
 
     def __init__(self, copy: Floats, radius: int = EXACT, epsilon: float = EPSILON) -> None:
-        """Look at the colours about every pixel.
+        """Compute the statistics of the colours around every pixel.
 
         Args:
             copy: (h, w, 3) in [0, 1].
@@ -55,14 +55,14 @@ class Guide:
         ]
 
     def lines(self, alpha: Floats) -> Floats:
-        """Draw the line from colour to alpha about every pixel (eq. 14 and 15 for colours).
+        """Fit alpha as a linear function of colour around every pixel (eq. 14 and 15).
 
         Args:
             alpha: (h, w) in [0, 1].
 
         Returns:
-            (h, w, 4), means over the windows that hold the pixel: alpha is the sum of the first
-            three times red, green, blue, plus the fourth.
+            (h, w, 4), coefficients averaged over the windows that hold the pixel: the first three
+            times red, green and blue, plus the fourth, is alpha.
         """
         level = _mean(alpha, self.radius)
         across = _mean(self.copy * alpha[..., None], self.radius) - self.mean * level[..., None]
@@ -74,7 +74,7 @@ class Guide:
         return found
 
     def filtered(self, alpha: Floats) -> Floats:
-        """Return what the lines give for the copy itself, (h, w)."""
+        """Return the filtered alpha, (h, w)."""
         line = self.lines(alpha)
         found: Floats = (line[..., :3] * self.copy).sum(2) + line[..., 3]
         return found
@@ -85,11 +85,11 @@ def _mean(maps: Any, radius: int) -> Any:
 
 
 def band_of(alpha: Floats, reach: int) -> Bools:
-    """Return where, on the copy, the contour runs or is near, (h, w).
+    """Return where the contour is near, (h, w) on the copy.
 
     Args:
         alpha: (h, w) in [0, 1].
-        reach: how near is near, in pixels of the copy.
+        reach: pixels of the copy.
     """
     inside = (alpha > 0.5).astype(np.uint8)
     brush = np.ones((3, 3), np.uint8)
@@ -100,7 +100,7 @@ def band_of(alpha: Floats, reach: int) -> Bools:
 
 
 def strips(near: Bools, size: tuple[int, int]) -> Iterator[tuple[int, Places, Places]]:
-    """Give the pixels of a picture that a map (h, w) marks, strip by strip from the top.
+    """Yield the pixels of a picture that a map (h, w) marks, strip by strip from the top.
 
     Yields:
         The strip's first row; rows, counted from there, and columns of the pixels, (N,) each.
@@ -115,15 +115,15 @@ def strips(near: Bools, size: tuple[int, int]) -> Iterator[tuple[int, Places, Pl
 
 
 def fine(pixels: Samples, copy: Floats, alpha: Floats, radius: int = EXACT) -> Floats:
-    """Enlarge an alpha, its edge drawn where the picture's own edges are.
+    """Enlarge alpha so that its edge follows the edges of the picture.
 
-    The fast guided filter (He and Sun, Fast Guided Filter, arXiv 1505.00996, 2015): lines from
-    colour to alpha are drawn on the copy, enlarged, and read at the picture's colours; here only
-    near the contour. Elsewhere alpha is 0 or 1.
+    The fast guided filter (He and Sun, arXiv 1505.00996, 2015): alpha is fitted as a linear
+    function of colour on the copy; the coefficients are enlarged and applied to the picture's
+    colours, here only near the contour. Elsewhere alpha is 0 or 1.
 
     Args:
         pixels: the picture, (H, W, 3 or 1).
-        copy: it at a small size, (h, w, 3) in [0, 1].
+        copy: the picture at a small size, (h, w, 3) in [0, 1].
         alpha: (h, w) in [0, 1], of the copy.
         radius: how far alpha may be off, in pixels of the copy: EXACT or ROUGH.
 
@@ -131,7 +131,7 @@ def fine(pixels: Samples, copy: Floats, alpha: Floats, radius: int = EXACT) -> F
         (H, W) in [0, 1].
     """
     size = pixels.shape[:2]
-    lines, near = Guide(copy, radius).lines(alpha), band_of(alpha, radius + 1)
+    lines, near = ColourGuide(copy, radius).lines(alpha), band_of(alpha, radius + 1)
     scale = np.float32(1 / np.iinfo(pixels.dtype).max)
     large = plain(alpha, size, hard=0.5)
     for top, rows, columns in strips(near, size):
@@ -144,7 +144,7 @@ def fine(pixels: Samples, copy: Floats, alpha: Floats, radius: int = EXACT) -> F
 
 
 def plain(alpha: Floats, size: tuple[int, int], hard: float | None = None) -> Floats:
-    """Enlarge an alpha (h, w) bilinearly to (H, W); where `hard` is given, 0 or 1 by it."""
+    """Enlarge alpha (h, w) bilinearly to (H, W), and threshold it at `hard`, if that is given."""
     large = np.asarray(cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     if hard is not None:
         cv2.threshold(large, hard, 1.0, cv2.THRESH_BINARY, large)
@@ -152,9 +152,9 @@ def plain(alpha: Floats, size: tuple[int, int], hard: float | None = None) -> Fl
 
 
 def soft(alpha: Floats, size: tuple[int, int], threshold: float = 0.5) -> Floats:
-    """Enlarge an alpha, cut at a threshold, shrunk a little and blurred along its contour.
+    """Enlarge alpha, threshold it, erode it a little and blur it.
 
-    The treatment of the write-up on clothing: holes have such an edge, too.
+    As the write-up on clothing does; holes get such an edge, too.
 
     Args:
         alpha: (h, w) in [0, 1].
@@ -165,7 +165,7 @@ def soft(alpha: Floats, size: tuple[int, int], threshold: float = 0.5) -> Floats
         (H, W) in [0, 1].
     """
     large = plain(alpha, size, hard=threshold)
-    sigma = max(0.7, max(size) / 1000)  # as soft as an eye sees it on a screen
+    sigma = max(0.7, max(size) / 1000)  # looks equally soft at any size on a screen
     reach = max(1, round(sigma))
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * reach + 1] * 2)
     shrunk = cv2.erode(large, brush, borderType=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""The subject's own colours along its edge, where the picture shows a mixture with the ground."""
+"""The subject's own colours along its edge, where the picture mixes them with the background's."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ Samples = NDArray[np.uint8] | NDArray[np.uint16]
 Bools = NDArray[np.bool_]
 
 WHOLE = 128  # longer side in pixels up to which a level is solved everywhere
-LARGEST = 2048  # and from which the edge is solved pixel by pixel
-REGULAR = 1e-5  # how much neighbours hold together where alpha is even
-GRADIENT = 0.1  # and how much more where it is not, by its gradient
-ROUNDS = 8  # of a level
-CLOSE = 0.01  # how much a pixel by itself holds to what the level below gave
+LARGEST = 2048  # longer side in pixels above which the edge is solved pixel by pixel
+REGULAR = 1e-5  # weight of smoothness where alpha is even
+GRADIENT = 0.1  # what the gradient of alpha adds to it
+ROUNDS = 8  # iterations of a level
+CLOSE = 0.01  # weight of what the level before gave, where pixels are solved one by one
 SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 class Colours(NamedTuple):
-    """Of the subject and of what is behind it, (h, w, C) or (N, C) each, in [0, 1]."""
+    """Those of the subject and of what is behind it, (h, w, C) or (N, C) each, in [0, 1]."""
 
-    subject: Floats
-    ground: Floats
+    foreground: Floats
+    background: Floats
 
 
 def mixed_at(alpha: Floats) -> Bools:
-    """Return where a pixel shows the subject and the ground, alike in shape."""
+    """Return where a pixel shows both foreground and background, in the shape of alpha."""
     return np.asarray((alpha > 1 / 255) & (alpha < 1 - 1 / 255))
 
 
 def estimate(pixels: Samples, alpha: Floats) -> tuple[Places, Places, Floats]:
-    """Estimate the subject's colours wherever they are mixed with the ground's.
+    """Estimate the foreground's colours wherever they are mixed with the background's.
 
     Multi-level foreground estimation (Germer, Uelwer, Conrad and Harmeling, Fast Multi-Level
-    Foreground Estimation, ICPR 2020): subject and ground, mixed by alpha, give the picture, and
-    both are smooth; solved from a pixel up, each level starting from the one below. From WHOLE on
-    only the edge is solved; above LARGEST each of its pixels by itself, which bounds the memory.
+    Foreground Estimation, ICPR 2020): foreground and background are smooth and, mixed by alpha,
+    give the picture. Levels are solved from one pixel up, each starting from the one before. From
+    WHOLE on only the edge is solved, and above LARGEST pixel by pixel, which bounds the memory.
 
     Args:
         pixels: the picture, (H, W, 3 or 1).
@@ -64,8 +64,8 @@ def estimate(pixels: Samples, alpha: Floats) -> tuple[Places, Places, Floats]:
             for one, known in zip(colours, at, strict=True):
                 np.copyto(one, picture, where=known[..., None])
             colours = _smooth(picture, share, colours, mixed_at(share))
-    if colours.subject.shape[:2] == alpha.shape:
-        return rows, columns, colours.subject[rows, columns]
+    if colours.foreground.shape[:2] == alpha.shape:
+        return rows, columns, colours.foreground[rows, columns]
     near = Colours(
         *(sampled(one, rows, columns, alpha.shape).reshape(-1, channels) for one in colours)
     )
@@ -74,9 +74,9 @@ def estimate(pixels: Samples, alpha: Floats) -> tuple[Places, Places, Floats]:
 
 
 def _pyramid(pixels: Samples, alpha: Floats) -> list[tuple[Floats, Floats]]:
-    """Return picture and alpha from a pixel up to LARGEST, each twice as large as the one before.
+    """Return picture and alpha at every level, from one pixel up to LARGEST, doubling in size.
 
-    They are shrunk by areas, each from the next.
+    They are averaged over areas, each level from the next larger one.
     """
     size = alpha.shape
     while max(size) > LARGEST:
@@ -104,8 +104,10 @@ def _enlarged(maps: Floats, size: tuple[int, ...]) -> Floats:
 
 
 def _smooth(picture: Floats, share: Floats, start: Colours, at: Bools) -> Colours:
-    """Solve the pixels of `at` in rounds, each from its four neighbours as the last round left
-    them (the paper's eq. 6 and 7, with gradients of alpha as weights)."""
+    """Solve the pixels of `at` by Jacobi iteration over their four neighbours.
+
+    The paper's eq. 6 and 7, with gradients of alpha as weights.
+    """
     height, width = share.shape
     rows, columns = np.nonzero(at)
     around = [
@@ -120,20 +122,20 @@ def _smooth(picture: Floats, share: Floats, start: Colours, at: Bools) -> Colour
     total = sum(ties[1:], ties[0])
     first, last, both = alpha**2 + total, (1 - alpha) ** 2 + total, alpha * (1 - alpha)
     determinant = first * last - both * both
-    subject, ground = (one.reshape(height * width, -1) for one in start)
+    foreground, background = (one.reshape(height * width, -1) for one in start)
     for _ in range(ROUNDS):
         f, g = alpha * seen, (1 - alpha) * seen
         for tie, place in zip(ties, around, strict=True):
-            f += tie * subject[place]
-            g += tie * ground[place]
-        subject[own] = np.clip((last * f - both * g) / determinant, 0, 1)
-        ground[own] = np.clip((first * g - both * f) / determinant, 0, 1)
+            f += tie * foreground[place]
+            g += tie * background[place]
+        foreground[own] = np.clip((last * f - both * g) / determinant, 0, 1)
+        background[own] = np.clip((first * g - both * f) / determinant, 0, 1)
     return start
 
 
 def _by_itself(seen: Floats, alpha: Floats, near: Colours) -> Floats:
-    """Move what is near so that the mixture is what is seen: eq. 6 with one tie, in closed form."""
-    lacking = seen - alpha * near.subject - (1 - alpha) * near.ground
+    """Move nearby colours so that they mix to what is seen: eq. 6 with one tie, in closed form."""
+    lacking = seen - alpha * near.foreground - (1 - alpha) * near.background
     step = alpha / (alpha**2 + (1 - alpha) ** 2 + np.float32(CLOSE))
-    found: Floats = np.clip(near.subject + step * lacking, 0, 1)
+    found: Floats = np.clip(near.foreground + step * lacking, 0, 1)
     return found

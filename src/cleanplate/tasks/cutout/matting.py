@@ -1,4 +1,4 @@
-"""Alpha where a mask leaves it open, from the colours about it."""
+"""Matting: alpha where a mask leaves it open, from the colours around."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.tasks.cutout.edge import Guide
+from cleanplate.tasks.cutout.edge import ColourGuide
 from cleanplate.tasks.cutout.sampling import Floats
 
-ROUNDS = 60  # of conjugate gradients, at most
-ENOUGH = 1e-3  # of the first residual
-HOLD = 10.0  # how firmly alpha is held where it is known
-OPEN = (0.2, 0.8)  # what a trimap leaves open
-REACH = 0.02  # of the longer side: how far a rough mask may be off
+ROUNDS = 60  # most iterations of conjugate gradients
+ENOUGH = 1e-3  # share of the first residual at which they stop
+HOLD = 10.0  # weight of alpha where it is known
+OPEN = (0.2, 0.8)  # values between which a trimap leaves alpha open
+REACH = 0.02  # share of the longer side that the contour of a rough mask may be off
 
 Bools = NDArray[np.bool_]
 
 
 def trimap_of(mask: Floats) -> tuple[Floats, Bools]:
-    """Say of a rough mask or a trimap where it can be trusted.
+    """Return where a rough mask or a trimap can be trusted.
 
     Args:
-        mask: (h, w) in [0, 1]; a trimap where much of it is neither dark nor bright, otherwise a
-            rough mask, which may be off by REACH about its contour.
+        mask: (h, w) in [0, 1]: a trimap if much of it is neither dark nor bright; otherwise a rough
+            mask, whose contour may be off by REACH.
 
     Returns:
-        What is known, 0 or 1, (h, w), and where, (h, w).
+        Alpha, 0 or 1, (h, w), and where it is known, (h, w).
     """
     sure = (mask <= OPEN[0]) | (mask >= OPEN[1])
     inside = (mask > 0.5).astype(np.uint8)
@@ -39,21 +39,21 @@ def trimap_of(mask: Floats) -> tuple[Floats, Bools]:
 
 
 def solve(copy: Floats, known: Floats, sure: Bools) -> Floats:
-    """Find alpha where it is not known: about every pixel it is a line of the colours.
+    """Solve for alpha where it is not known: around every pixel, it is linear in colour.
 
-    Closed-form matting (Levin, Lischinski and Weiss, TPAMI 2008, eq. 14), whose Laplacian times a
-    map is that map less what the guided filter makes of it (He, Sun and Tang, CVPR 2010), by
-    conjugate gradients.
+    Closed-form matting (Levin, Lischinski and Weiss, TPAMI 2008, eq. 14) by conjugate gradients.
+    The matting Laplacian times a map is the map minus its guided filtering (He, Sun and Tang, CVPR
+    2010).
 
     Args:
         copy: (h, w, 3) in [0, 1].
         known: (h, w), 0 or 1.
-        sure: (h, w), where that holds.
+        sure: (h, w), where it is known.
 
     Returns:
         (h, w) in [0, 1].
     """
-    guide = Guide(copy)
+    guide = ColourGuide(copy)
     held = np.where(sure, np.float32(HOLD), np.float32(0))
 
     def applied(alpha: Floats) -> Floats:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-_ROW = 1024  # cv2.remap wants sides under 32768; places are laid out in rows of so many
+_ROW = 1024  # pixels to a row of the map given to cv2.remap, whose sides are under 32768
 
 
 def sampled(maps: Floats, rows: Places, columns: Places, size: tuple[int, int]) -> Floats:
-    """Read a small map at pixels of the picture, bilinearly.
+    """Sample a small map bilinearly at pixels of the picture.
 
     Args:
         maps: (h, w, C) or (h, w), C at most 4.

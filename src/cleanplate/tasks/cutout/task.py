@@ -1,4 +1,4 @@
-"""What is kept is found on a small copy, its edge drawn at full size, and all else removed."""
+"""Cut-outs: the subject is found on a small copy, its edge drawn at full size, the rest removed."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cleanplate.restoring import run_tiled
 from cleanplate.tasks.base import Cleaned, Remark, doubt_of, share_filled
 from cleanplate.tasks.cutout import edge as edges
 from cleanplate.tasks.cutout import foreground, matting
-from cleanplate.tasks.cutout.ground import Ground
+from cleanplate.tasks.cutout.background import Background
 from cleanplate.tasks.cutout.sampling import Floats
 from cleanplate.tasks.maps import planes_of
 from cleanplate.tasks.masks import shrunk
 
-LEAST_SIDE = 256  # pixels of the copy's longer side, to which smaller pictures are enlarged
+LEAST_SIDE = 256  # pixels; a picture whose longer side is less is enlarged to it
 MATTE_SIDE = 400  # pixels of the longer side of the copy on which a mask is refined
 FAINT = 0.1  # probability from which a pixel may belong to a find
-BOXED = 0.98  # a mask that fills so much of its outline is a box
-BESIDE = 0.04  # of the largest find: what is smaller is left out
-FIRM = 2.0
-MARGIN = 0.1  # of a box's longer side: what is looked at around it
+BOXED = 0.98  # share of its bounding box that a mask fills if it is meant as a box
+BESIDE = 0.04  # share of the largest find's area below which another is left out
+SHARPNESS = 2.0  # slope of alpha over probability, where 1 leaves it as it is
+MARGIN = 0.1  # share of a box's longer side that is looked at around it
 NOTHING = Remark("no-subject", "no subject found")
 
 
@@ -54,7 +54,7 @@ class Cutout:
             classes: what is kept, of `CLASSES`.
             edge: `fine`, along the picture's own edges and with the subject's own colours; `soft`,
                 blurred; `none`.
-            background: what the subject is laid on, see `ground.Ground`; None for transparency.
+            background: what the subject is laid on, see `Background`; None for transparency.
             mask_only: the picture becomes the mask.
             crop: the picture is cut down to what is kept.
             threshold: probability from which a pixel is kept; None for the model's own.
@@ -79,15 +79,15 @@ class Cutout:
         card.check("cutout", planes=3, outputs=self._maps, numbers=numbers)
         self._threshold = card.parameter("threshold") if threshold is None else threshold
         self._edge, self._mask_only, self._crop = edge, mask_only, crop
-        self._ground = None if background is None else Ground(background)
+        self._background = None if background is None else Background(background)
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Cut the subject out of a picture, in place.
 
         Args:
             picture: is changed.
-            mask: (H, W) in [0, 1]: a box about the subject, in which it is looked for; a rough
-                mask or a trimap of it, which is refined; None: it is looked for everywhere.
+            mask: (H, W) in [0, 1]: a box around the subject, in which it is searched for; or a
+                rough mask or a trimap of it, which is refined. None: it is searched for everywhere.
         """
         whole = Box(0, 0, picture.height, picture.width)
         region, radius = whole, edges.ROUGH
@@ -107,12 +107,12 @@ class Cutout:
         return self._written(picture, kept, steps, alpha[alpha > 0.5])
 
     def _found(self, picture: Picture, region: Box) -> tuple[Floats, Floats]:
-        """Return a copy of a region and how much of each of its pixels is the subject."""
+        """Return a copy of a region and the alpha of the subject in it."""
         card = self._model.card
-        copy = looked_at(picture, region, int(card.parameter("side")))
+        copy = downscaled(picture, region, int(card.parameter("side")))
         found = (self._seen(copy) + self._seen(copy[:, ::-1])[:, ::-1]) / np.float32(2)
-        strike(found, self._threshold, card.parameter("certainty"), card.parameter("least"))
-        return copy, firmed(found, self._threshold)
+        suppress(found, self._threshold, card.parameter("certainty"), card.parameter("least"))
+        return copy, sharpened(found, self._threshold)
 
     def _seen(self, copy: Floats) -> Floats:
         """Return how probably each pixel of a copy is of one of the classes."""
@@ -145,8 +145,8 @@ class Cutout:
         else:
             if self._edge == "fine":
                 restoring.recolour(picture, *foreground.estimate(picture.pixels, kept))
-            if self._ground:
-                restoring.lay_on(picture, kept, self._ground.of(picture))
+            if self._background:
+                restoring.lay_on(picture, kept, self._background.of(picture))
             else:
                 restoring.cut_out(picture, kept)
                 restoring.blank(picture)
@@ -161,7 +161,7 @@ class Cutout:
         return cleaned
 
 
-def looked_at(picture: Picture, region: Box, side: int) -> Floats:
+def downscaled(picture: Picture, region: Box, side: int) -> Floats:
     """Return a copy (h, w, 3) in [0, 1] of a region whose longer side is LEAST_SIDE to `side`."""
     pixels = region.cut(picture.pixels)
     longer = max(pixels.shape[:2])
@@ -173,15 +173,14 @@ def looked_at(picture: Picture, region: Box, side: int) -> Floats:
     return copy if copy.shape[2] == 3 else np.repeat(copy, 3, axis=2)
 
 
-def strike(found: Floats, threshold: float, certainty: float, least: float) -> None:
-    """Set to 0, in place, what is not certain: finds that are small, or unsure on the whole, and
-    what is very small beside the largest.
+def suppress(found: Floats, threshold: float, certainty: float, least: float) -> None:
+    """Set finds to 0, in place, that are small, unsure on the whole, or tiny beside the largest.
 
     Args:
         found: (h, w), probabilities.
-        threshold: from which a pixel is found.
-        certainty: mean over a find, at least.
-        least: share of the copy's pixels, at least.
+        threshold: probability from which a pixel is found.
+        certainty: least mean probability of a find.
+        least: least share of the copy's pixels that a find has.
     """
     _, parts = cv2.connectedComponents((found > min(FAINT, threshold)).astype(np.uint8))
     sure = np.where(found > threshold, parts, 0).ravel()
@@ -191,31 +190,31 @@ def strike(found: Floats, threshold: float, certainty: float, least: float) -> N
     sizes[0] = 0
     struck = (sizes < max(1, least * found.size)) | (means < certainty)
     struck |= sizes < BESIDE * np.where(struck, 0, sizes).max()
-    struck[0] = True  # so is what is fainter than any find
+    struck[0] = True  # and what belongs to no find
     found[struck[parts]] = 0
 
 
-def firmed(found: Floats, threshold: float) -> Floats:
-    """Stretch probabilities so that the threshold comes to lie at one half, FIRM times as steep.
+def sharpened(found: Floats, threshold: float) -> Floats:
+    """Turn probabilities into alpha: one half at the threshold, and SHARPNESS times as steep.
 
-    Where the locator is fairly sure, the subject is not transparent.
+    So the subject is opaque where the locator is fairly sure.
     """
     low = found / np.float32(max(2 * threshold, 1e-6))
     high = 1 - (1 - found) / np.float32(max(2 * (1 - threshold), 1e-6))
     even = np.where(found < threshold, low, high)
-    return np.asarray(np.clip(0.5 + FIRM * (even - 0.5), 0, 1), np.float32)
+    return np.asarray(np.clip(0.5 + SHARPNESS * (even - 0.5), 0, 1), np.float32)
 
 
 def refined(picture: Picture, mask: Floats) -> tuple[Floats, Floats]:
-    """Return a copy of a picture and the alpha that a rough mask or a trimap comes to."""
-    copy = looked_at(picture, Box(0, 0, picture.height, picture.width), MATTE_SIDE)
+    """Refine a rough mask or a trimap: return a copy of the picture, and alpha."""
+    copy = downscaled(picture, Box(0, 0, picture.height, picture.width), MATTE_SIDE)
     size = copy.shape[0], copy.shape[1]
     known, sure = matting.trimap_of(shrunk(mask, size))
     return copy, matting.solve(copy, known, sure)
 
 
 def box_of(mask: Floats) -> Box | None:
-    """Return the box that a mask (H, W) is; None where it is none."""
+    """Return the box that a mask (H, W) is meant as; None where it is none."""
     inside = (mask > 0.5).astype(np.uint8)
     box = outline(inside)
     if box is None or np.count_nonzero((mask > 0.2) & (mask < 0.8)):
@@ -231,7 +230,7 @@ def outline(mask: np.ndarray) -> Box | None:
 
 
 def grown(box: Box, whole: Box) -> Box:
-    """Return a box with what is about it, as far as the picture reaches."""
+    """Return a box with a margin around it, as far as the picture reaches."""
     by = round(MARGIN * max(box.bottom - box.top, box.right - box.left))
     return Box(
         max(whole.top, box.top - by),

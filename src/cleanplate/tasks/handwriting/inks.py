@@ -1,4 +1,4 @@
-"""What ink a stroke was drawn with, from the light that it lets through."""
+"""Which ink a stroke was drawn with, weight by the light that the ink transmits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from cleanplate.tasks.maps import Floats
 
-PAPER = 0.35  # of the range: on darker paper, or on print, ink cannot be told by its colour
+PAPER = 0.35  # of the range: on darker paper, or on print, the colour of ink cannot be seen
 REACH = 15  # pixels over which a stroke's colour is averaged
-PALE = 0.85, 0.62  # light, in the channel that gets most and in the mean, over which ink marks
-COLOUR = 0.1  # least share of the light by which channels of coloured ink differ
+PALE = 0.85, 0.62  # light above which ink is a highlighter's: in the brightest channel, in the mean
+COLOUR = 0.1  # share of the light by which the channels of coloured ink differ at least
 DEEP = 0.42  # mean light above which ink without colour is pencil
 
 
-def light_of(page: Floats, clean: Floats) -> Floats:
-    """Return the share of the light that ink lets through, (h, w, 3) in [0, 1].
+def transmittance(page: Floats, clean: Floats) -> Floats:
+    """Return the share of the light that ink transmits, (h, w, 3) in [0, 1].
 
     Args:
         page: with ink, (h, w, 3) in [0, 1].
@@ -26,13 +26,11 @@ def light_of(page: Floats, clean: Floats) -> Floats:
     return share
 
 
-def drawn_with(
-    ink: str, page: Floats, clean: Floats, found: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def ink_mask(ink: str, page: Floats, clean: Floats, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return where strokes were drawn with an ink, (h, w) bool.
 
-    A stroke's colour is averaged over its neighbourhood, on paper alone; where there is none, it is
-    taken as black.
+    A stroke's colour is averaged over its neighbourhood, where that is paper; a stroke with no
+    paper near it counts as black.
 
     Args:
         ink: blue, red, black, pencil or highlighter.
@@ -40,13 +38,13 @@ def drawn_with(
         clean: the same page without.
         found: where ink is, (h, w).
     """
-    light = light_of(page, clean)
-    told = (found & (clean.min(-1) > PAPER)).astype(np.float32)
-    # The edge of a stroke is half paper: what lets less light through counts for more.
-    told *= (1 - light.min(-1)) ** 2
+    light = transmittance(page, clean)
+    weight = (found & (clean.min(-1) > PAPER)).astype(np.float32)
+    # The edge of a stroke is half paper, so what transmits less light weighs more.
+    weight *= (1 - light.min(-1)) ** 2
     size = (REACH, REACH)
-    total = cv2.blur(told, size)
-    mean = cv2.blur(light * told[..., None], size) / np.maximum(total, 1e-6)[..., None]
+    total = cv2.blur(weight, size)
+    mean = cv2.blur(light * weight[..., None], size) / np.maximum(total, 1e-6)[..., None]
     mean = np.where(total[..., None] > 1e-6, mean, np.float32(0))
     most, least = mean.max(-1), mean.min(-1)
     red, green, blue = (mean[..., channel] for channel in range(3))

@@ -15,19 +15,19 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, feather, run_in_bands
 from cleanplate.tasks.base import EDGE, Cleaned, doubt_of, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
-from cleanplate.tasks.handwriting.inks import drawn_with, light_of
+from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes
 
-SEED = 0.75  # a find of which no pixel is as sure is none, unless the threshold is higher
+HIGH = 0.75  # probability that a pixel of each find must reach, or a higher threshold
 LEAST = 6  # pixels of a find
-FAINT = 6 / 255  # a tile in which nothing is so much darker than about it is blank paper
-ABOUT = 31  # pixels
-OVERLAP = 64  # pixels that tiles share: strokes are told by what is near
+FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without any is blank
+WINDOW = 31  # pixels of these surroundings
+OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
 
 
 class Handwriting:
-    """Takes ink off a page where a model finds it, at the page's own size."""
+    """Takes ink off a page where a model detected it, at the page's own size."""
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class Handwriting:
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Take the ink off `picture`, in place; see `Task.clean`."""
         INFO.check_mask(mask is not None)
-        clean, certain = self._look(picture)
-        found = finds(certain, self.threshold)
+        clean, probability = self._predict(picture)
+        found = detected(probability, self.threshold)
         if self.ink != "all":
             for box in strips(Box(0, 0, *found.shape)):
                 part, page = box.cut(found), picture.rgb(box)
                 if part.any():
-                    part &= drawn_with(self.ink, page, _floats(box.cut(clean), picture), part)
+                    part &= ink_mask(self.ink, page, _floats(box.cut(clean), picture), part)
         noted = np.zeros(found.shape, np.uint8)
         cleaned = Cleaned(picture, noted, {"device": self.model.device})
         if self.keep:
@@ -86,27 +86,27 @@ class Handwriting:
                     page = as_planes(_floats(box.cut(clean), picture))
                     write_found(picture, noted, box, page, box.cut(found))
         cleaned.report["filled"] = share_filled(noted)
-        sure = certain[found]
+        sure = probability[found]
         cleaned.doubt = doubt_of([float(sure.mean()) / 255] if sure.size else [])
         return cleaned
 
-    def _look(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], NDArray[np.uint8]]:
-        """Run the model, but on blank paper.
+    def _predict(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], NDArray[np.uint8]]:
+        """Run the model, except on blank paper.
 
         Returns:
-            The page without ink, (H, W, 3) in the picture's depth, and how surely each pixel is
-            ink, (H, W), 0 to 255.
+            The page without ink, (H, W, 3) in the picture's depth, and the probability that a
+            pixel is ink, (H, W), 0 to 255.
         """
         size = (picture.height, picture.width)
         clean = np.empty((*size, 3), picture.pixels.dtype)
         clean[:] = picture.pixels  # of grey, three times the same
-        certain = np.zeros(size, np.uint8)
+        probability = np.zeros(size, np.uint8)
 
         def planes(box: Box) -> Floats:
             return as_planes(picture.rgb(box))
 
         def wanted(box: Box) -> bool:
-            return marked(picture.rgb(box))
+            return not is_blank(picture.rgb(box))
 
         for box, maps in run_in_bands(
             self.model,
@@ -118,8 +118,8 @@ class Handwriting:
         ):
             values = np.clip(maps[self.fill], 0, 1) * np.float32(picture.max_value)
             box.cut(clean)[:] = np.rint(values).transpose(1, 2, 0)
-            box.cut(certain)[:] = np.rint(np.clip(maps["mask"][0], 0, 1) * 255)
-        return clean, certain
+            box.cut(probability)[:] = np.rint(np.clip(maps["mask"][0], 0, 1) * 255)
+        return clean, probability
 
     def _keep(
         self, cleaned: Cleaned, found: NDArray[np.bool_], clean: NDArray[np.uint8 | np.uint16]
@@ -129,37 +129,37 @@ class Handwriting:
         assert isinstance(picture, Picture)
         share = feather(found, EDGE)
         for box in strips(Box(0, 0, *found.shape)):
-            light = light_of(picture.rgb(box), _floats(box.cut(clean), picture))
+            light = transmittance(picture.rgb(box), _floats(box.cut(clean), picture))
             alone = 1 - (1 - light) * box.cut(share)[..., None]
             composite(picture, box, alone, np.ones(box.size, np.float32))
         cleaned.mask[found] = 255
         cleaned.changed = np.ones(found.shape, bool)
 
 
-def marked(page: Floats) -> bool:
-    """Whether anything on a page (h, w, 3) is darker than what is about it."""
+def is_blank(page: Floats) -> bool:
+    """Say whether nothing on a page (h, w, 3) is darker than its surroundings."""
     darkest = page.min(-1)
-    return bool((cv2.blur(darkest, (ABOUT, ABOUT)) - darkest > FAINT).any())
+    return not bool((cv2.blur(darkest, (WINDOW, WINDOW)) - darkest > FAINT).any())
 
 
-def finds(certain: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
-    """Return where ink is, (H, W): connected pixels above a threshold, some of them surely so.
+def detected(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
+    """Return where ink is, (H, W): hysteresis thresholding of its probability.
 
     Args:
-        certain: (H, W), 0 to 255.
-        threshold: 0 to 1.
+        probability: (H, W), 0 to 255.
+        threshold: 0 to 1; connected pixels above it are ink where one of them reaches HIGH.
     """
-    likely = certain > 255 * threshold
+    likely = probability > 255 * threshold
     count, labels, figures, _ = cv2.connectedComponentsWithStats(likely.astype(np.uint8))
     sure = np.zeros(count, bool)
-    sure[labels[certain > 255 * max(threshold, SEED)]] = True
+    sure[labels[probability > 255 * max(threshold, HIGH)]] = True
     kept = sure & (figures[:, cv2.CC_STAT_AREA] >= LEAST)
     kept[0] = False
     return np.asarray(kept[labels])
 
 
 def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
-    """Return samples in the picture's depth in [0, 1]."""
+    """Scale samples in the picture's depth to [0, 1]."""
     values: Floats = pixels.astype(np.float32) / np.float32(picture.max_value)
     return values
 

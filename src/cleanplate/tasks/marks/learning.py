@@ -16,18 +16,18 @@ from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
 from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import Mark, Place
-from cleanplate.tasks.marks.pieces import Pieces, covered, piece_of
-from cleanplate.tasks.marks.searching import find, fine
-from cleanplate.tasks.marks.seeding import Start, anywhere, at_one_place, smaller
-from cleanplate.tasks.marks.solving import FAINT, Evidence, Piece, solve
+from cleanplate.tasks.marks.patches import PatchStore, covered, patch_of
+from cleanplate.tasks.marks.searching import find, refine_at_full_size
+from cleanplate.tasks.marks.seeding import Seed, any_position, same_position, smaller
+from cleanplate.tasks.marks.solving import FAINT, GradientSums, Patch, solve
 
 SEEDS = 24  # pictures that are held as small copies
 SIDE = 512  # pixels of these
 ENOUGH = 4  # pictures that must bear the mark
-ROUNDS = 3  # in which gradients are weighed anew
+ROUNDS = 3  # of solving, each with weights from the solution before
 MOST = 4_000_000  # pixels of a mark
-RIM = 4  # pixels about it
-WIDE = (0.3, 3.2)  # sizes of a mark, against that in the first picture
+RIM = 4  # pixels around it
+SCALES = (0.3, 3.2)  # of a mark, relative to its size in the first picture
 
 
 class Learnt(NamedTuple):
@@ -62,7 +62,7 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
         heights.append(picture.height)
     copies, rough, places = _rough(copies)
     factors = [copy.shape[0] / height for copy, height in zip(copies, heights, strict=True)]
-    scales = [place.tall / factors[number] for number, place in places.items()]
+    scales = [place.scale_y / factors[number] for number, place in places.items()]
     scale = min(float(np.quantile(scales, 0.7)), np.sqrt(MOST / rough.alpha.size))
     mark = rough.scaled((round(rough.size[0] * scale), round(rough.size[1] * scale)))
     known: dict[int, Place | None] = {
@@ -83,11 +83,11 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
 def _rough(copies: list[Floats]) -> tuple[list[Floats], Mark, dict[int, Place]]:
     """Learn a mark from small copies; return copies, the mark and its places by their number."""
     found = 0
-    for starts in (at_one_place, anywhere):  # the first may be misled by what pictures resemble in
-        if starts is anywhere:
+    for find_seed in (same_position, any_position):  # the first may take a likeness for a mark
+        if find_seed is any_position:
             copies = [smaller(copy) for copy in copies]
-        start = starts(copies)
-        rough = start and _grown(copies, start)
+        seed = find_seed(copies)
+        rough = seed and _grown(copies, seed)
         if rough and len(rough[1]) >= ENOUGH:
             return copies, *rough
         found = max(found, len(rough[1]) if rough else 0)
@@ -99,35 +99,35 @@ def _rough(copies: list[Floats]) -> tuple[list[Floats], Mark, dict[int, Place]]:
     )
 
 
-def _grown(copies: Sequence[Floats], start: Start) -> tuple[Mark, dict[int, Place]] | None:
-    """Learn a mark from where some copies seem to share it; None where there is none."""
-    places, size = start.places, start.size
+def _grown(copies: Sequence[Floats], seed: Seed) -> tuple[Mark, dict[int, Place]] | None:
+    """Learn a mark, starting from where some copies seem to share it; None where there is none."""
+    places, size = seed.places, seed.size
     for _ in range(3):
-        mark = learnt_from([piece_of(copies[n], place, size) for n, place in places.items()], size)
+        mark = learnt_from([patch_of(copies[n], place, size) for n, place in places.items()], size)
         if not mark.alpha.any():
             return None
         mark, _ = cropped(mark)
         size = mark.size
-        fits = [find(copy, mark, WIDE) for copy in copies]
+        fits = [find(copy, mark, SCALES) for copy in copies]
         places = {number: fit.place for number, fit in enumerate(fits) if fit is not None}
         if len(places) < ENOUGH:
             break
     return mark, places
 
 
-def learnt_from(pieces: Iterable[Piece], size: tuple[int, int], mark: Mark | None = None) -> Mark:
-    """Solve for a mark of a size by pieces that can be gone through again."""
+def learnt_from(patches: Iterable[Patch], size: tuple[int, int], mark: Mark | None = None) -> Mark:
+    """Solve for a mark of a size; the patches are gone through several times."""
     for _ in range(ROUNDS):
-        evidence = Evidence(size)
-        for piece in pieces:
-            evidence.add(piece, mark)
-        mark = solve(evidence)
+        sums = GradientSums(size)
+        for patch in patches:
+            sums.add(patch, mark)
+        mark = solve(sums)
     assert mark is not None
     return mark
 
 
 def cropped(mark: Mark) -> tuple[Mark, tuple[int, int]]:
-    """Return a mark without what is empty about it, but for a rim, and where that begins."""
+    """Crop a mark to what is not empty, with a rim, and return where that begins, too."""
     rows, columns = (np.flatnonzero((mark.alpha > FAINT).any(axis)) for axis in (1, 0))
     if not len(rows):
         return mark, (0, 0)
@@ -142,7 +142,7 @@ def _at_full_size(
     pictures: Sequence[Callable[[], Picture]], mark: Mark, known: dict[int, Place | None]
 ) -> tuple[Mark, dict[int, Place | None]]:
     """Place a mark in every picture and solve for it anew; places that are known are refined."""
-    pieces, places = Pieces(mark.size), dict[int, Place | None]()
+    patches, places = PatchStore(mark.size), dict[int, Place | None]()
     for number, read in enumerate(pictures):
         picture = read()
         if number in known:
@@ -153,25 +153,25 @@ def _at_full_size(
             small = mark.scaled(
                 (max(round(mark.size[0] * factor), 4), max(round(mark.size[1] * factor), 4))
             )
-            fit = find(copy, small, WIDE)
+            fit = find(copy, small, SCALES)
             place = fit and fit.place.of_copy(1 / factor).of_mark(small.size, mark.size)
-        fit = fine(picture, mark, place) if place else None
+        fit = refine_at_full_size(picture, mark, place) if place else None
         places[number] = fit.place if fit else None
         box = fit and covered(fit.place, mark.size, (picture.height, picture.width))
         if fit is None or box is None:
             continue
         there = fit.place._replace(top=fit.place.top - box.top, left=fit.place.left - box.left)
-        pieces.add(piece_of(picture.rgb(box), there, mark.size))
-    if len(pieces) < ENOUGH:
+        patches.add(patch_of(picture.rgb(box), there, mark.size))
+    if len(patches) < ENOUGH:
         return mark, places
-    mark, corner = cropped(learnt_from(pieces, mark.size, mark))
+    mark, corner = cropped(learnt_from(patches, mark.size, mark))
     return mark, {number: place and _moved(place, corner) for number, place in places.items()}
 
 
 def _moved(place: Place, corner: tuple[int, int]) -> Place:
     """Return the place of a mark whose corner was moved."""
     return place._replace(
-        top=place.top + corner[0] * place.tall, left=place.left + corner[1] * place.wide
+        top=place.top + corner[0] * place.scale_y, left=place.left + corner[1] * place.scale_x
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cleanplate.picture import Box, MarkFile, encode_mark_file, read_mark
 from cleanplate.tasks.maps import Floats
 
-OPAQUE = 0.97  # opacity behind which nothing is solved for
+OPAQUE = 0.97  # from this opacity on, nothing behind a mark is solved for
 
 
 class Mark(NamedTuple):
@@ -65,21 +65,21 @@ class Mark(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a mark lies in a picture: its pixel (y, x) at `(top + tall * y, left + wide * x)`.
+    """Where a mark lies in a picture: pixel (y, x) at (top + scale_y * y, left + scale_x * x).
 
     Pixels are counted from the corner, so that the middle of the first is at 0.5.
     """
 
     top: float
     left: float
-    tall: float
-    wide: float
+    scale_y: float
+    scale_x: float
 
     def box(self, mark: tuple[int, int], picture: tuple[int, int], rim: int = 0) -> Box | None:
-        """Return what a mark of a size reaches in a picture; None where that is nothing."""
+        """Return the box of a picture that a mark of a size covers; None where it covers none."""
         top, left = math.floor(self.top) - rim, math.floor(self.left) - rim
-        bottom = math.ceil(self.top + self.tall * mark[0]) + rim
-        right = math.ceil(self.left + self.wide * mark[1]) + rim
+        bottom = math.ceil(self.top + self.scale_y * mark[0]) + rim
+        right = math.ceil(self.left + self.scale_x * mark[1]) + rim
         box = Box(max(top, 0), max(left, 0), min(bottom, picture[0]), min(right, picture[1]))
         return box if box.top < box.bottom and box.left < box.right else None
 
@@ -90,14 +90,14 @@ class Place(NamedTuple):
     def of_mark(self, size: tuple[int, int], other: tuple[int, int]) -> Place:
         """Return the place for a copy of the mark, of the size `other` instead of `size`."""
         return self._replace(
-            tall=self.tall * size[0] / other[0], wide=self.wide * size[1] / other[1]
+            scale_y=self.scale_y * size[0] / other[0], scale_x=self.scale_x * size[1] / other[1]
         )
 
     def snapped(self, size: tuple[int, int]) -> Place:
         """Return the place at which a mark of a size covers whole pixels."""
-        tall = max(round(self.tall * size[0]), 1) / size[0]
-        wide = max(round(self.wide * size[1]), 1) / size[1]
-        return Place(round(self.top), round(self.left), tall, wide)
+        scale_y = max(round(self.scale_y * size[0]), 1) / size[0]
+        scale_x = max(round(self.scale_x * size[1]), 1) / size[1]
+        return Place(round(self.top), round(self.left), scale_y, scale_x)
 
 
 class Layer(NamedTuple):
@@ -113,31 +113,33 @@ class Layer(NamedTuple):
     paint: Floats
     certainty: Floats
 
-    def stronger(self, strength: float) -> Layer:
+    def with_strength(self, strength: float) -> Layer:
         """Return the layer with its opacity multiplied, at most to 1."""
         alpha = np.minimum(self.alpha * np.float32(strength), 1)
         ratio = alpha / np.maximum(self.alpha, 1e-6)
         return Layer(alpha, self.paint * ratio[..., None], self.certainty)
 
     def behind(self, picture: Floats) -> Floats:
-        """Return what is behind the layer, (h, w, 3), not held to any range."""
+        """Return what is behind the layer, (h, w, 3), not clipped."""
         clear = np.maximum(1 - self.alpha, np.float32(1 - OPAQUE))[..., None]
         seen: Floats = (picture - self.paint) / clear
         return seen
 
 
-def laid(mark: Mark, place: Place, box: Box) -> Layer:
-    """Return a mark as it lies over a box of a picture: averaged over areas where it is shrunk."""
+def rendered(mark: Mark, place: Place, box: Box) -> Layer:
+    """Render a mark over a box of a picture; where it is shrunk, it is averaged over areas."""
     height, width = mark.size
     size = (
-        round(height * place.tall) if place.tall < 1 else height,
-        round(width * place.wide) if place.wide < 1 else width,
+        round(height * place.scale_y) if place.scale_y < 1 else height,
+        round(width * place.scale_x) if place.scale_x < 1 else width,
     )
     size = (max(size[0], 1), max(size[1], 1))
     planes = _resized(mark._planes(), size)
-    tall, wide = place.tall * height / size[0], place.wide * width / size[1]
+    scale_y, scale_x = place.scale_y * height / size[0], place.scale_x * width / size[1]
     down, right = place.top - box.top, place.left - box.left
-    out = _moved(planes, tall, wide, down, right, (box.bottom - box.top, box.right - box.left))
+    out = _moved(
+        planes, scale_y, scale_x, down, right, (box.bottom - box.top, box.right - box.left)
+    )
     alpha = np.clip(out[..., 0], 0, 1)
     paint = np.clip(out[..., 1:4], 0, alpha[..., None])
     return Layer(alpha, paint, np.clip(out[..., 4], 0, 1))
@@ -152,16 +154,16 @@ def _resized(planes: Floats, size: tuple[int, int]) -> Floats:
 
 
 def _moved(
-    planes: Floats, tall: float, wide: float, down: float, right: float, size: tuple[int, int]
+    planes: Floats, scale_y: float, scale_x: float, down: float, right: float, size: tuple[int, int]
 ) -> Floats:
     """Resample planes (h, w, C) by scales and shifts, nothing coming in from outside."""
     whole = abs(down - round(down)) < 1e-3 and abs(right - round(right)) < 1e-3
-    if (tall, wide) == (1, 1) and whole:
+    if (scale_y, scale_x) == (1, 1) and whole:
         return pasted(planes, round(down), round(right), size)
     back = np.array(
         [
-            [1 / wide, 0, (0.5 - right) / wide - 0.5],
-            [0, 1 / tall, (0.5 - down) / tall - 0.5],
+            [1 / scale_x, 0, (0.5 - right) / scale_x - 0.5],
+            [0, 1 / scale_y, (0.5 - down) / scale_y - 0.5],
         ]
     )
     how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

@@ -1,4 +1,4 @@
-"""How exactly a mark lies in a picture, and how strong it is there, told by gradients.
+"""Registration: where exactly a mark lies in a picture and how strong it is, by gradients.
 
 Under `picture = (1 - alpha) * clean + paint`, gradients are
 `(1 - alpha) * grad(clean) + grad(paint) - clean * grad(alpha)`. Those of the clean picture are
@@ -15,11 +15,11 @@ import numpy as np
 
 from cleanplate.picture import Box
 from cleanplate.tasks.maps import Floats
-from cleanplate.tasks.marks.mark import Layer, Mark, Place, laid
+from cleanplate.tasks.marks.mark import Layer, Mark, Place, rendered
 
 NOISE = 0.02  # gradient that every picture has, of samples in [0, 1]
-NEAR = 2.0  # standard deviation in pixels of what tells how busy a picture is
-RIM = 3  # pixels about a mark that are compared with it
+NEAR = 2.0  # standard deviation in pixels of the neighbourhood that a weight depends on
+RIM = 3  # pixels around a mark that are compared with it
 
 
 class Fit(NamedTuple):
@@ -28,17 +28,16 @@ class Fit(NamedTuple):
     Attributes:
         place: where.
         strength: what its opacity is to be multiplied by.
-        likeness: correlation of its gradients with the picture's, -1 to 1, busy places weighing
-            less.
+        correlation: of its gradients with the picture's, -1 to 1, busy places weighing less.
         error: standard error of the strength.
-        rest: what the fit leaves, as a share of the gradients.
+        residual: what the fit leaves, as a share of the gradients.
     """
 
     place: Place
     strength: float
-    likeness: float
+    correlation: float
     error: float
-    rest: float
+    residual: float
 
 
 def gradients(values: Floats) -> Floats:
@@ -49,7 +48,7 @@ def gradients(values: Floats) -> Floats:
     return out
 
 
-def middles(values: Floats) -> Floats:
+def midpoints(values: Floats) -> Floats:
     """Return means with the next pixel down and to the right, (2, h, w, ...)."""
     out = np.stack([values, values])
     out[0, :-1] = (values[1:] + values[:-1]) / 2
@@ -57,23 +56,23 @@ def middles(values: Floats) -> Floats:
     return out
 
 
-def over_colours(values: Floats) -> Floats:
-    """Return the sum (...) over colours (..., 3); NumPy's own is slow over so short an axis."""
+def sum_channels(values: Floats) -> Floats:
+    """Sum over colours (..., 3); NumPy's own sum is slow over so short an axis."""
     total: Floats = values[..., 0] + values[..., 1] + values[..., 2]
     return total
 
 
-def weights(rest: Floats) -> Floats:
-    """Return how much gradients (2, h, w) tell that a model leaves: less where it is busy."""
-    about = np.stack([np.asarray(cv2.GaussianBlur(part, (0, 0), NEAR)) for part in rest])
-    told: Floats = (1 / ((rest + NOISE) * (about + NOISE))).astype(np.float32)
+def weights(residual: Floats) -> Floats:
+    """Weigh gradients by their residuals (2, h, w): less where these are large, there or nearby."""
+    nearby = np.stack([np.asarray(cv2.GaussianBlur(part, (0, 0), NEAR)) for part in residual])
+    told: Floats = (1 / ((residual + NOISE) * (nearby + NOISE))).astype(np.float32)
     return told
 
 
 def expected(picture: Floats, layer: Layer) -> Floats:
     """Return the gradients (2, h, w, 3) that a layer brings into a picture (h, w, 3)."""
     clean = np.clip(layer.behind(picture), 0, 1)
-    brought: Floats = gradients(layer.paint) - middles(clean) * gradients(layer.alpha)[..., None]
+    brought: Floats = gradients(layer.paint) - midpoints(clean) * gradients(layer.alpha)[..., None]
     return brought
 
 
@@ -82,24 +81,24 @@ def measure(picture: Floats, mark: Mark, place: Place, strength: float = 1.0) ->
     box = place.box(mark.size, picture.shape[:2], RIM)
     if box is None:
         return None
-    layer = laid(mark, place, box).stronger(strength)
+    layer = rendered(mark, place, box).with_strength(strength)
     seen = gradients(box.cut(picture))
     brought = expected(box.cut(picture), layer)
-    there = over_colours(brought**2) > (0.25 * NOISE) ** 2
+    there = sum_channels(brought**2) > (0.25 * NOISE) ** 2
     if there.sum() < 40:
         return None
     away = seen - brought
-    weight = weights(np.sqrt(over_colours(away**2)))[there]
+    weight = weights(np.sqrt(sum_channels(away**2)))[there]
     own, other, left = brought[there], seen[there], away[there]
-    power, both = (weight * over_colours(own**2)).sum(), (weight * over_colours(own * other)).sum()
-    whole = (weight * over_colours(other**2)).sum()
-    noise = (weight**2 * over_colours(own * left) ** 2).sum()
+    power, both = (weight * sum_channels(own**2)).sum(), (weight * sum_channels(own * other)).sum()
+    whole = (weight * sum_channels(other**2)).sum()
+    noise = (weight**2 * sum_channels(own * left) ** 2).sum()
     return Fit(
         place,
         float(strength * both / power),
         float(both / np.sqrt(power * whole + 1e-12)),
         float(strength * np.sqrt(noise) / power),
-        float((weight * over_colours(left**2)).sum() / (whole + 1e-12)),
+        float((weight * sum_channels(left**2)).sum() / (whole + 1e-12)),
     )
 
 
@@ -111,7 +110,7 @@ def refine(
     Args:
         picture: (h, w, 3) in [0, 1].
         mark: what is looked for.
-        place: to within a few pixels, less than a stroke of the mark is wide.
+        place: right to within a few pixels, less than the width of a stroke of the mark.
         rounds: steps at most.
         strength: of the mark, where it is known.
     """
@@ -126,7 +125,7 @@ def refine(
             return None
         if strength is None:
             power = float(np.clip(power * (1 + step[4]), 0.2, 2))
-        # a corner of the mark moves by `near` and `near + far`; bounded, as a stroke is thin
+        # Its corners move by `near` and by `near + far`, less than the width of a thin stroke.
         near, far = np.clip(step[:2], -1.5, 1.5), np.clip(step[2:4], -1.5, 1.5)
         scale = np.array(place[2:]) * (1 + far / (size * place[2:]))
         corner = np.array(place[:2]) + near
@@ -140,12 +139,12 @@ def _step(
     picture: Floats, mark: Mark, place: Place, box: Box, strength: float
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
     """Return a step of the corner (2) and of the size (2), in pixels, and of the strength."""
-    layer = laid(mark, place, box).stronger(strength)
+    layer = rendered(mark, place, box).with_strength(strength)
     brought = expected(picture, layer)
     away = gradients(picture) - brought
-    weight = weights(np.sqrt(over_colours(away**2)))
-    rows = (np.arange(box.top, box.bottom) + 0.5 - place.top) / (place.tall * mark.size[0])
-    columns = (np.arange(box.left, box.right) + 0.5 - place.left) / (place.wide * mark.size[1])
+    weight = weights(np.sqrt(sum_channels(away**2)))
+    rows = (np.arange(box.top, box.bottom) + 0.5 - place.top) / (place.scale_y * mark.size[0])
+    columns = (np.arange(box.left, box.right) + 0.5 - place.left) / (place.scale_x * mark.size[1])
     by_down, by_right = (
         -(np.roll(brought, -1, axis) - np.roll(brought, 1, axis)) / 2 for axis in (1, 2)
     )
@@ -158,12 +157,12 @@ def _step(
         by_right * columns[:, None].astype(np.float32),
         brought,
     )
-    there = over_colours(np.abs(by_down) + np.abs(by_right)) > 0.2 * NOISE
+    there = sum_channels(np.abs(by_down) + np.abs(by_right)) > 0.2 * NOISE
     share = np.sqrt(weight[there])[:, None]
     slopes: Floats = np.stack([(way[there] * share).ravel() for way in ways])
-    rest: Floats = (away[there] * share).ravel()
+    residual: Floats = (away[there] * share).ravel()
     matrix = (slopes @ slopes.T).astype(np.float64)
-    towards = (slopes @ rest).astype(np.float64)
+    towards = (slopes @ residual).astype(np.float64)
     scale = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
     matrix = matrix / scale / scale[:, None] + 1e-4 * np.eye(5)
     if not np.isfinite(matrix).all():

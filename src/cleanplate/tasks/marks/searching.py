@@ -1,7 +1,7 @@
 """Where in a picture a mark lies, at any place and of a quarter to one and a half times its size.
 
-What a mark brings to gradients is compared with those of the picture at every place, on a copy that
-is as small as the mark allows; the likeliest places are then fitted (`registering.py`).
+The gradients that a mark brings are compared with those of the picture at every place, on a copy
+that is as small as the mark allows; the likeliest places are then fitted (`registering.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cleanplate.tasks.marks.registering import (
     Fit,
     gradients,
     measure,
-    middles,
-    over_colours,
+    midpoints,
     refine,
+    sum_channels,
 )
 
 SCALES = (0.27, 1.6)
@@ -30,28 +30,28 @@ LEAST_SIDE = 20
 MOST_PIXELS = 400_000  # of that copy
 CANDIDATES = 6  # places that are kept
 FITTED = 3  # of these
-BATCH = 7  # scales that are tried before what was found is looked at
-CERTAIN = 0.6  # likeness of a place beside which no other is asked for
-LEAST_LIKENESS = 0.6  # of a fitted mark that is there
+BATCH = 7  # scales that are tried between two looks at what was found
+CERTAIN = 0.6  # correlation from which no further place is searched for
+LEAST_CORRELATION = 0.6  # of a fitted mark that is there
 STRENGTHS = (0.3, 1.9)
 FINE = 300_000  # pixels of a mark at most for its last fit
 GROUNDS = (0.2, 0.5, 0.8)  # tones of paper on which a mark is looked at
-NEAREST = 0.8  # pixels to a place that a mark may have been meant for
+NEAREST = 0.8  # pixels from a fit to the place on whole pixels that may be meant
 BEYOND = 0.4  # share of a mark that may lie outside the picture
 
 
-class Likely(NamedTuple):
-    """A place that a mark may lie at, and how alike the picture is to it there, -1 to 1."""
+class Candidate(NamedTuple):
+    """A place that a mark may lie at, and its correlation with the picture there, -1 to 1."""
 
     place: Place
-    likeness: float
+    correlation: float
 
 
 def slopes(picture: Floats, colour: Floats) -> Floats:
     """Return how fast a picture nears the colour of a mark, (h, w, 2), as log opacity would."""
-    towards = colour - middles(picture)
-    strength: Floats = over_colours(gradients(picture) * towards) / (
-        over_colours(towards**2) + 0.05
+    towards = colour - midpoints(picture)
+    strength: Floats = sum_channels(gradients(picture) * towards) / (
+        sum_channels(towards**2) + 0.05
     )
     return np.ascontiguousarray(strength.transpose(1, 2, 0))
 
@@ -66,31 +66,31 @@ def template(mark: Mark) -> tuple[Floats, Floats]:
     return np.mean(looks, axis=0, dtype=np.float32), colour
 
 
-def likely_places(
-    picture: Floats, mark: Mark, scales: list[float], known: list[Likely]
-) -> list[Likely]:
+def candidates(
+    picture: Floats, mark: Mark, scales: list[float], known: list[Candidate]
+) -> list[Candidate]:
     """Search a picture (h, w, 3) for a mark; return it and what is known, the likeliest first."""
     found = list(known)
     for scale in scales:
         found += _at_scale(picture, mark, scale)
-    found.sort(key=lambda one: -one.likeness)
-    kept: list[Likely] = []
+    found.sort(key=lambda one: -one.correlation)
+    kept: list[Candidate] = []
     for one in found:
-        if all(apart(one.place, other.place, mark) for other in kept):
+        if all(are_apart(one.place, other.place, mark) for other in kept):
             kept.append(one)
         if len(kept) == CANDIDATES:
             break
     return kept
 
 
-def apart(one: Place, other: Place, mark: Mark) -> bool:
-    """Whether two places of a mark are not the same within what fitting reaches."""
-    reach = 0.06 * float(np.sqrt(mark.size[0] * mark.size[1])) * one.wide
-    return apart_by(one, other, mark) > reach
+def are_apart(one: Place, other: Place, mark: Mark) -> bool:
+    """Say whether two places of a mark are so far apart that fitting tells them apart."""
+    reach = 0.06 * float(np.sqrt(mark.size[0] * mark.size[1])) * one.scale_x
+    return distance(one, other, mark) > reach
 
 
-def apart_by(one: Place, other: Place, mark: Mark) -> float:
-    """Return how many pixels apart the corners of a mark are at two places."""
+def distance(one: Place, other: Place, mark: Mark) -> float:
+    """Return how far apart, in pixels, the corners of a mark are at two places."""
     first, last = (np.array(one[at : at + 2]) - other[at : at + 2] for at in (0, 2))
     return float(max(np.abs(first).max(), np.abs(first + last * mark.size).max()))
 
@@ -106,31 +106,31 @@ def scales_of(between: tuple[float, float]) -> list[float]:
 def find(picture: Floats, mark: Mark, between: tuple[float, float] = SCALES) -> Fit | None:
     """Find a mark in a picture (h, w, 3); None where it is not there."""
     scales = scales_of(between)
-    found: list[Likely] = []
+    found: list[Candidate] = []
     for first in (0, *range(1, len(scales), BATCH)):
         last = first + BATCH if first else 1
-        found = likely_places(picture, mark, scales[first:last], found)
-        if found and found[0].likeness > CERTAIN:
+        found = candidates(picture, mark, scales[first:last], found)
+        if found and found[0].correlation > CERTAIN:
             break
     fits = []
     for one in found[:FITTED]:
         fit = refine(picture, mark, one.place)
         if fit is not None and is_there(fit):
             fits.append(fit)
-        if one.likeness > CERTAIN and fits:
+        if one.correlation > CERTAIN and fits:
             break
-    return max(fits, key=lambda fit: fit.likeness, default=None)
+    return max(fits, key=lambda fit: fit.correlation, default=None)
 
 
 def is_there(fit: Fit) -> bool:
-    """Whether a mark certainly lies where it was fitted."""
-    return fit.likeness > LEAST_LIKENESS and STRENGTHS[0] < fit.strength < STRENGTHS[1]
+    """Say whether a mark certainly lies where it was fitted."""
+    return fit.correlation > LEAST_CORRELATION and STRENGTHS[0] < fit.strength < STRENGTHS[1]
 
 
-def fine(picture: Picture, mark: Mark, place: Place) -> Fit | None:
+def refine_at_full_size(picture: Picture, mark: Mark, place: Place) -> Fit | None:
     """Fit a mark to a picture at its full size, from a place within a pixel or two."""
     size = (picture.height, picture.width)
-    factor = min(1.0, float(np.sqrt(FINE / (mark.alpha.size * place.tall * place.wide))))
+    factor = min(1.0, float(np.sqrt(FINE / (mark.alpha.size * place.scale_y * place.scale_x))))
     box = place.box(mark.size, size, 16)
     if box is None:
         return None
@@ -140,7 +140,9 @@ def fine(picture: Picture, mark: Mark, place: Place) -> Fit | None:
         small = tuple(max(round(side * factor), 8) for side in part.shape[:2])
         down, right = small[0] / part.shape[0], small[1] / part.shape[1]
         part = resized(part, small)
-        there = Place(there.top * down, there.left * right, there.tall * down, there.wide * right)
+        there = Place(
+            there.top * down, there.left * right, there.scale_y * down, there.scale_x * right
+        )
     else:
         down = right = 1.0
     fit = refine(part, mark, there)
@@ -148,36 +150,40 @@ def fine(picture: Picture, mark: Mark, place: Place) -> Fit | None:
         return None
     at = fit.place
     whole = Place(
-        at.top / down + box.top, at.left / right + box.left, at.tall / down, at.wide / right
+        at.top / down + box.top, at.left / right + box.left, at.scale_y / down, at.scale_x / right
     )
     return fit._replace(place=whole)
 
 
-def compared(part: Floats, mark: Mark, place: Place, box: Box, strength: float = 1.0) -> Fit | None:
-    """Compare a mark with a box of a picture, (h, w, 3), where it lies; None where it does not."""
+def measured_at(
+    part: Floats, mark: Mark, place: Place, box: Box, strength: float = 1.0
+) -> Fit | None:
+    """Measure a mark's fit in a box of a picture, (h, w, 3); None where it does not lie there."""
     there = place._replace(top=place.top - box.top, left=place.left - box.left)
-    factor = min(1.0, float(np.sqrt(FINE / (mark.alpha.size * place.tall * place.wide))))
+    factor = min(1.0, float(np.sqrt(FINE / (mark.alpha.size * place.scale_y * place.scale_x))))
     if factor < 1:
         small = tuple(max(round(side * factor), 8) for side in part.shape[:2])
         down, right = small[0] / part.shape[0], small[1] / part.shape[1]
         part = resized(part, small)
-        there = Place(there.top * down, there.left * right, there.tall * down, there.wide * right)
+        there = Place(
+            there.top * down, there.left * right, there.scale_y * down, there.scale_x * right
+        )
     return measure(part, mark, there, strength)
 
 
-def settled(picture: Picture, mark: Mark, fit: Fit) -> Place:
-    """Return a place on whole pixels, at which most marks are laid, if it fits as well."""
+def best_place(picture: Picture, mark: Mark, fit: Fit) -> Place:
+    """Return a place on whole pixels, where most marks lie, if it fits as well."""
     place = fit.place.snapped(mark.size)
     box = place.box(mark.size, (picture.height, picture.width), 4)
-    if box is None or apart_by(place, fit.place, mark) > NEAREST:
+    if box is None or distance(place, fit.place, mark) > NEAREST:
         return fit.place
     part = picture.rgb(box)
-    there, here = (compared(part, mark, at, box, fit.strength) for at in (place, fit.place))
-    better = there is not None and (here is None or there.rest <= 1.02 * here.rest)
+    there, here = (measured_at(part, mark, at, box, fit.strength) for at in (place, fit.place))
+    better = there is not None and (here is None or there.residual <= 1.02 * here.residual)
     return place if better else fit.place
 
 
-def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Likely]:
+def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Candidate]:
     own = np.sqrt(mark.size[0] * mark.size[1])
     factor = min(1.0 if scale < 1 else 1 / scale, SIDE / own / scale)
     factor = min(factor, np.sqrt(MOST_PIXELS / (picture.shape[0] * picture.shape[1])))
@@ -208,7 +214,7 @@ def _at_scale(picture: Floats, mark: Mark, scale: float) -> list[Likely]:
     at = at[np.argsort(-alike[tuple(at.T)])[:CANDIDATES]]
     down, right = size[0] / picture.shape[0], size[1] / picture.shape[1]
     return [
-        Likely(
+        Candidate(
             Place(
                 (y - rim[0]) / down,
                 (x - rim[1]) / right,

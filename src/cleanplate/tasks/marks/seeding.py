@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from cleanplate.picture import Box
 from cleanplate.tasks.maps import Floats, resized
 from cleanplate.tasks.marks.mark import Place
-from cleanplate.tasks.marks.pieces import piece_of
+from cleanplate.tasks.marks.patches import patch_of
 from cleanplate.tasks.marks.registering import gradients
 
-STRONG = np.float32(0.02)  # gradient that counts half; an edge of the picture counts no more than 1
+STRONG = np.float32(0.02)  # a gradient of this counts one half, the strongest edge 1
 WINDOW = 7  # pixels over which agreement is judged
 AGREED = 0.12  # share of the power of gradients that pictures must have in common
 LEAST_AREA = 80  # pixels that must agree
-RIM = 6  # pixels about them that are looked at with them
+RIM = 6  # pixels around them that belong to the seed
 SIDE = 224  # pixels of the copies that are laid over each other
 RATIOS = 1.05 ** np.arange(-22, 23)  # of the sizes of a mark in two pictures
 NEARBY = (0.98, 0.99, 1.01, 1.02)
-WHITE = 0.5  # power by which spectra are made alike, so that long edges do not count for all
+WHITE = 0.5  # power by which spectra are whitened, so that long edges do not outweigh all else
 TRIED = 4  # pictures that all others are compared with
 TRIALS = 6  # others by which the best of these is chosen
 PEAK = 15.5  # standard deviations by which the right shift stands out
@@ -38,7 +38,7 @@ LEAST = 3  # pictures that must agree
 _OPPONENT = np.array([[0.299, 0.587, 0.114], [0.5, -0.42, -0.08], [-0.17, -0.33, 0.5]], np.float32)
 
 
-class Start(NamedTuple):
+class Seed(NamedTuple):
     """Where some pictures seem to share something: a box of each, all boxes of one content.
 
     Attributes:
@@ -50,7 +50,7 @@ class Start(NamedTuple):
     size: tuple[int, int]
 
 
-def at_one_place(copies: Sequence[Floats]) -> Start | None:
+def same_position(copies: Sequence[Floats]) -> Seed | None:
     """Find what copies of one size have in common at one place."""
     sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, copy in enumerate(copies):
@@ -60,9 +60,9 @@ def at_one_place(copies: Sequence[Floats]) -> Start | None:
     return _agreed(copies, places, copies[group[0]].shape[:2])
 
 
-def anywhere(copies: Sequence[Floats]) -> Start | None:
+def any_position(copies: Sequence[Floats]) -> Seed | None:
     """Find what copies of at most `SIDE` pixels have in common at places of their own."""
-    small = [fields(copy) for copy in copies]
+    small = [unit_gradients(copy) for copy in copies]
     if len(small) < LEAST:
         return None
     chosen = np.linspace(0, len(small) - 1, min(TRIED, len(small))).astype(int)
@@ -70,51 +70,52 @@ def anywhere(copies: Sequence[Floats]) -> Start | None:
     for number in chosen:
         others = [other for other in range(len(small)) if other != number]
         some = others[:: max(len(others) // TRIALS, 1)][:TRIALS]
-        found = {other: meeting(small[number], small[other]) for other in some}
+        found = {other: alignment(small[number], small[other]) for other in some}
         trials.append((sum(min(peak, 40) for peak, _ in found.values()), int(number), found))
     for _, number, found in sorted(trials, key=lambda one: -one[0])[:2]:
         for other in range(len(small)):
             if other != number and other not in found:
-                found[other] = meeting(small[number], small[other])
+                found[other] = alignment(small[number], small[other])
         places = {other: place for other, (peak, place) in found.items() if peak >= PEAK}
         places[number] = Place(0, 0, 1, 1)
-        start = _agreed(copies, places, copies[number].shape[:2])
-        if start is not None:
-            return start
+        seed = _agreed(copies, places, copies[number].shape[:2])
+        if seed is not None:
+            return seed
     return None
 
 
 def smaller(copy: Floats) -> Floats:
-    """Return a copy (h, w, 3) as small as `anywhere` wants it."""
+    """Return a copy (h, w, 3) as small as `any_position` wants it."""
     factor = min(1, SIDE / max(copy.shape[:2]))
     size = tuple(max(round(side * factor), 8) for side in copy.shape[:2])
     return resized(copy, size)
 
 
-def fields(copy: Floats) -> Floats:
-    """Return gradients (2, h, w, 3) of brightness and two colours, strong ones held to about 1."""
+def unit_gradients(copy: Floats) -> Floats:
+    """Return gradients (2, h, w, 3) of brightness and two opponent colours, at most about 1."""
     slope = gradients(copy @ _OPPONENT.T)
     held: Floats = slope / (np.sqrt((slope**2).sum((0, 3), keepdims=True)) + STRONG)
     return held
 
 
-def meeting(one: Floats, other: Floats) -> tuple[float, Place]:
+def alignment(one: Floats, other: Floats) -> tuple[float, Place]:
     """Return how surely two pictures share something, in standard deviations, and where.
 
     Args:
-        one: fields (2, h, w, 3), as those of the other picture.
+        one: unit gradients (2, h, w, 3) of the first picture.
+        other: those of the second.
 
     Returns:
         The place is that of the first picture's content in the second one.
     """
-    best = max((_meeting(one, other, ratio) for ratio in RATIOS), key=lambda found: found[0])
+    best = max((_alignment(one, other, ratio) for ratio in RATIOS), key=lambda found: found[0])
     if best[0] < PEAK:
         return best
-    near = [_meeting(one, other, best[1].tall * ratio) for ratio in NEARBY]
+    near = [_alignment(one, other, best[1].scale_y * ratio) for ratio in NEARBY]
     return max([best, *near], key=lambda found: found[0])
 
 
-def _meeting(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
+def _alignment(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
     first, second = (one, _shrunk(other, 1 / ratio)) if ratio > 1 else (_shrunk(one, ratio), other)
     size = tuple(cv2.getOptimalDFTSize(first.shape[axis] + second.shape[axis]) for axis in (1, 2))
     spectra = [
@@ -134,15 +135,15 @@ def _meeting(one: Floats, other: Floats, ratio: float) -> tuple[float, Place]:
 
 
 def _shrunk(values: Floats, factor: float) -> Floats:
-    """Return fields (2, h, w, 3) of a copy that is smaller."""
+    """Return gradients (2, h, w, 3) at a smaller size."""
     size = tuple(max(round(side * factor), 4) for side in values.shape[1:3])
     return np.stack([resized(part, size) for part in values])
 
 
 def _agreed(
     copies: Sequence[Floats], places: dict[int, Place], size: tuple[int, ...]
-) -> Start | None:
-    """Return the box of a frame (h, w) in which pictures agree that are laid over each other."""
+) -> Seed | None:
+    """Return the box of a frame (h, w) in which pictures agree, laid over each other."""
     if len(places) < LEAST:
         return None
     box = _box_of(agreement(copies, places, (size[0], size[1])))
@@ -150,11 +151,11 @@ def _agreed(
         return None
     moved = {
         number: place._replace(
-            top=place.top + box.top * place.tall, left=place.left + box.left * place.wide
+            top=place.top + box.top * place.scale_y, left=place.left + box.left * place.scale_x
         )
         for number, place in places.items()
     }
-    return Start(moved, (box.bottom - box.top, box.right - box.left))
+    return Seed(moved, (box.bottom - box.top, box.right - box.left))
 
 
 def agreement(
@@ -164,13 +165,12 @@ def agreement(
     total, power = np.zeros((2, *size, 3), np.float32), np.zeros(size, np.float32)
     count = np.zeros(size, np.float32)
     for number, place in places.items():
-        piece = piece_of(copies[number], place, size)
-        slope = fields(piece.picture) * cv2.erode(piece.valid.astype(np.uint8), np.ones((3, 3)))[
-            ..., None
-        ].astype(np.float32)
+        patch = patch_of(copies[number], place, size)
+        inside = cv2.erode(patch.valid.astype(np.float32), np.ones((3, 3)))
+        slope = unit_gradients(patch.picture) * inside[..., None]
         total += slope
         power += (slope**2).sum((0, 3))
-        count += piece.valid
+        count += patch.valid
     common, single = (
         cv2.blur(part, (WINDOW, WINDOW))
         for part in ((total**2).sum((0, 3)) / np.maximum(count, 1), power / np.maximum(count, 1))
@@ -187,11 +187,10 @@ def _box_of(agreed: NDArray[np.bool_]) -> Box | None:
     kept = [stats[i] for i in range(1, number) if stats[i][cv2.CC_STAT_AREA] >= LEAST_AREA]
     if not kept:
         return None
-    left, top, wide, tall = np.array(kept)[:, :4].T
-    height, width = agreed.shape
+    left, top, width, height = np.array(kept)[:, :4].T
     return Box(
         max(int(top.min()) - RIM, 0),
         max(int(left.min()) - RIM, 0),
-        min(int((top + tall).max()) + RIM, height),
-        min(int((left + wide).max()) + RIM, width),
+        min(int((top + height).max()) + RIM, agreed.shape[0]),
+        min(int((left + width).max()) + RIM, agreed.shape[1]),
     )

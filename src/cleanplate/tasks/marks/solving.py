@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 
 from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import OPAQUE, Layer, Mark
-from cleanplate.tasks.marks.registering import expected, gradients, middles, over_colours, weights
+from cleanplate.tasks.marks.registering import expected, gradients, midpoints, sum_channels, weights
 from cleanplate.tasks.pull_push import pull_push_fill
 from cleanplate.tasks.watermark.repeats import body
 
-EDGES = 6000  # gradients at most that a colour is learnt from
+EDGES = 6000  # the strongest gradients; a colour is learnt from so many at most
 WINDOW = 6.0  # standard deviation in pixels of the neighbourhood that shares a colour
 FAINT = 0.012  # opacity under which nothing is there
-DOUBT = 0.05  # standard error of what is behind a mark at which it counts as half certain
-DARKEST, LIGHTEST = 1.5 / 255, 253.5 / 255  # samples beyond may have been cut off
+DOUBT = 0.05  # standard error of what is behind a mark that halves its certainty
+DARKEST, LIGHTEST = 1.5 / 255, 253.5 / 255  # samples beyond these may be clipped
 
 
-class Piece(NamedTuple):
+class Patch(NamedTuple):
     """What a picture shows where the mark lies, in the mark's own pixels.
 
     Attributes:
@@ -44,7 +44,7 @@ class Piece(NamedTuple):
     weight: float = 1.0
 
 
-class Evidence:
+class GradientSums:
     """Sums over pictures, (2, h, w, ...) for gradients down and to the right."""
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -57,59 +57,59 @@ class Evidence:
         self.product = np.zeros((2, *size), np.float32)  # of the two
         self.noise = np.zeros((2, *size), np.float32)
 
-    def add(self, piece: Piece, mark: Mark | None) -> None:
-        """Add what a picture tells; a mark that is known roughly says how much each pixel does."""
-        picture, middle = piece.picture, middles(piece.picture)
+    def add(self, patch: Patch, mark: Mark | None) -> None:
+        """Add a picture's gradients; a mark that is roughly known tells how much each weighs."""
+        picture, middle = patch.picture, midpoints(patch.picture)
         slope = gradients(picture)
-        cut_off = ((picture > LIGHTEST) | (picture < DARKEST)).any(2)
-        valid = middles((piece.valid & ~cut_off).astype(np.float32)) == 1
+        clipped = ((picture > LIGHTEST) | (picture < DARKEST)).any(2)
+        valid = midpoints((patch.valid & ~clipped).astype(np.float32)) == 1
         if mark is None:
-            rest = np.zeros(slope.shape[:3], np.float32) + np.float32(0.03)
-            weight = np.where(valid, piece.weight * weights(rest), 0)
+            residual = np.zeros(slope.shape[:3], np.float32) + np.float32(0.03)
+            weight = np.where(valid, patch.weight * weights(residual), 0)
         else:
             layer = Layer(mark.alpha, mark.alpha[..., None] * mark.colour, mark.certainty)
-            rest = np.sqrt(over_colours((slope - expected(picture, layer)) ** 2))
-            rest /= np.maximum(1 - middles(mark.alpha), 1 - OPAQUE)
-            weight = np.where(valid, piece.weight * weights(rest), 0)
-            towards = over_colours((mark.colour - middle) ** 2)
-            self.noise += weight**2 * (rest * (1 - middles(mark.alpha))) ** 2 * towards
+            residual = np.sqrt(sum_channels((slope - expected(picture, layer)) ** 2))
+            residual /= np.maximum(1 - midpoints(mark.alpha), 1 - OPAQUE)
+            weight = np.where(valid, patch.weight * weights(residual), 0)
+            towards = sum_channels((mark.colour - middle) ** 2)
+            self.noise += weight**2 * (residual * (1 - midpoints(mark.alpha))) ** 2 * towards
         self.count += valid
         self.weight += weight
         self.sum += weight[..., None] * middle
-        self.square += weight * over_colours(middle**2)
+        self.square += weight * sum_channels(middle**2)
         self.slope += weight[..., None] * slope
-        self.product += weight * over_colours(middle * slope)
+        self.product += weight * sum_channels(middle * slope)
 
     def opacity_slope(self, colour: Floats) -> tuple[Floats, Floats]:
-        """Return the gradients (2, h, w) of log opacity under colours (..., 3), and the weights."""
-        both = over_colours(colour * self.slope) - self.product
+        """Return the gradients (2, h, w) of log opacity for colours (..., 3), and their weights."""
+        both = sum_channels(colour * self.slope) - self.product
         power = (
-            (colour**2).sum(-1) * self.weight - 2 * over_colours(colour * self.sum) + self.square
+            (colour**2).sum(-1) * self.weight - 2 * sum_channels(colour * self.sum) + self.square
         )
         return both / (power + 1e-3 * self.weight.max() + 1e-9), power
 
 
-def solve(evidence: Evidence) -> Mark:
-    """Return the mark that explains most of what pictures share."""
-    colour = common_colour(evidence)
-    slope, power = evidence.opacity_slope(colour)
-    local = local_colours(evidence, slope, colour)
-    slope, power = evidence.opacity_slope(middles(local))
-    # opacity jumps from pixel to pixel: the slope at their mean stands for a step of the logarithm
+def solve(sums: GradientSums) -> Mark:
+    """Solve for the mark that explains most of what pictures share."""
+    colour = common_colour(sums)
+    slope, power = sums.opacity_slope(colour)
+    local = local_colours(sums, slope, colour)
+    slope, power = sums.opacity_slope(midpoints(local))
+    # Opacity jumps between pixels: turn the slope at their midpoint into the step of the logarithm.
     steps = 2 * np.arctanh(np.clip(slope / 2, -0.99, 0.99))
-    alpha = np.clip(1 - np.exp(-levelled(integrated(steps), steps)), 0, OPAQUE)
+    alpha = np.clip(1 - np.exp(-without_drift(poisson_solved(steps), steps)), 0, OPAQUE)
     alpha[alpha < FAINT] = 0
-    return Mark(alpha, local, certainty(evidence, alpha, power))
+    return Mark(alpha, local, certainty(sums, alpha, power))
 
 
-def common_colour(evidence: Evidence) -> Floats:
-    """Return the one colour (3,) that explains most: the likeliest where opacities are free."""
-    level = over_colours(evidence.slope**2) / np.maximum(evidence.weight, 1e-6)
-    level[evidence.count < 0.5 * evidence.count.max()] = 0
+def common_colour(sums: GradientSums) -> Floats:
+    """Return the one colour (3,) that explains most gradients, whatever the opacities are."""
+    level = sum_channels(sums.slope**2) / np.maximum(sums.weight, 1e-6)
+    level[sums.count < 0.5 * sums.count.max()] = 0
     edges = np.unravel_index(np.argsort(-level, axis=None)[:EDGES], level.shape)
-    slope, total = evidence.slope[edges], evidence.sum[edges]
-    weight, square = evidence.weight[edges], evidence.square[edges]
-    mixed = evidence.product[edges]
+    slope, total = sums.slope[edges], sums.sum[edges]
+    weight, square = sums.weight[edges], sums.square[edges]
+    mixed = sums.product[edges]
 
     def explained(colours: NDArray[np.float64]) -> NDArray[np.float64]:
         both = colours @ slope.T - mixed
@@ -128,10 +128,10 @@ def common_colour(evidence: Evidence) -> Floats:
     return found
 
 
-def local_colours(evidence: Evidence, slope: Floats, colour: Floats) -> Floats:
+def local_colours(sums: GradientSums, slope: Floats, colour: Floats) -> Floats:
     """Return the colours (h, w, 3) that neighbourhoods of a mark share, near the common one."""
-    power = (slope**2 * evidence.weight).sum(0)
-    both = (slope[..., None] * evidence.slope + (slope**2)[..., None] * evidence.sum).sum(0)
+    power = (slope**2 * sums.weight).sum(0)
+    both = (slope[..., None] * sums.slope + (slope**2)[..., None] * sums.sum).sum(0)
     prior = np.float32(0.02 * np.quantile(power, 0.99) + 1e-9)
     power, both = (cv2.GaussianBlur(part, (0, 0), WINDOW) for part in (power, both))
     colours = np.clip((both + prior * colour) / (power + prior)[..., None], 0, 1)
@@ -139,34 +139,35 @@ def local_colours(evidence: Evidence, slope: Floats, colour: Floats) -> Floats:
     return local
 
 
-def integrated(slopes: Floats) -> Floats:
-    """Return the map (h, w) whose gradients (2, h, w) are nearest to some, 0 beyond its rim.
+def poisson_solved(slopes: Floats) -> Floats:
+    """Return the map (h, w) whose gradients are nearest to given ones (2, h, w); 0 outside it.
 
-    The Poisson equation by sine transforms, as fast Fourier transforms of odd functions.
+    Solves the Poisson equation by sine transforms, as fast Fourier transforms of odd functions.
     """
     height, width = slopes.shape[1:]
-    apart = np.zeros((height, width), np.float32)
+    divergence = np.zeros((height, width), np.float32)
     for axis, slope in enumerate(slopes):
-        apart -= slope
-        apart[tuple(slice(1, None) if i == axis else slice(None) for i in (0, 1))] += slope[
+        divergence -= slope
+        divergence[tuple(slice(1, None) if i == axis else slice(None) for i in (0, 1))] += slope[
             tuple(slice(None, -1) if i == axis else slice(None) for i in (0, 1))
         ]
     for axis, side in enumerate((height, width)):
-        apart = _sines(apart, axis)
+        divergence = _sines(divergence, axis)
         rates = 2 - 2 * np.cos(np.pi * np.arange(1, side + 1) / (side + 1))
         if axis == 0:
             down = rates[:, None]
         else:
-            apart = apart / (down + rates[None]).astype(np.float32)
+            divergence = divergence / (down + rates[None]).astype(np.float32)
     for axis, side in enumerate((height, width)):
-        apart = _sines(apart, axis) * np.float32(2 / (side + 1))
-    return apart
+        divergence = _sines(divergence, axis) * np.float32(2 / (side + 1))
+    return divergence
 
 
-def levelled(opacity: Floats, steps: Floats) -> Floats:
-    """Return log opacity (h, w) without what has crept in far from any edge of the mark.
+def without_drift(opacity: Floats, steps: Floats) -> Floats:
+    """Return log opacity (h, w) without the drift of integration.
 
-    What is not the mark is 0: what it is not by flows into the mark, and is taken off.
+    Outside the mark opacity is 0. What was integrated there is drift; it is continued smoothly into
+    the mark and subtracted.
     """
     level = body(opacity)
     sharp = np.hypot(steps[0], steps[1]) > 0.15 * level
@@ -192,11 +193,11 @@ def _odd(values: Floats, axis: int) -> Floats:
     return np.concatenate([nothing, values, nothing, -np.flip(values, axis)], axis=axis)
 
 
-def certainty(evidence: Evidence, alpha: Floats, power: Floats) -> Floats:
+def certainty(sums: GradientSums, alpha: Floats, power: Floats) -> Floats:
     """Return how surely a mark is known: 1 where what is behind it follows without error."""
-    error = np.sqrt(evidence.noise) / np.maximum(power, 1e-9)  # of log opacity
-    towards = np.sqrt(np.maximum(power / np.maximum(evidence.weight, 1e-9), 0))
+    error = np.sqrt(sums.noise) / np.maximum(power, 1e-9)  # of log opacity
+    towards = np.sqrt(np.maximum(power / np.maximum(sums.weight, 1e-9), 0))
     seen = (error * towards).max(0)
-    enough = np.minimum(evidence.count.min(0) / 4, 1)
+    enough = np.minimum(sums.count.min(0) / 4, 1)
     sure = np.where(alpha > 0, enough / (1 + (seen / DOUBT) ** 2), 1)
     return sure.astype(np.float32)

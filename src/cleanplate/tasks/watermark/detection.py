@@ -25,7 +25,7 @@ class Detection(NamedTuple):
     Attributes:
         small: the copy, (h, w, 3) in [0, 1].
         probability: (h, w), how probably each of its pixels is marked, by the locator.
-        marked: (h, w) bool, where that is above the threshold.
+        mask: (h, w) bool, where that is above the threshold.
         coverage: (h, w) in [0, 1], how far the mark covers each pixel, by the filler.
         repeat_mask: (h, w), 1 on and about the copies of a mark that is repeated, else 0.
         overlay: opacity and colour of such a mark, by its copies.
@@ -33,7 +33,7 @@ class Detection(NamedTuple):
 
     small: Floats
     probability: Floats
-    marked: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
     coverage: Floats
     repeat_mask: Floats
     overlay: Overlay | None = None
@@ -42,14 +42,14 @@ class Detection(NamedTuple):
         """Return what is detected on some of the pixels, (h, w) bool or of 0 and 1."""
         return self._replace(
             probability=self.probability * where,
-            marked=self.marked & (where > 0),
+            mask=self.mask & (where > 0),
             coverage=self.coverage * where,
             repeat_mask=self.repeat_mask * where,
         )
 
     def boxes(self) -> list[Box]:
         """Return boxes about the finds; letters of a line share one."""
-        return regions(cv2.dilate(self.marked.astype(np.uint8), np.ones((5, 5))) > 0)
+        return regions(cv2.dilate(self.mask.astype(np.uint8), np.ones((5, 5))) > 0)
 
 
 class Detector(NamedTuple):
@@ -80,21 +80,21 @@ class Detector(NamedTuple):
             probability = self._locate(picture, small.shape[:2])
         else:
             probability = shrunk(given, small.shape[:2])
-        marked = probability > self.threshold
+        mask = probability > self.threshold
         nothing = np.zeros_like(probability)
-        if not marked.any():
-            return Detection(small, probability, marked, nothing, nothing)
+        if not mask.any():
+            return Detection(small, probability, mask, nothing, nothing)
 
         def coverage(probability: Floats) -> Floats:
             return self._coverage(small, probability)
 
-        searched = given is None and scattered(marked)
+        searched = given is None and scattered(mask)
         copies = repeated(small, probability, coverage) if searched else None
         if copies is None:
-            return Detection(small, probability, marked, coverage(probability), nothing)
-        marked = copies.probability > self.threshold
+            return Detection(small, probability, mask, coverage(probability), nothing)
+        mask = copies.probability > self.threshold
         return Detection(
-            small, copies.probability, marked, copies.coverage, copies.repeat_mask, copies.overlay
+            small, copies.probability, mask, copies.coverage, copies.repeat_mask, copies.overlay
         )
 
     def _locate(self, picture: Picture, size: tuple[int, int]) -> Floats:
@@ -113,7 +113,7 @@ class Detector(NamedTuple):
 
     def _coverage(self, small: Floats, probability: Floats) -> Floats:
         """Return how far a mark covers each pixel, as the filler sees it at its first look."""
-        marked = probability > self.threshold
+        mask = probability > self.threshold
 
         def planes(box: Box) -> Floats:
             rgb, rough = as_planes(box.cut(small)), box.cut(probability)[None]
@@ -124,12 +124,12 @@ class Detector(NamedTuple):
             planes,
             probability.shape,
             outputs=("cover",),
-            wanted=lambda box: bool(box.cut(marked).any()),
+            wanted=lambda box: bool(box.cut(mask).any()),
         )["cover"][0]
         return coverage
 
 
-def scattered(marked: NDArray[np.bool_]) -> bool:
-    """Return whether what is marked (h, w) spreads so far that it may be the copies of one mark."""
-    *_, width, height = cv2.boundingRect(marked.astype(np.uint8))
-    return width * height > SCATTERED * marked.size
+def scattered(mask: NDArray[np.bool_]) -> bool:
+    """Return whether a mask (h, w) spreads so far that it may show the copies of one mark."""
+    *_, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return width * height > SCATTERED * mask.size

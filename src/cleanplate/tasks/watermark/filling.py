@@ -49,7 +49,7 @@ def fill(
     """
     boxes = detection.boxes()
     for box in [around(boxes)] if detection.overlay else boxes:  # copies share tiles
-        region = scaled(box, detection.marked.shape, mask.shape)
+        region = scaled(box, detection.mask.shape, mask.shape)
         _fill(model, picture, mask, detection, overlay, region)
 
 

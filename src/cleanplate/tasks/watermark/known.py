@@ -14,9 +14,15 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, run_tiled
 from cleanplate.tasks.base import Cleaned, Remark, share_filled
 from cleanplate.tasks.maps import Floats, as_planes, grey
-from cleanplate.tasks.marks.mark import Layer, Mark, laid
+from cleanplate.tasks.marks.mark import Layer, Mark, rendered
 from cleanplate.tasks.marks.registering import Fit
-from cleanplate.tasks.marks.searching import STEP, compared, find, fine, settled
+from cleanplate.tasks.marks.searching import (
+    STEP,
+    best_place,
+    find,
+    measured_at,
+    refine_at_full_size,
+)
 from cleanplate.tasks.watermark.repeats import body
 
 SIDE = 1024  # pixels of the copy in which a mark is searched
@@ -25,11 +31,11 @@ SURE = 0.5  # certainty from which that is believed
 SEEN = 0.004  # opacity from which a pixel is changed
 FOUND = 0.02  # and from which it counts as found
 ALMOST = 0.01  # strength beside 1 that is measured where 1 is meant
-COPY = 0.75  # likeness of a further copy, which is less probable than the first
+COPY = 0.75  # correlation of a further copy, which is less probable than the first
 MOST = 64  # copies of a mark in a picture
 
 
-class Lifted(NamedTuple):
+class Removed(NamedTuple):
     """What is behind a mark that was taken off.
 
     Attributes:
@@ -90,18 +96,18 @@ class KnownMark:
         if fit is None:
             cleaned.remarks.append(Remark("mark-not-found", "the mark was not found"))
             return
-        cleaned.doubt = round(1 - min(max(fit.likeness, 0), 1), 3)
-        scale = fit.place.tall
+        cleaned.doubt = round(1 - min(max(fit.correlation, 0), 1), 3)
+        scale = fit.place.scale_y
         for _ in range(MOST):
-            lifted = self._lifted(picture, fit)
-            if lifted is None:
+            removed = self._solved(picture, fit)
+            if removed is None:
                 text = "what looks like the mark was left: taking it off would not have helped"
                 cleaned.remarks.append(Remark("mark-left", text))
                 return
-            self._write(picture, cleaned.mask, lifted)
-            cleaned.report["opacity"] = round(float(lifted.layer.alpha.max()), 3)
+            self._write(picture, cleaned.mask, removed)
+            cleaned.report["opacity"] = round(float(removed.layer.alpha.max()), 3)
             again = self._search(picture, (scale / STEP, scale * STEP))
-            if again is None or again.likeness < COPY:
+            if again is None or again.correlation < COPY:
                 return
             fit = again
 
@@ -115,24 +121,24 @@ class KnownMark:
         if rough is None:
             return None
         place = rough.place.of_copy(1 / factor).of_mark(small.size, self.mark.size)
-        return fine(picture, self.mark, place)
+        return refine_at_full_size(picture, self.mark, place)
 
-    def _lifted(self, picture: Picture, fit: Fit) -> Lifted | None:
+    def _solved(self, picture: Picture, fit: Fit) -> Removed | None:
         """Solve for what is behind the mark; None where the mark would show as much after that."""
-        place = settled(picture, self.mark, fit)
+        place = best_place(picture, self.mark, fit)
         box = place.box(self.mark.size, (picture.height, picture.width))
         assert box is not None  # it was found there
         strength = 1.0 if abs(fit.strength - 1) < ALMOST else fit.strength
-        layer = laid(self.mark, place, box).stronger(strength)
+        layer = rendered(self.mark, place, box).with_strength(strength)
         rgb = picture.rgb(box)
         clean = np.clip(layer.behind(rgb), 0, 1)
-        after = compared(clean, self.mark, place, box, strength)
-        if after is None or abs(after.likeness) >= abs(fit.likeness):
+        after = measured_at(clean, self.mark, place, box, strength)
+        if after is None or abs(after.correlation) >= abs(fit.correlation):
             return None
         blind = ((layer.alpha > CLEAR) | (layer.certainty < SURE)) & (layer.alpha > FOUND)
         if blind.any():
             clean = np.where(blind[..., None], self._filled(rgb, clean, layer), clean)
-        return Lifted(box, layer, clean)
+        return Removed(box, layer, clean)
 
     def _filled(self, rgb: Floats, clean: Floats, layer: Layer) -> Floats:
         """Have the filler see through the mark where it is opaque or not known with certainty."""
@@ -147,10 +153,10 @@ class KnownMark:
         filled: Floats = fill.transpose(1, 2, 0)
         return filled
 
-    def _write(self, picture: Picture, mask: NDArray[np.uint8], lifted: Lifted) -> None:
+    def _write(self, picture: Picture, mask: NDArray[np.uint8], removed: Removed) -> None:
         """Write what is behind the mark, and note in the mask (H, W) where."""
-        alpha = lifted.layer.alpha
-        composite(picture, lifted.box, lifted.clean, (alpha > SEEN).astype(np.float32))
-        noted = lifted.box.cut(mask)
+        alpha = removed.layer.alpha
+        composite(picture, removed.box, removed.clean, (alpha > SEEN).astype(np.float32))
+        noted = removed.box.cut(mask)
         np.maximum(noted, np.where(alpha > SEEN, np.uint8(127), np.uint8(0)), out=noted)
         noted[alpha > FOUND] = 255

@@ -123,13 +123,13 @@ def solve(picture: Floats, cover: Floats, shifts: Steps) -> tuple[Floats, Overla
 
 
 def variance(picture: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Return, about each pixel, the variance (h, w) of what is known of a picture, in the mean."""
+    """Return the local variance (h, w) of what is known of a picture, the mean over its colours."""
     share = cv2.GaussianBlur(known.astype(np.float32), (0, 0), SPREAD)[..., None] + 1e-4
     values = picture * known[..., None]
     mean = cv2.GaussianBlur(values, (0, 0), SPREAD) / share
     square = cv2.GaussianBlur(values * picture, (0, 0), SPREAD) / share
-    about: Floats = np.maximum(square - mean**2, 0).mean(2)
-    return about
+    local: Floats = np.maximum(square - mean**2, 0).mean(2)
+    return local
 
 
 def paint(

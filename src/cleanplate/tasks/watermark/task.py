@@ -103,9 +103,9 @@ class Watermark:
         if given is None:
             where, cleaned.doubt = verified(self.detector.locator.card, detection)
         else:
-            where = within(detection.boxes(), detection.marked.shape)
+            where = within(detection.boxes(), detection.mask.shape)
         detection = detection.only(where)
-        if not detection.marked.any():
+        if not detection.mask.any():
             return
         overlay = detection.overlay or estimate(detection.small, detection.coverage)
         alpha = detection.coverage * np.float32(overlay.opacity)

@@ -36,14 +36,14 @@ def check_locator(card: Card) -> None:
 
 
 def features(
-    picture: Floats, probability: Floats, marked: NDArray[np.bool_], coverage: Floats
+    picture: Floats, probability: Floats, mask: NDArray[np.bool_], coverage: Floats
 ) -> dict[str, float]:
     """Measure a find.
 
     Args:
-        picture: (h, w, 3) in [0, 1], about the find.
+        picture: (h, w, 3) in [0, 1], around the find.
         probability: (h, w), by the locator.
-        marked: (h, w) bool, not empty: where these are above the threshold.
+        mask: (h, w) bool, not empty: where these are above the threshold.
         coverage: (h, w) in [0, 1], how far a mark covers each pixel, by the filler.
 
     Returns:
@@ -51,8 +51,8 @@ def features(
         how far the ratio of spreads is from a typical one (absolute), and of how far the colours
         jump at the outline; the correlation of its two sides.
     """
-    sure = probability[marked]
-    rim = float(((probability > 0.1) & ~marked).sum() / sure.size)
+    sure = probability[mask]
+    rim = float(((probability > 0.1) & ~mask).sum() / sure.size)
     sides = compare(picture, coverage)
     ratio, alike, jump = 0.0, 0.0, 0.0
     if sides is not None:
@@ -81,7 +81,7 @@ def confidence(card: Card, measured: dict[str, float]) -> float:
 def measure(detection: Detection, box: Box) -> dict[str, float]:
     """Measure the find in a box of a detection (see `features`)."""
     small, probability = box.cut(detection.small), box.cut(detection.probability)
-    return features(small, probability, box.cut(detection.marked), box.cut(detection.coverage))
+    return features(small, probability, box.cut(detection.mask), box.cut(detection.coverage))
 
 
 def verified(card: Card, detection: Detection) -> tuple[NDArray[np.bool_], float]:
@@ -101,7 +101,7 @@ def verified(card: Card, detection: Detection) -> tuple[NDArray[np.bool_], float
     if max(confidences, default=0) >= asked:
         asked = min(asked, 0.5)
     sure = [box for box, one in zip(boxes, confidences, strict=True) if one >= asked]
-    inside = within(sure, detection.marked.shape)
+    inside = within(sure, detection.mask.shape)
     return (detection.repeat_mask > 0) | inside, doubt_of(confidences)
 
 

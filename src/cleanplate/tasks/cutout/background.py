@@ -1,4 +1,4 @@
-"""What a cut-out is laid on."""
+"""The background that a cut-out is laid on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cleanplate.picture import Picture
 NAMED = {"white": "#ffffff", "black": "#000000"}
 
 
-class Ground:
+class Background:
     """A colour, or a picture that is made as large as the one it is to lie behind."""
 
     def __init__(self, given: str) -> None:
@@ -38,7 +38,7 @@ class Ground:
         self._colours = (Picture.read(given).rgb() * 255).astype(np.uint8)
 
     def of(self, picture: Picture) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """Return the ground behind a picture: (H, W, 3) uint8, or one colour (1, 1, 3) in [0, 1].
+        """Return what to lay a picture on: (H, W, 3) uint8, or one colour (1, 1, 3) in [0, 1].
 
         A picture is scaled until it covers the other; its middle is taken.
         """
