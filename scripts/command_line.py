@@ -56,6 +56,8 @@ def takes(info: tasks.TaskInfo) -> str:
     words = [mask[info.mask]]
     if info.whole:
         words.append("no `--mask-out`")
+    if not info.documents:
+        words.append("no PDFs, and none of their options")
     words.append(f"roles of `--model`: {', '.join(info.roles)}" if info.roles else "no `--model`")
     return f"({'; '.join(words)}.)"
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.errors import CleanplateError
 
 if TYPE_CHECKING:
-    from cleanplate.library import Cleaner, Mark, Result, clean, learn_mark
+    from cleanplate.document import Document
+    from cleanplate.library import Cleaner, DocumentResult, Mark, Result, clean, learn_mark
     from cleanplate.picture import Picture
 
     __version__: str
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Cleaner",
     "CleanplateError",
+    "Document",
+    "DocumentResult",
     "Mark",
     "Picture",
     "Result",
@@ -38,6 +41,8 @@ __all__ = [
 
 _MODULES = {
     "Cleaner": "cleanplate.library",
+    "Document": "cleanplate.document",
+    "DocumentResult": "cleanplate.library",
     "Mark": "cleanplate.library",
     "Picture": "cleanplate.picture",
     "Result": "cleanplate.library",

@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate import tasks
-from cleanplate.batch import format_by, format_of
-from cleanplate.errors import PictureError
+from cleanplate.batch import (
+    CleanedDocument,
+    DocumentOptions,
+    Maker,
+    clean_document,
+    format_by,
+    format_of,
+    is_document,
+    without_metadata,
+)
+from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import MarkFile, Picture, encode_mark_file, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.limits import clean_with, limits_of
@@ -23,6 +32,8 @@ from cleanplate.writing import write_all
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from cleanplate.document import CleanedPage
 
     Source: TypeAlias = str | Path | bytes | bytearray | memoryview | NDArray[Any] | Image
     Mask: TypeAlias = Source
@@ -93,6 +104,56 @@ class Result:
             raise PictureError(f"{path} cannot be written: {error.strerror}.") from error
 
 
+class DocumentResult(Result):
+    """A cleaned PDF document.
+
+    Attributes:
+        pages: those that were cleaned, each with its `number`, `mask` (H, W) as it is seen,
+            `report`, `remarks`, `doubt`, and whether it is `unchanged`.
+        mask: that of the first of these pages.
+        report: how many `pages` were looked at, and how many of them `edited`.
+        remarks: what the user should know of the document as a whole.
+        doubt: that of the most doubtful page.
+    """
+
+    def __init__(self, done: CleanedDocument) -> None:
+        self.pages: list[CleanedPage] = done.pages
+        self.mask = done.pages[0].mask
+        self.report = done.report
+        self.remarks = done.remarks
+        self.doubt = done.doubt
+        self._content = done.content
+
+    @property
+    def picture(self) -> bytes:
+        """The bytes of the document's file; those that were given, where nothing is changed."""
+        return self._content
+
+    def to_array(self) -> NDArray[Any]:
+        """Raise PictureError: `cleanplate.Document` gives pages as pictures."""
+        raise PictureError("A document is no array; cleanplate.Document gives its pages.")
+
+    def save(self, path: str | Path, *, strip_metadata: bool = False) -> None:
+        """Write the document as a file, whole or not at all.
+
+        Args:
+            path: where to, `.pdf`; a file that is there is replaced.
+            strip_metadata: leave out title, author, XMP and the like.
+
+        Raises:
+            PictureError: it cannot be written.
+            UsageError: the name does not end in `.pdf`.
+        """
+        path = Path(path)
+        if not is_document(path):
+            raise UsageError(f"{path}: a PDF is written as .pdf, and as nothing else.")
+        content = without_metadata(self._content) if strip_metadata else self._content
+        try:
+            write_all({path: content})
+        except OSError as error:
+            raise PictureError(f"{path} cannot be written: {error.strerror}.") from error
+
+
 class Cleaner:
     """Cleans pictures, one call each, and keeps its models between them."""
 
@@ -134,18 +195,26 @@ class Cleaner:
         mask: Mask | None = None,
         region: tuple[int, int, int, int] | None = None,
         protect: Mask | None = None,
+        pages: str | None = None,
+        password: str = "",
+        break_signature: bool = False,
     ) -> Result:
-        """Clean a picture; what was given is left as it is.
+        """Clean a picture, or the pages of a PDF; what was given is left as it is.
 
         Args:
             picture: the path of a file; the bytes of one; a Pillow image; or an array (H, W) or
-                (H, W, C), C from 1 to 4, RGB order, uint8, uint16 or float in [0, 1].
+                (H, W, C), C from 1 to 4, RGB order, uint8, uint16 or float in [0, 1]. Of a PDF
+                file, path or bytes; it gives a `DocumentResult`.
             mask: what is to be worked on, as large as the picture, white (above half) where it is:
                 a path, or an array (H, W) or (H, W, C) of the same kinds, or bool. None: what was
                 given to the cleaner, or else what the task finds.
             region: x, y, width and height, in pixels, upright: the task is given that part of the
                 picture alone, and the rest stays as it is.
             protect: what is never touched, given like `mask`.
+            pages: of a PDF, which ones, as `1-3,7-`; None for all. Its masks are a folder with
+                `page-001.png` and so on, or one for every page.
+            password: of an encrypted PDF.
+            break_signature: clean a signed PDF, too, which breaks its signature.
 
         Raises:
             PictureError: the picture or its mask cannot be read faithfully, is none of these, or
@@ -157,6 +226,13 @@ class Cleaner:
         masks = self._masks if mask is None else self._read_mask(mask)
         self._info.check_mask(masks is not None)
         limits = limits_of(region, None if protect is None else _mask(protect))
+        if self._info.documents and (document := _document_of(picture)) is not None:
+            source, name = document
+            options = DocumentOptions(pages, password, break_signature, self._info.whole)
+            options.check()
+            return DocumentResult(
+                clean_document(source, name, Maker(self._task, masks, limits), options)
+            )
         read = _read(picture, self._info.raw)
         cleaned = clean_with(self._task, read, masks, limits)
         return Result(cleaned, type(picture), format_by(self._output, read.format))
@@ -178,12 +254,15 @@ def clean(
     mask: Mask | None = None,
     region: tuple[int, int, int, int] | None = None,
     protect: Mask | None = None,
+    pages: str | None = None,
+    password: str = "",
+    break_signature: bool = False,
     **options: Any,
 ) -> Result:
-    """Clean one picture; for many, a `Cleaner` starts the models only once.
+    """Clean one picture or document; for many, a `Cleaner` starts the models only once.
 
-    Takes what `Cleaner(task, **options)(picture, mask=mask, region=region, protect=protect)` takes,
-    gives what it gives and raises the same.
+    Takes what `Cleaner(task, **options)` and its call take, gives what it gives and raises the
+    same.
 
     >>> spot = np.full((40, 50), 180, np.uint8)
     >>> spot[10:20, 10:20] = 0
@@ -191,7 +270,15 @@ def clean(
     >>> bool(filled.picture[15, 15] > 150), filled.report["filled"]
     (True, 0.05)
     """
-    return Cleaner(task, **options)(picture, mask=mask, region=region, protect=protect)
+    return Cleaner(task, **options)(
+        picture,
+        mask=mask,
+        region=region,
+        protect=protect,
+        pages=pages,
+        password=password,
+        break_signature=break_signature,
+    )
 
 
 @dataclass(frozen=True)
@@ -254,6 +341,16 @@ def _mask(given: Mask) -> str | Path | NDArray[Any] | Picture:
         return given
     read: Picture = _read(given, False)
     return read
+
+
+def _document_of(source: Source) -> tuple[Path | bytes, str] | None:
+    """Return a source that is a document, by its name or its first bytes, and what it is called."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return (path, path.name) if is_document(path) else None
+    if isinstance(source, _BYTES) and bytes(source[:5]) == b"%PDF-":
+        return bytes(source), "document"
+    return None
 
 
 def _read(picture: Source, raw: bool) -> Any:

@@ -94,6 +94,11 @@ def make_folders(folder: Path, like: Path, depth: int) -> None:
     folder.mkdir(mode=0o700 | stat.S_IMODE(like.stat().st_mode), exist_ok=True)
 
 
+def waiting_folder(path: Path) -> Path:
+    """Return the hidden folder beside a file in which parts of it wait until it can be written."""
+    return path.with_name(_stem(path) + "parts")
+
+
 def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove what a killed run left beside these paths. Files of other names are never touched."""
     stems: dict[Path, set[str]] = {}

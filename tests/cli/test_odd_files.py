@@ -31,7 +31,7 @@ def frames(format_: str) -> bytes:
 
 ODD = {
     "a.gif": (frames("GIF"), "a GIF is not read; save it as PNG, TIFF or JPEG first"),
-    "b.PDF": (b"%PDF-1.7", "a PDF is not read"),
+    "b.EPS": (b"%!PS", "PostScript is not read"),
     "c.nef": (b"II*\0", "a RAW file; `cleanplate denoise` takes such; develop it first"),
     "sub/d.webp": (frames("WEBP"), "it holds 2 pictures"),
     "e.apng": (frames("PNG"), "an animation is not read"),

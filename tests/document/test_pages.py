@@ -203,7 +203,7 @@ def test_content_that_cannot_be_read_leaves_the_page() -> None:
     result, (page,) = cleaned(content)
     assert result is content
     assert page.report["images"] == 0
-    assert [one.code for one in page.remarks] == ["page-not-read"]
+    assert [one.code for one in page.remarks] == ["page-left-out"]
 
 
 def test_content_that_is_a_bomb_leaves_the_page() -> None:
@@ -222,7 +222,7 @@ def test_images_in_content_are_told_of() -> None:
     pdf = Pdf.new()
     add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline)
     result, (page,) = cleaned(saved(pdf))
-    assert [one.code for one in page.remarks] == ["inline-images-left"]
+    assert [one.code for one in page.remarks] == ["inline-images-left-out"]
     with pikepdf.open(io.BytesIO(result)) as after:
         assert b"abcd" in after.pages[0].obj.Contents.read_bytes()
 

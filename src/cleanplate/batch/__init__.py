@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+from cleanplate.batch.documents import (
+    CleanedDocument,
+    DocumentOptions,
+    clean_document,
+    without_metadata,
+)
+from cleanplate.batch.making import Maker
 from cleanplate.batch.manifest import Manifest
 from cleanplate.batch.outcome import Outcome
 from cleanplate.batch.run import Run
 from cleanplate.batch.settings import settings_of
 from cleanplate.batch.single import clean_one
-from cleanplate.batch.sources import Job, Plan, format_by, format_of, pictures_in, plan
+from cleanplate.batch.sources import (
+    Job,
+    Plan,
+    format_by,
+    format_of,
+    is_document,
+    pictures_in,
+    plan,
+)
 
 __all__ = [
+    "CleanedDocument",
+    "DocumentOptions",
     "Job",
+    "Maker",
     "Manifest",
     "Outcome",
     "Plan",
     "Run",
+    "clean_document",
     "clean_one",
     "format_by",
     "format_of",
+    "is_document",
     "pictures_in",
     "plan",
     "settings_of",
+    "without_metadata",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,7 @@ from cleanplate.tasks.limits import NONE, Limits, clean_with
 from cleanplate.tasks.masks import Masks
 
 if TYPE_CHECKING:
-    from cleanplate.tasks.base import Cleaned, Task
+    from cleanplate.tasks.base import Cleaned, Remark, Task
 
 SHEET_SIDE = 640  # longer side in pixels of a picture on a sheet
 
@@ -85,13 +86,21 @@ class Maker:
             cleaned = clean_with(self.task, picture, self.masks, self.limits)
         return Made(cleaned, self._encoded(cleaned, format), ran)
 
+    def check(self, remarks: Iterable[Remark], name: str) -> None:
+        """Refuse grave remarks in strict runs.
+
+        Raises:
+            PictureError: there is one.
+        """
+        grave = [remark.text for remark in remarks if self.strict and remark.grave]
+        if grave:
+            raise PictureError(f"{name}: {'; '.join(grave)} (--strict).")
+
     def _encoded(self, cleaned: Cleaned, format: str | None) -> bytes:
         """Encode a picture, and have its remarks say what is lost by that."""
         strip = self.strip_metadata
         cleaned.remarks += cleaned.losses(strip_metadata=strip, format=format)
-        grave = [remark.text for remark in cleaned.remarks if self.strict and remark.grave]
-        if grave:
-            raise PictureError(f"{cleaned.picture.name}: {'; '.join(grave)} (--strict).")
+        self.check(cleaned.remarks, cleaned.picture.name)
         return cleaned.picture.encode(cleaned.edited, strip_metadata=strip, format=format)
 
 

@@ -1,4 +1,4 @@
-"""The record of a run: one JSON line a picture, readable after a kill at any moment."""
+"""The record of a run: one JSON line a picture, or a page, readable after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.writing import remove_leftovers, write_all
 
 Line = dict[str, Any]
+_Key = tuple[str, int | None]
+"""Source, as it is named in the file, and page; None for a picture, or for a whole document."""
+
 PATHS = ("source", "result", "mask", "sheet")
 """The fields of a line that are paths."""
 
@@ -26,7 +29,8 @@ class Manifest:
     """`manifest.jsonl` in a folder of results: what became of each source, now and in earlier runs.
 
     Lines are appended while a run goes on, and the last one of a source counts; closing leaves one
-    line a source. While open it is locked, so that two runs never write into one folder.
+    line a source, and of a document one for each page that was cleaned. While open it is locked, so
+    that two runs never write into one folder.
 
     In the file, paths are relative to its folder, so that it holds when all that it names is moved
     together; lines that are given and taken have them absolute. In memory is where each line
@@ -58,8 +62,8 @@ class Manifest:
 
     def known(self, source: Path) -> Line:
         """Give the last line of a source, its paths as `place` gives them; empty for none."""
-        name = self._places.relative(str(source))
-        return self._line(name) if name in self._spans else {}
+        key = (self._places.relative(str(source)), None)
+        return self._line(key) if key in self._spans else {}
 
     def place(self, path: Path) -> str:
         """Give how the lines name a path: absolute, through no linked folder."""
@@ -84,7 +88,7 @@ class Manifest:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), end)
             raise
-        self._spans[line["source"]] = (end, len(content))
+        self._spans[line["source"], line.get("page")] = (end, len(content))
 
     def close(self) -> None:
         """Leave one line a source; on a full disk the longer file stays, which says the same."""
@@ -92,7 +96,7 @@ class Manifest:
             self._file.close()
             return
         with contextlib.suppress(OSError):
-            lines = (self._places.bare(self._line(source)) for source in self._spans)
+            lines = (self._places.bare(self._line(key)) for key in self._spans)
             content = b"".join(map(_encoded, lines))
             self._file.close()
             write_all({self.path: content})
@@ -136,16 +140,16 @@ class Manifest:
             raise UsageError(f"Another run is writing into {folder}.") from None
         return file
 
-    def _line(self, source: str) -> Line:
-        """Read the last line of a source, which is named as in the file."""
-        start, length = self._spans[source]
+    def _line(self, key: _Key) -> Line:
+        """Read the last line of a source or a page."""
+        start, length = self._spans[key]
         self._file.seek(start)
         return self._places.resolved(json.loads(self._file.read(length)))
 
-    def _index(self) -> dict[str, tuple[int, int]]:
-        """Find start and length of the last line of each source; cut off a half line at the end."""
+    def _index(self) -> dict[_Key, tuple[int, int]]:
+        """Find start and length of the last line of each; cut off a half line at the end."""
         self._file.seek(0)
-        spans: dict[str, tuple[int, int]] = {}
+        spans: dict[_Key, tuple[int, int]] = {}
         start = 0
         reader = BufferedReader(self._file)
         for raw in reader:
@@ -156,8 +160,9 @@ class Manifest:
                     os.ftruncate(self._file.fileno(), start)
                 break
             try:
-                source = os.path.join(self._places.folder, json.loads(raw)["source"])
-                spans[self._places.relative(source)] = (start, len(raw))
+                line = json.loads(raw)
+                source = os.path.join(self._places.folder, line["source"])
+                spans[self._places.relative(source), line.get("page")] = (start, len(raw))
             except (ValueError, KeyError, TypeError):
                 raise self._foreign() from None
             start += len(raw)

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture.
+    """What became of one picture, of one page of a document, or of a document as a whole.
 
-    `status` is "done", "failed" (tried in vain), "skipped" (not tried) or "ignored" (a picture of a
-    kind that is not taken, which nobody has named by itself); before a run, "planned". `settled`
-    says that the picture has its result, from this run or an earlier one. `filled` is the share of
-    pixels, 0 to 1, that was filled in, `unchanged` that there was nothing to do, `device` what the
-    models ran on, `models` those that ran, sha256 by name; `remarks`, `doubt` and `report` are
-    those of `Cleaned`.
+    `page` is the page's number, from 1, and `pages` how many the document has. `status` is "done",
+    "failed" (tried in vain), "skipped" (not tried) or "ignored" (a picture of a kind that is not
+    taken, which nobody has named by itself); before a run, "planned". `settled` says that the
+    picture has its result, from this run or an earlier one. `filled` is the share of pixels, 0 to
+    1, that was filled in, `unchanged` that there was nothing to do, `device` what the models ran
+    on, `models` those that ran, sha256 by name; `remarks`, `doubt` and `report` are those of
+    `Cleaned`.
     """
 
     source: Path
@@ -42,6 +43,8 @@ class Outcome:
     device: str | None = None
     models: dict[str, str] | None = None
     seconds: float | None = None
+    page: int | None = None
+    pages: int | None = None
     settled: bool = False
     trace: str | None = None  # as text: a traceback itself would keep the picture in memory
 
@@ -49,6 +52,7 @@ class Outcome:
         """Give the outcome as a line of the manifest, its paths absolute."""
         return {
             "source": os.path.abspath(self.source),
+            "page": self.page,
             "result": self.result and os.path.abspath(self.result),
             "mask": self.mask and os.path.abspath(self.mask),
             "sheet": self.sheet and os.path.abspath(self.sheet),
@@ -74,7 +78,7 @@ def _version() -> str:
 def reason(error: Exception, name: str) -> str:
     """Say in a line why something failed, without the picture's name, which the outcome tells."""
     if isinstance(error, CleanplateError):
-        return str(error).removeprefix(f"{name}: ")
+        return str(error).removeprefix(f"{name}: ").removeprefix(f"{name}, ")
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"

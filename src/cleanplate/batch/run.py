@@ -12,24 +12,40 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.batch.documents import (
+    DocumentOptions,
+    DocumentRun,
+    finished_in,
+    page_file,
+    page_masks_in,
+)
 from cleanplate.batch.estimating import seconds_for
 from cleanplate.batch.gate import Gate, StoppedError
-from cleanplate.batch.making import Maker
+from cleanplate.batch.making import Maker, sheet_of
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.outcome import Outcome, reason
 from cleanplate.batch.settings import Settings, are_same, would_run
-from cleanplate.batch.sources import Job, Plan
+from cleanplate.batch.sources import Job, Plan, is_document
 from cleanplate.errors import UnsupportedError, UsageError
-from cleanplate.models import usable_cores
-from cleanplate.picture import Picture, losses_of
+from cleanplate.models import noting, usable_cores
+from cleanplate.picture import Picture, encode_mask, losses_of
 from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks, mask_of
-from cleanplate.writing import make_folders, remove_leftovers, staged, sync_folders
+from cleanplate.writing import (
+    make_folders,
+    remove_leftovers,
+    staged,
+    sync_folders,
+    waiting_folder,
+    write_all,
+)
 
 if TYPE_CHECKING:
+    from cleanplate.document import CleanedPage
     from cleanplate.tasks.base import Task
 
 MOST_WORKERS = 4
@@ -59,6 +75,7 @@ class Run:
         workers: pictures at a time; 0 for one a core and at most MOST_WORKERS. Each holds one
             picture, so memory grows with it.
         read: reads a picture from a path and a `name`, as `Picture.read` and `read_any` do.
+        documents: how documents among the jobs are cleaned; None: they are not.
     """
 
     planned: Plan
@@ -74,6 +91,7 @@ class Run:
     strict: bool = False
     workers: int = 0
     read: Callable[..., Any] = Picture.read
+    documents: DocumentOptions | None = None
 
     def __post_init__(self) -> None:
         self._settings = json.loads(json.dumps(self.settings))
@@ -82,7 +100,8 @@ class Run:
         self._gate = Gate()
 
     def outcomes(self) -> Generator[Outcome, None, None]:
-        """Carry the plan out; give one outcome a path, in the order of their ends.
+        """Carry the plan out; give one outcome a path, in the order of their ends, and before that
+        of a document one for each of its pages.
 
         One bad picture never stops the rest. Closing the iterator stops the run: a result that is
         being written is finished, no other is begun, and the manifest is closed.
@@ -121,13 +140,16 @@ class Run:
     def estimate(self, outcomes: Iterable[Outcome]) -> float | None:
         """Give about how many seconds a run takes for what `rehearse` says is planned.
 
-        Some of it is cleaned, in memory; None where nothing is planned, or none of it can be.
+        Some of it is cleaned, in memory, but no documents, which may be very long; None where
+        nothing is planned, or none of it can be.
 
         Raises:
             CleanplateError: nothing can be started: no model.
         """
         planned = {one.source for one in outcomes if one.status == "planned"}
-        jobs = [job for job in self.planned.jobs if job.source in planned]
+        jobs = [
+            job for job in self.planned.jobs if job.source in planned and not self._is_document(job)
+        ]
         if not jobs:
             return None
         workers = self._workers_for(jobs)
@@ -158,39 +180,105 @@ class Run:
         workers = self._workers_for(jobs)
         maker = self._maker(workers)
         if workers == 1:  # no thread of its own: that would keep much of its memory to itself
-            yield from (self._clean(job, maker) for job in jobs)
+            for job in jobs:
+                yield from self._outcomes_of(job, maker)
             return
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        waiting: set[Future[Outcome]] = set()
+        waiting: set[Future[list[Outcome]]] = set()
         for job in jobs:
-            waiting.add(pool.submit(self._clean, job, maker))
+            waiting.add(pool.submit(lambda one: [*self._outcomes_of(one, maker)], job))
             if len(waiting) == 2 * workers:  # no more, as each that has ended holds its outcome
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        yield from (future.result() for future in as_completed(waiting))
+                yield from chain.from_iterable(future.result() for future in done)
+        yield from chain.from_iterable(future.result() for future in as_completed(waiting))
+
+    def _outcomes_of(self, job: Job, maker: Maker) -> Iterator[Outcome]:
+        if self._is_document(job):
+            yield from self._clean_document(job, maker)
+        else:
+            yield self._clean(job, maker)
+
+    def _clean_document(self, job: Job, maker: Maker) -> Iterator[Outcome]:
+        begin = time.monotonic()
+        assert self.documents is not None
+        try:
+            source, settings = job.source.stat(), self._settings_of(job)
+            with DocumentRun(job, maker, self.documents) as run, noting() as ran:
+                state = {**_fingerprint(source), "settings": settings}
+                finished = finished_in(waiting_folder(job.result), state, resume=self.resume)
+                self._begin(job)
+                for page in run.pages(finished):
+                    maker.check(page.remarks, f"{job.name}, page {page.number}")
+                    yield self._page_done(job, page, len(run), ran, source)
+                content = run.content()
+                told = run.summary()
+            maker.check(told["remarks"], job.name)
+            seconds = round(time.monotonic() - begin, 3)
+            more = {"models": ran, "pages": len(run), "seconds": seconds, "settled": True}
+            done = _outcome(job, "done", **more, **told)
+            self._commit(job, done, {job.result: content}, source, settings)
+            finished.remove()
+            yield done
+        except UsageError:
+            raise
+        except Exception as error:
+            yield self._failed(job, error, begin)
+
+    def _begin(self, job: Job) -> None:
+        """Make the folders of a document's masks and sheets, and say that they are ours."""
+        with self._gate:
+            with self._writing:
+                self._record(_outcome(job, "writing").line())
+            for folder in (job.mask, job.sheet):
+                if folder is not None:
+                    make_folders(folder, job.source.parent, len(Path(job.name).parts) - 1)
+
+    def _page_done(
+        self, job: Job, page: CleanedPage, pages: int, ran: dict[str, str], source: os.stat_result
+    ) -> Outcome:
+        """Write the mask and the sheet of a page, and a line for it."""
+        mask, sheet = (one and one / page_file(page.number) for one in (job.mask, job.sheet))
+        files: dict[Path, bytes] = {}
+        if sheet is not None and page.shown is not None:
+            files[sheet] = sheet_of(page.shown)
+        if mask is not None:
+            files[mask] = encode_mask(page.mask)
+        with self._gate:
+            write_all(files, source=source, keep_times=self.preserve_times)
+            there = sheet if sheet is not None and sheet.exists() else None
+            told = {**page.told(), "models": dict(ran), "pages": pages, "settled": True}
+            done = Outcome(job.source, "done", job.result, mask, there, **told)
+            with self._writing:
+                self._record(done.line(), sync=False)
+        return done
+
+    def _is_document(self, job: Job) -> bool:
+        return self.documents is not None and is_document(job.source)
 
     def _clean(self, job: Job, maker: Maker) -> Outcome:
         begin = time.monotonic()
-
-        def ended(status: str, **more: Any) -> Outcome:
-            return _outcome(job, status, seconds=round(time.monotonic() - begin, 3), **more)
-
         try:
             source, settings = job.source.stat(), self._settings_of(job)
             picture = self.read(job.source, name=job.name)
             made = maker.make(picture, job.format)
             files = made.files(job)
-            done = ended("done", settled=True, **made.told())
+            seconds = round(time.monotonic() - begin, 3)
+            done = _outcome(job, "done", seconds=seconds, settled=True, **made.told())
             self._commit(job, done, files, source, settings)
             return done
         except UsageError:
             raise  # is wrong for every picture
         except Exception as error:
-            left = job.found and isinstance(error, UnsupportedError)
-            told = {} if left else {"trace": traceback.format_exc()}
-            why = reason(error, job.name)
-            return self._noted(ended("ignored" if left else "failed", reason=why, **told))
+            return self._failed(job, error, begin)
+
+    def _failed(self, job: Job, error: Exception, begin: float) -> Outcome:
+        """Note what was tried in vain from `begin` on."""
+        left = job.found and isinstance(error, UnsupportedError)
+        told = {} if left else {"trace": traceback.format_exc()}
+        seconds, why = round(time.monotonic() - begin, 3), reason(error, job.name)
+        status = "ignored" if left else "failed"
+        return self._noted(_outcome(job, status, reason=why, seconds=seconds, **told))
 
     def _commit(
         self,
@@ -285,6 +373,10 @@ class Run:
 
     def _settings_of(self, job: Job) -> Settings:
         """Give what decides how a picture's result looks: the settings, and its own masks."""
+        if self.documents is not None and is_document(job.source):
+            masks = {} if self.mask is None else page_masks_in(self.mask, job)
+            seen = {name: fingerprint(path) for name, path in masks.items()}
+            return {**self._settings, **self.documents.settings(), "own_masks": seen}
         named = {"own_mask": self.mask, "own_protect": self.protect}
         own = {key: given and mask_of(given, job.name) for key, given in named.items()}
         return {

@@ -32,14 +32,24 @@ RAW = RAW_SUFFIXES | {ARRAY_SUFFIX}
 """Endings of RAW files and of arrays of mosaics."""
 
 
+DOCUMENTS = frozenset({".pdf"})
+"""Endings of documents, whose pages hold pictures."""
+
+
+def is_document(path: Path) -> bool:
+    """Say whether a file is a document, by its name."""
+    return path.suffix.lower() in DOCUMENTS
+
+
 @dataclass(frozen=True)
 class Job:
     """One picture to clean: where it comes from and where its result (mask, sheet) goes.
 
     `name` is its path below the folder that was named; a mask of the user's own is looked for by
-    it. `format` is what the result is written as, None for the source's own. `found`: the file was
-    found in a folder or by a pattern; one that turns out to be of a kind that is not taken, such as
-    an animation, is then ignored.
+    it. Of a document, `mask` and `sheet` are folders with a file for each page. `format` is what
+    the result is written as, None for the source's own. `found`: the file was found in a folder or
+    by a pattern; one that turns out to be of a kind that is not taken, such as an animation, is
+    then ignored.
     """
 
     source: Path
@@ -78,6 +88,10 @@ class Plan:
     def __len__(self) -> int:
         return len(self.jobs) + len(self.troubles)
 
+    def of_document(self) -> bool:
+        """Say whether it is about a single document."""
+        return len(self.jobs) == 1 and is_document(self.jobs[0].source)
+
 
 class _Found(NamedTuple):
     path: Path
@@ -100,6 +114,7 @@ def plan(
     protect: Path | None = None,
     output: Callable[[str], str] = same_suffix,
     raw: bool = False,
+    documents: bool = False,
     follow: bool = True,
 ) -> Plan:
     """Find the pictures that `arguments` name and say where each one's result and mask go.
@@ -115,25 +130,30 @@ def plan(
     file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for a
     mask with `mask_out`.
 
-    With `raw`, RAW files and NumPy arrays are pictures, too. `output` gives the suffix of a result
-    from the source's, in lower case; where it is another, the result of a.jpg is a.png, or
-    a.jpg.png where a.png is another picture or its result. In place, a link stays one and the file
-    that it leads to gets the result; without `follow`, the result takes the link's place.
+    With `raw`, RAW files and NumPy arrays are pictures, too, with `documents`, PDF files are taken.
+    `output` gives the suffix of a result from the source's, in lower case; where it is another, the
+    result of a.jpg is a.png, or a.jpg.png where a.png is another picture or its result. In place, a
+    link stays one and the file that it leads to gets the result; without `follow`, the result takes
+    the link's place.
 
     Raises:
         UsageError: there is no picture, or `out` names one file for several, or one of a format
             that is not written or cannot hold the result.
     """
-    if _means_a_file(out, arguments):
+    if _means_a_file(out, arguments) and not (documents and is_document(out)):
         format_of(out)
     given = (path for path in (out, mask_out, explain, mask, protect) if path is not None)
     no_sources = {_entry(one) for path in given for one in spellings(path)}
-    found, troubles = _named_by(arguments, no_sources, SUFFIXES | RAW if raw else SUFFIXES)
-    to_file = _is_file_name(out)
+    suffixes = SUFFIXES | (RAW if raw else frozenset()) | (DOCUMENTS if documents else frozenset())
+    found, troubles = _named_by(arguments, no_sources, suffixes)
+    to_file = _is_file_name(out) or (documents and is_document(out) and not out.is_dir())
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
         raise UsageError(f"{out} names one picture; give a folder for the results of several.")
     if to_file:
         check_suffix(out, output)
+        for item in found.values():
+            if is_document(item.path) != is_document(out):
+                raise UsageError(f"{out}: a PDF is made of a PDF, and of nothing else.")
     planned = Plan(None if to_file else out, troubles=troubles)
     _assign(planned, found, out, mask_out, explain, output, follow)
     return planned
@@ -337,7 +357,8 @@ def _assign(
             planned.troubles.append(sheet)
         else:
             # What the user or the task has named gets the format of its name.
-            form = format_of(result) if to_file or suffixes[entry] else None
+            given = (to_file or suffixes[entry]) and not is_document(item.path)
+            form = format_of(result) if given else None
             job = Job(item.path, str(item.below), result, form, mask, sheet, found=not item.named)
             planned.jobs.append(job)
 
@@ -356,6 +377,9 @@ def _beside(
     if folder is None:
         return None
     choice = _names(folder / item.below, ".png")
+    if is_document(item.path):
+        below = folder / item.below
+        return _claim([below.with_suffix(""), below], item, owners, "mask or sheet")
     if to_file and _is_file_name(folder):
         choice = [folder]
     return _claim(choice, item, owners, "mask or sheet")

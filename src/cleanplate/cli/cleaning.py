@@ -79,6 +79,14 @@ _Protect = Annotated[
         help="What is never touched, white: a picture, or a folder with one for each picture.",
     ),
 ]
+_Pages = Annotated[
+    str | None,
+    typer.Option(metavar="PAGES", help="Of PDFs, which pages, as 1-3,7-. [default: all]"),
+]
+_Password = Annotated[str | None, typer.Option(metavar="TEXT", help="Of encrypted PDFs.")]
+_Break = Annotated[
+    bool, typer.Option("--break-signature", help="Clean signed PDFs, too; that breaks it.")
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a stopped run; retry what failed.")
@@ -116,6 +124,7 @@ def add_task(app: typer.Typer, info: TaskInfo) -> None:
     left_out = {"info", "own"}
     left_out |= {"mask"} if info.mask == "none" else set()
     left_out |= {"mask_out"} if info.whole else set()
+    left_out |= set() if info.documents else {"pages", "password", "break_signature"}
     left_out |= set() if info.roles else {"model"}
     common = inspect.signature(clean, eval_str=True).parameters
     parameters = [one for name, one in common.items() if name not in left_out]
@@ -137,6 +146,9 @@ def clean(
     mask: _Mask = None,
     region: _Region = None,
     protect: _Protect = None,
+    pages: _Pages = None,
+    password: _Password = None,
+    break_signature: _Break = False,
     overwrite: _Overwrite = False,
     resume: _Resume = False,
     dry_run: _DryRun = False,
@@ -169,6 +181,8 @@ def clean(
             if path is not None and not path.exists():
                 raise UsageError(f"{path}: there is no such file or folder.")
         models.check_device(device)
+        documents = batch.DocumentOptions(pages, password or "", break_signature, info.whole)
+        documents.check()
 
         def create(share: int) -> Task:
             return info.create(**looks, device=device, threads=threads or share)
@@ -185,7 +199,7 @@ def clean(
             if sys.stdin is None:
                 raise UsageError("Standard input is closed.")
             to_file = None if out == _STREAM else out
-            content, cleaned = batch.clean_one(
+            content, remarks = batch.clean_one(
                 sys.stdin.buffer.read(),
                 create,
                 out=to_file,
@@ -198,8 +212,9 @@ def clean(
                 protect=protect,
                 output=output,
                 read=read,
+                documents=documents if info.documents else None,
             )
-            tell_remarks("standard input", cleaned.remarks)
+            tell_remarks("standard input", remarks)
             if to_file is None:
                 put_bytes(content)
             return
@@ -216,9 +231,10 @@ def clean(
             protect=protect,
             output=output,
             raw=info.raw,
+            documents=info.documents,
             follow=not no_follow,
         )
-        if resume and planned.folder is None:
+        if resume and planned.folder is None and not planned.of_document():
             raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
         run = batch.Run(
             planned,
@@ -234,6 +250,7 @@ def clean(
             strict=strict,
             workers=workers,
             read=read,
+            documents=documents if info.documents else None,
         )
         if dry_run:
             raise typer.Exit(foresee(run, json=json))

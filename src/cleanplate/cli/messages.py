@@ -66,12 +66,13 @@ def follow(run: Run, *, share: str | None, json: bool, debug: bool) -> int:
     try:
         with contextlib.closing(run.outcomes()) as outcomes, _progress(total) as advance:
             for outcome in outcomes:
-                counts[_kind(outcome)] += 1
+                if outcome.page is None:
+                    counts[_kind(outcome)] += 1
                 if outcome.device is not None:
                     devices.add(outcome.device)
                 _tell(outcome, share=share, json=json, debug=debug, bar=advance is not None)
                 if advance is not None:
-                    advance()
+                    advance(outcome)
     except (KeyboardInterrupt, OutputLostError) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         going_on = "; the same command with --resume goes on" if run.planned.folder else ""
@@ -121,6 +122,11 @@ def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
         say(f"note: {name}: {remark.text}")
 
 
+def _name(outcome: Outcome) -> str:
+    """Give what an outcome is about: a picture, a document or a page of one."""
+    return f"{outcome.source}" + (f", page {outcome.page}" if outcome.page is not None else "")
+
+
 def _kind(outcome: Outcome) -> str:
     """Give what an outcome counts as in the last line."""
     if outcome.settled and outcome.status != "done":
@@ -138,9 +144,10 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
         if outcome.unchanged:
             filled = "unchanged, "
         words = f"{filled}{outcome.seconds:.1f} s{device}"
-        put(f"{outcome.source} -> {outcome.result} ({words})")
+        place = f" -> {outcome.result}" if outcome.page is None else ""
+        put(f"{_name(outcome)}{place} ({words})")
     if not json:
-        tell_remarks(outcome.source, outcome.remarks)
+        tell_remarks(_name(outcome), outcome.remarks)
     if not outcome.settled and outcome.reason:
         reason = outcome.reason
         before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "
@@ -152,8 +159,11 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
 
 
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None] | None]:
-    """On a terminal, show a bar with rate and time left, and give what advances it."""
+def _progress(total: int) -> Iterator[Callable[[Outcome], None] | None]:
+    """On a terminal, show a bar with rate and time left, and give what advances it.
+
+    The pages of a document are counted beside it, once the first of them is done.
+    """
     if total < 2 or not is_terminal():
         yield None
         return
@@ -168,8 +178,12 @@ def _progress(total: int) -> Iterator[Callable[[], None] | None]:
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
         shown = bar.add_task("", total=total, rate="")
+        opened: set[object] = set()
 
-        def advance() -> None:
+        def advance(outcome: Outcome) -> None:
+            if outcome.page is not None and outcome.source not in opened:
+                opened.add(outcome.source)
+                bar.update(shown, total=(bar.tasks[0].total or 0) + (outcome.pages or 0))
             bar.advance(shown)
             speed = bar.tasks[0].speed
             bar.update(shown, rate=f"{speed:.1f} pictures/s" if speed else "")

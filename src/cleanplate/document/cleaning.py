@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ class CleanedPage:
         remarks: what the user should know.
         doubt: as `Cleaned.doubt`, of the most doubtful image.
         unchanged: whether there was nothing to do.
+        seconds: how long it took.
         shown: the largest image that was cleaned, for a sheet; None where there was none.
     """
 
@@ -60,7 +62,22 @@ class CleanedPage:
     remarks: list[Remark] = field(default_factory=list)
     doubt: float | None = None
     unchanged: bool = True
+    seconds: float = 0.0
     shown: Cleaned | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return what an outcome tells of it."""
+        device = self.report.get("device")
+        return {
+            "page": self.number,
+            "filled": self.filled,
+            "unchanged": self.unchanged,
+            "remarks": tuple(self.remarks),
+            "doubt": self.doubt,
+            "report": self.report,
+            "device": None if device is None else str(device),
+            "seconds": round(self.seconds, 3),
+        }
 
     @property
     def filled(self) -> float:
@@ -133,6 +150,7 @@ class Cleaning:
             CleanplateError: an image cannot be cleaned.
             OSError: what is finished cannot be written.
         """
+        begin = time.monotonic()
         page = self.document.pdf.pages[number - 1]
         shape = shape_of(page)
         known = self._finished.page(number)
@@ -147,32 +165,38 @@ class Cleaning:
             given = mask(number)
             if given is None:
                 remarks.append(
-                    Remark("no-mask", "there is no mask of this page; it stays as it is")
+                    Remark("mask-missing", "there is no mask of this page; it stays as it is")
                 )
                 spots = []
         for spot in sorted(spots, key=lambda one: -one.area):
             if self._finished.image(spot.key) is None and spot.key not in done.images:
                 self._clean_image(spot, shape, given, cleaned, done)
         self._sum_up(cleaned, shape, spots, done)
+        cleaned.seconds = time.monotonic() - begin
         done.told = {
             "report": cleaned.report,
             "remarks": [one._asdict() for one in cleaned.remarks],
             "doubt": cleaned.doubt,
             "unchanged": cleaned.unchanged,
+            "seconds": cleaned.seconds,
         }
         self._finished.add(number, done)
         return cleaned
 
-    def save(self, place: Path | BinaryIO) -> bool:
+    def save(self, place: Path | BinaryIO, *, strip_metadata: bool = False) -> bool:
         """Write the document with its finished images; return whether anything is changed.
 
         Where nothing is, nothing is written: the source is the result.
+
+        Args:
+            place: where to.
+            strip_metadata: leave out title, author, XMP and the like.
 
         Raises:
             PictureError: it cannot be written.
             OSError: what is finished cannot be read.
         """
-        changed = False
+        changed = strip_metadata and self.document.strip_metadata()
         for key in self._finished.keys():  # noqa: SIM118 - it is no dict
             done = self._finished.image(key)
             if done is not None and done.coded is not None:
@@ -215,11 +239,11 @@ class Cleaning:
             placements = self._placer.placements(page)
         except (pikepdf.PdfError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             why = " ".join(str(error).split())
-            remarks.append(Remark("page-not-read", f"its content cannot be read ({why})"))
+            remarks.append(Remark("page-left-out", f"its content cannot be read ({why})"))
             return [], remarks
         if self._placer.inline:
             text = f"{self._placer.inline} images within the page's content are left as they were"
-            remarks.append(Remark("inline-images-left", text))
+            remarks.append(Remark("inline-images-left-out", text))
         spots: dict[Key, _Spot] = {}
         for placement in placements:
             spot = self._spot(placement, shape)
@@ -319,6 +343,7 @@ class Cleaning:
         page.report = known["report"]
         page.remarks = [Remark(**one) for one in known["remarks"]]
         page.doubt, page.unchanged = known["doubt"], known["unchanged"]
+        page.seconds = known["seconds"]
         return page
 
     def _drop_thumbnails(self) -> None:
@@ -330,4 +355,4 @@ class Cleaning:
 
 
 def _left(key: Key, why: str) -> Remark:
-    return Remark("image-left-alone", f"image {key[0]} stays as it was: {why}")
+    return Remark("image-left-out", f"image {key[0]} stays as it was: {why}")

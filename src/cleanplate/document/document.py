@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 import pikepdf
+from pikepdf import Name
 
 from cleanplate.document import rendering
 from cleanplate.document.opening import opened, signed
@@ -92,6 +93,14 @@ class Document:
         """Return the bytes that the document was read from. Raises OSError."""
         return self._source if isinstance(self._source, bytes) else self._source.read_bytes()
 
+    def strip_metadata(self) -> bool:
+        """Leave title, author, XMP and the like out; return whether there was any."""
+        had = Name.Info in self.pdf.trailer or Name.Metadata in self.pdf.Root
+        for holder, name in ((self.pdf.trailer, Name.Info), (self.pdf.Root, Name.Metadata)):
+            if name in holder:
+                del holder[name]
+        return had
+
     def save(self, place: Path | BinaryIO) -> None:
         """Write the document with all that was changed in it, and all else as it was.
 
@@ -117,12 +126,3 @@ class Document:
         except (pikepdf.PdfError, RuntimeError, ValueError, OSError) as error:
             why = " ".join(str(error).split())
             raise PictureError(f"{self.name}: the PDF cannot be written ({why}).") from error
-
-
-def page_file(number: int) -> str:
-    """Return the name of a page's mask or sheet, without a suffix.
-
-    >>> page_file(7)
-    'page-007'
-    """
-    return f"page-{number:03d}"

@@ -326,7 +326,7 @@ def _faxed(codes: NDArray[np.uint8], remarks: tuple[Remark, ...]) -> Coded:
 
 
 def _recoded(before: str, after: str) -> Remark:
-    return Remark("image-coded-otherwise", f"a {before} image is now {after}")
+    return Remark("image-coded-again", f"a {before} image is now {after}")
 
 
 def _object(value: Value) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import PictureError, UnsupportedError
 
 MAX_BYTES = 1 << 29
 """A stream that unpacks to more is not unpacked: a small file may hold any size."""
@@ -104,9 +104,11 @@ def _check(pdf: Pdf, name: str, break_signature: bool) -> None:
         raise PictureError(f"{name}: the PDF has no pages.")
     form: Object | None = pdf.Root.get(Name.AcroForm)
     if isinstance(form, Dictionary) and Name.XFA in form:
-        raise PictureError(f"{name}: an XFA form holds its pages twice; print it to a PDF first.")
+        raise UnsupportedError(
+            f"{name}: an XFA form holds its pages twice; print it to a PDF first."
+        )
     if Name.Collection in pdf.Root:
-        raise PictureError(f"{name}: a PDF portfolio; save the files in it and clean those.")
+        raise UnsupportedError(f"{name}: a PDF portfolio; save the files in it and clean those.")
     if signed(pdf) and not break_signature:
         raise PictureError(
             f"{name}: the PDF is signed, and any change breaks that; --break-signature allows it."

@@ -63,6 +63,18 @@ class Masks:
         shares: NDArray[np.float32] = np.multiply(mask, np.float32(1 / 255), dtype=np.float32)
         return shares
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a mask for a picture of this name."""
+        return self._folder is None or mask_of(self._folder, name) is not None
+
+    def named(self, name: str) -> NDArray[np.uint8] | None:
+        """Return the mask (H, W) for a picture of this name, as it is given; None for none.
+
+        Raises:
+            PictureError: it cannot be read.
+        """
+        return self._of(name)[1] if self.has(name) else None
+
     def _of(self, name: str) -> tuple[str, NDArray[np.uint8]]:
         if self._folder is None:
             return self._name, self._common

@@ -126,6 +126,7 @@ class TaskInfo:
             options. A suffix that it gives back is one that a result can be written with.
         whole: the task changes the whole picture: its mask says nothing and is not asked for.
         raw: it takes RAW files, too, and NumPy arrays of mosaics.
+        documents: it takes PDF files, too: the images on their pages.
         share: what the share of the picture that the mask names is called on the screen.
     """
 
@@ -138,6 +139,7 @@ class TaskInfo:
     output: Callable[[str, Options], str] = _same
     whole: bool = False
     raw: bool = False
+    documents: bool = True
     share: str = "filled in"
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,5 +31,6 @@ INFO = TaskInfo(
         Option("threshold", between=(0, 1), help="How sure to be of a find; lower finds more."),
     ),
     output=_png,
+    documents=False,
     share="kept",
 )
