@@ -22,7 +22,7 @@ from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
 from cleanplate.tasks import coarse_fill, grain, lines
 from cleanplate.tasks.base import write_found
-from cleanplate.tasks.coarse_fill import Guess, View
+from cleanplate.tasks.coarse_fill import CoarseFill, Context
 from cleanplate.tasks.inpainting_mask import InpaintingMask, strips
 from cleanplate.tasks.maps import Floats, as_planes, planes_of
 from cleanplate.tasks.occlusion.task import Occlusion
@@ -69,32 +69,32 @@ def way(
         model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
     ) -> dict[str, Floats]:
         finer = picture.shrunk(lines.SIDE)
-        hole = coarse_fill.reached(hidden.small, finer.shape)
+        hole = coarse_fill.covered(hidden.small, finer.shape)
         small = picture.shrunk(int(model.card.parameter("side")))
-        view = coarse_fill.look(small, hidden.small, lines.edges(finer, hole) if edges else [])
+        view = coarse_fill.context_of(
+            small, hidden.small, lines.edges(finer, hole) if edges else []
+        )
         drawn = lines.rules(finer, hole) if rules else []
-        guess = Guess(view.tone, np.zeros_like(view.tone), drawn)
+        guess = CoarseFill(view.tone, np.zeros_like(view.tone), drawn)
         if filler:
-            guess = (
-                coarse_fill.guess_behind(model, view, drawn) if regions else at_once(model, view)
-            )
+            guess = coarse_fill.predict(model, view, drawn) if regions else at_once(model, view)
         if not shade:
-            guess = guess._replace(light=np.zeros_like(guess.light))
+            guess = guess._replace(gain=np.zeros_like(guess.gain))
         for part in hidden.parts():
             noise = grain.measure(picture, part, hidden) if surface else NO_GRAIN
             for box in strips(part):
-                page = coarse_fill.page_in(picture, box, view, guess, noise)
+                page = coarse_fill.full_size_page(picture, box, view, guess, noise)
                 write_found(picture, mask, box, as_planes(page), hidden.within(box))
         return {}
 
     return fill
 
 
-def at_once(model: Model, view: View) -> Guess:
+def at_once(model: Model, view: Context) -> CoarseFill:
     """Let the filler see the whole copy in the place of a region an occluder."""
     known = np.dstack([view.tone, view.rgb, view.hole.astype(np.float32)])
     page = run_tiled(model, planes_of(known), view.hole.shape)["fill"].transpose(1, 2, 0)
-    return Guess(np.clip(page, 0, 1), np.zeros_like(page), [])
+    return CoarseFill(np.clip(page, 0, 1), np.zeros_like(page), [])
 
 
 WAYS: dict[str, Fill] = {

@@ -15,7 +15,7 @@ from cleanplate.models import Model
 from cleanplate.picture import Box, Mosaic, Picture
 
 Floats = NDArray[np.float32]
-Planes = Callable[[Box], Floats]
+PlanesOf = Callable[[Box], Floats]
 """Gives the model's input planes (C, h, w) over a box of the picture."""
 
 LUMA = (0.299, 0.587, 0.114)
@@ -49,7 +49,7 @@ def tiles(height: int, width: int, tile: int, overlap: int, multiple: int = 1) -
 
 def run_tiled(
     model: Model,
-    planes_of: Planes,
+    planes_of: PlanesOf,
     size: tuple[int, int],
     *,
     region: Box | None = None,
@@ -83,7 +83,7 @@ def run_tiled(
 
 def run_in_bands(
     model: Model,
-    planes_of: Planes,
+    planes_of: PlanesOf,
     size: tuple[int, int],
     *,
     region: Box | None = None,
@@ -108,8 +108,8 @@ def run_in_bands(
         size: (height, width) of the picture.
         region: where maps are needed; None for the whole picture.
         outputs: names of the outputs that are needed; None for all.
-        wanted: whether a tile is needed; others are not run and count as 0. Bands that are 0 for
-            want of tiles are left out. None: every tile.
+        wanted: whether a tile is needed; others are not run and count as 0, and bands without any
+            wanted tile are left out. None: every tile.
         overlap: least number of pixels that neighbours share; None for an eighth of the tile, or
             for 0 where the tile is the multiple itself, so that tiles cannot overlap.
 
@@ -315,17 +315,17 @@ def recolour(
     picture.pixels[rows, columns] = np.rint(np.clip(colours, 0, 1) * picture.max_value)
 
 
-def lay_on(picture: Picture, alpha: Floats, ground: NDArray[np.generic]) -> None:
-    """Lay a share of each pixel of the picture on another ground, in place; it becomes opaque.
+def lay_on(picture: Picture, alpha: Floats, background: NDArray[np.generic]) -> None:
+    """Lay a share of each pixel of the picture on a background, in place; it becomes opaque.
 
-    What was transparent shows the ground. A grey picture stays grey.
+    What was transparent shows the background. A grey picture stays grey.
 
     Args:
         picture: whose pixels, and alpha if it has one, are changed.
         alpha: (H, W) in [0, 1], what is kept.
-        ground: (H, W, 3) uint8, or (1, 1, 3) float in [0, 1], one colour.
+        background: (H, W, 3) uint8, or (1, 1, 3) float in [0, 1], one colour.
     """
-    one = ground.shape[:2] == (1, 1)
+    one = background.shape[:2] == (1, 1)
     for top in range(0, picture.height, 64):
         rows = slice(top, min(top + 64, picture.height))
         kept = alpha[rows]
@@ -333,9 +333,9 @@ def lay_on(picture: Picture, alpha: Floats, ground: NDArray[np.generic]) -> None
             kept = kept * (picture.alpha[rows] / np.float32(picture.max_value))
         size = (*kept.shape, 3)
         if one:
-            fill = np.broadcast_to(ground.astype(np.float32), size)
+            fill = np.broadcast_to(background.astype(np.float32), size)
         else:
-            fill = ground[rows] * np.float32(1 / 255)
+            fill = background[rows] * np.float32(1 / 255)
         composite(picture, Box(rows.start, 0, rows.stop, picture.width), fill, 1 - kept)
     if picture.alpha is not None:
         picture.set_alpha(np.full_like(picture.alpha, picture.max_value))
@@ -396,7 +396,7 @@ def _fixed(model: Model) -> bool:
 def _spans(length: int, tile: int, overlap: int, multiple: int, fixed: bool = False) -> list[_Span]:
     """Cover an axis evenly; see `tiles`. All is counted in units of `multiple`.
 
-    `fixed`: several spans are as long as the tile, and share the more.
+    With `fixed`, several spans are each as long as the tile, so that they share more.
     """
     if min(length, tile, multiple) < 1 or overlap < 0 or tile % multiple:
         raise ValueError(f"cannot cover {length} by tiles of {tile} in multiples of {multiple}")

@@ -8,7 +8,7 @@ import pytest
 
 from cleanplate.tasks.watermark.lattice import Lattice, correlation, lattice_of
 from cleanplate.tasks.watermark.overlay import seen_through
-from cleanplate.tasks.watermark.repeats import pooled, repeated, summed
+from cleanplate.tasks.watermark.repeats import mean_over_copies, repeated, sum_over_copies
 
 SIZE = (240, 320)
 OPACITY, COLOUR = 0.4, np.float32([0.9, 0.2, 0.3])
@@ -73,12 +73,12 @@ def test_what_is_not_repeated_has_no_pattern() -> None:
 
 
 def test_a_map_is_wholly_like_itself_where_it_is_repeated() -> None:
-    likeness = correlation(tiled())
-    middle = np.array(likeness.shape) // 2
-    assert likeness[tuple(middle)] == pytest.approx(1, abs=1e-4)
-    assert likeness[middle[0] + 48, middle[1] + 22] > 0.95
-    assert likeness[middle[0] + 24, middle[1] + 11] < 0.3
-    assert np.abs(likeness).max() < 1.001
+    correlations = correlation(tiled())
+    middle = np.array(correlations.shape) // 2
+    assert correlations[tuple(middle)] == pytest.approx(1, abs=1e-4)
+    assert correlations[middle[0] + 48, middle[1] + 22] > 0.95
+    assert correlations[middle[0] + 24, middle[1] + 11] < 0.3
+    assert np.abs(correlations).max() < 1.001
 
 
 def test_the_sum_over_shifts_takes_nothing_from_outside() -> None:
@@ -87,7 +87,7 @@ def test_the_sum_over_shifts_takes_nothing_from_outside() -> None:
     expected[:2, 1:] += values[1:, :3]
     expected[1:, :3] += values[:2, 1:]
     shifts = np.array([[0, 0], [1, -1], [-1, 1]], float)
-    np.testing.assert_array_equal(summed(values, shifts), expected)
+    np.testing.assert_array_equal(sum_over_copies(values, shifts), expected)
 
 
 def test_the_copies_outline_each_other_and_drop_what_only_one_has() -> None:
@@ -96,7 +96,7 @@ def test_the_copies_outline_each_other_and_drop_what_only_one_has() -> None:
     lattice = lattice_of(found)
     assert lattice is not None
     shifts = lattice.shifts(SIZE)
-    together = pooled(found, shifts, summed(np.ones(SIZE, np.float32), shifts))
+    together = mean_over_copies(found, shifts, sum_over_copies(np.ones(SIZE, np.float32), shifts))
 
     def overlap(values: np.ndarray) -> float:
         one, other = values > 0.5, cover > 0.5

@@ -13,8 +13,8 @@ from cleanplate.picture import Box, Picture, RawPicture
 from cleanplate.restoring import composite, feather
 
 EDGE = 1.5  # pixels around a find in which the picture passes into the fill
-REACH = int(EDGE)  # rows that this is at most
-FOUND, NEAR = 255, 127  # a find in a mask, and at most what is noted of its soft edge
+REACH = int(EDGE)  # the same in whole rows
+FOUND, NEAR = 255, 127  # values in a mask: of a find, and at most of its soft edge
 
 Report = dict[str, float | int | str]
 
@@ -99,7 +99,8 @@ def share_filled(mask: NDArray[np.uint8]) -> float:
 def doubt_of(probabilities: Iterable[float]) -> float:
     """Return the doubt about finds of which each is probably (0 to 1) what is searched for.
 
-    It is that of the most doubtful one: 1 at a half, 0 where all are certain, one way or the other.
+    That is the doubt about the most doubtful one: 1 at a probability of one half, 0 where all are
+    certain, one way or the other.
     """
     return round(max((1 - abs(2 * float(one) - 1) for one in probabilities), default=0.0), 3)
 
@@ -135,9 +136,9 @@ def write_found(
 ) -> None:
     """Composite a fill (3, h, w) into a box where `sure` (h, w), and note it in the mask (H, W).
 
-    A find may be written in boxes, from top to bottom, and has one soft edge all the same: what the
-    box above found is known from the mask, and where the edge reaches back into its last row, the
-    first row of the fill stands in for one of its own.
+    A find that is written in several boxes, from top to bottom, still has one soft edge. What was
+    found in the box above is read from the mask; where the edge reaches back into the last row of
+    that box, it is filled with the first row of this fill.
     """
     above = box._replace(top=max(0, box.top - REACH), bottom=box.top)
     noted = above.cut(mask)

@@ -1,4 +1,4 @@
-"""The page behind what hides it, guessed on a small copy; what is seen of it is kept."""
+"""Coarse fill: the page behind what hides it is predicted on a small copy; what shows is kept."""
 
 from __future__ import annotations
 
@@ -18,30 +18,36 @@ from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, planes_of, 
 from cleanplate.tasks.pull_push import pull_push_parts
 
 MARGIN = 0.5  # of a hole's longer side, seen around it
-GROWTH = 1  # pixels of the small copy that a hole is grown by: what is half an occluder is one
+GROWTH = 1  # pixels of the small copy that a hole is grown by, as its edge is half occluder
 SHADE = (0.6, 2.5)  # how much brighter a page can be than its shaded part
 
 
-class View(NamedTuple):
-    """A small copy `rgb` (h, w, 3) in [0, 1], the `hole` in it, and the `tone` that flows in."""
+class Context(NamedTuple):
+    """What the model is given of a small copy.
+
+    Attributes:
+        rgb: the copy, (h, w, 3) in [0, 1].
+        hole: (h, w).
+        tone: the copy with the colours around the hole flown into it, (h, w, 3).
+    """
 
     rgb: Floats
     hole: NDArray[np.bool_]
     tone: Floats
 
 
-class Guess(NamedTuple):
-    """The page behind a view's holes.
+class CoarseFill(NamedTuple):
+    """The page behind the holes of a small copy.
 
     Attributes:
         fill: the page, (h, w, 3).
-        light: what the detail of the view is to be multiplied by, (h, w, 3): how much brighter the
-            page is than its shaded part, and 0 where it is not to be seen.
-        rules: lines that run through holes.
+        gain: how much brighter the page is than its shaded part, (h, w, 3), which its detail is
+            multiplied by; 0 where the page does not show.
+        rules: ruled lines that run through holes.
     """
 
     fill: Floats
-    light: Floats
+    gain: Floats
     rules: list[lines.Rule]
 
 
@@ -60,11 +66,11 @@ def fill(
     """Fill the holes on a small copy and write them at full size.
 
     Args:
-        model: gives the page (`fill`) and how much of it is to be seen (`seen`) from the tone that
-            flows in, the picture and the hole.
+        model: gives the page (`fill`) and how much of it shows (`seen`) from the tone, the picture
+            and the hole.
         picture: changed in place.
         mask: (H, W), in which the change is noted.
-        hidden: what is filled in. Where it is blind, the tone stands for what is hidden.
+        hidden: what is filled in; where it is `blind`, the model sees the tone in its place.
 
     Returns:
         The steps, see `Cleaned.steps`.
@@ -73,70 +79,72 @@ def fill(
         ModelError: the model failed, or its card lacks `side`.
     """
     finer = picture.shrunk(lines.SIDE)
-    hole = reached(hidden.small, finer.shape)
+    hole = covered(hidden.small, finer.shape)
     small = picture.shrunk(int(model.card.parameter("side")))
-    view = look(small, hidden.small, lines.edges(finer, hole))
+    context = context_of(small, hidden.small, lines.edges(finer, hole))
     if hidden.blind:
-        view = view._replace(rgb=view.tone)
-    guess = guess_behind(model, view, lines.rules(finer, hole))
+        context = context._replace(rgb=context.tone)
+    coarse = predict(model, context, lines.rules(finer, hole))
     if hidden.blind:
-        guess = guess._replace(light=guess.light * ~view.hole[..., None])
+        coarse = coarse._replace(gain=coarse.gain * ~context.hole[..., None])
     for part in hidden.parts():
         surface = grain.measure(picture, part, hidden)
         for box in strips(part):
             sure = hidden.within(box)
             if sure.any():
-                page = page_in(picture, box, view, guess, surface)
+                page = full_size_page(picture, box, context, coarse, surface)
                 write_found(picture, mask, box, as_planes(page), sure)
-    where = grey(view.hole.astype(np.float32))
-    return {"before": view.rgb, "hole": where, "tone": view.tone, "coarse": guess.fill}
+    where = grey(context.hole.astype(np.float32))
+    return {"before": context.rgb, "hole": where, "tone": context.tone, "coarse": coarse.fill}
 
 
-def look(rgb: Floats, hidden: NDArray[np.bool_], edges: list[lines.Edge]) -> View:
-    """Let the tone of the page flow into the holes of a small copy, as far as the edges.
+def context_of(rgb: Floats, hidden: NDArray[np.bool_], edges: list[lines.Edge]) -> Context:
+    """Let the tone of the page flow into the holes of a small copy, but not across edges.
 
     Args:
         rgb: (h, w, 3) in [0, 1].
         hidden: a map of any size.
         edges: of the page and what lies under it.
     """
-    hole = reached(hidden, rgb.shape)
+    hole = covered(hidden, rgb.shape)
     brush = np.ones((2 * GROWTH + 1, 2 * GROWTH + 1), np.uint8)
     hole = cv2.dilate(hole.astype(np.uint8), brush) > 0
-    return View(rgb, hole, pull_push_parts(rgb, hole, lines.sides(edges, rgb.shape)))
+    return Context(rgb, hole, pull_push_parts(rgb, hole, lines.sides(edges, rgb.shape)))
 
 
-def reached(hidden: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which pixels of another size (h, w) what is hidden reaches into."""
+def covered(hidden: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pixels of a copy of another size (h, w) are hidden, even in part."""
     return resized(hidden.astype(np.float32), size) > 0.01
 
 
-def guess_behind(model: Model, view: View, rules: list[lines.Rule]) -> Guess:
-    """Correct the tone that flowed into the holes of a view, a region each.
+def predict(model: Model, context: Context, rules: list[lines.Rule]) -> CoarseFill:
+    """Run the model, which corrects the tone in the holes, region by region.
 
     Raises:
         ModelError: the model failed.
     """
-    hole = view.hole.astype(np.float32)
-    known = np.dstack([view.tone, view.rgb, hole])
-    page, seen = view.rgb.copy(), np.ones_like(hole)
-    for box in regions(view.hole, MARGIN):
+    hole = context.hole.astype(np.float32)
+    known = np.dstack([context.tone, context.rgb, hole])
+    page, seen = context.rgb.copy(), np.ones_like(hole)
+    for box in regions(context.hole, MARGIN):
         maps = run_tiled(model, planes_of(known), hole.shape, region=box)
         box.cut(page)[:] = np.clip(maps["fill"], 0, 1).transpose(1, 2, 0)
-        box.cut(seen)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # a doubt is no sight
-    brighter = np.clip(page / np.maximum(view.rgb, 0.02), *SHADE)
-    return Guess(page, np.asarray(brighter * seen[..., None], np.float32), rules)
+        box.cut(seen)[:] = np.clip(2 * maps["seen"][0] - 1, 0, 1)  # 0 unless it is probable
+    brighter = np.clip(page / np.maximum(context.rgb, 0.02), *SHADE)
+    return CoarseFill(page, np.asarray(brighter * seen[..., None], np.float32), rules)
 
 
-def page_in(picture: Picture, box: Box, view: View, guess: Guess, surface: grain.Grain) -> Floats:
+def full_size_page(
+    picture: Picture, box: Box, context: Context, coarse: CoarseFill, surface: grain.Grain
+) -> Floats:
     """Return the page (h, w, 3) in a box of the picture.
 
-    The guess is enlarged, rules are drawn and grain is laid over it; where the page is seen, in
+    The coarse fill is enlarged, rules are drawn and grain is laid over it; where the page shows, in
     shade, it keeps its own detail in the place of grain.
     """
     size = (picture.height, picture.width)
-    page, light = (enlarged(values, box, size) for values in (guess.fill, guess.light))
-    lines.draw(guess.rules, page, box, size)
-    detail = picture.rgb(box) - enlarged(view.rgb, box, size)
-    page += detail * light + surface.over(box) * (1 - np.minimum(light, 1))
+    page, gain = (enlarged(values, box, size) for values in (coarse.fill, coarse.gain))
+    lines.draw(coarse.rules, page, box, size)
+    detail = picture.rgb(box) - enlarged(context.rgb, box, size)
+    page += detail * gain + surface.over(box) * (1 - np.minimum(gain, 1))
     return page

@@ -1,8 +1,8 @@
-"""Squares about what is hidden: models that see no more of a picture than that.
+"""Crop fill: models that see no more of a picture than a square around what is hidden.
 
-A filler of a picture and its mask sees a square reduced, blank where it is hidden. Only its fill is
-enlarged, so that the rest keeps its detail: DeepFill v2 on large pages. An eraser sees a square at
-full size, tile by tile.
+A filler of a picture and its mask, such as DeepFill v2, sees the square reduced and blank where it
+is hidden; only its fill is enlarged, so that the rest keeps its detail. An eraser sees the square
+at full size, tile by tile.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHOWN = {"coarse": "coarse", "picture": "refined"}
 """By output of a filler: the step that it is shown as."""
 
 SHOWN_SIDE = 640  # longer side in pixels of the steps
-CONTEXT = 1.25  # side of a square at least, as a multiple of the longer side of what is hidden
+CONTEXT = 1.25  # least side of a square, as a multiple of the longer side of what is hidden
 
 
 class Painting(NamedTuple):
@@ -35,7 +35,7 @@ class Painting(NamedTuple):
 
     Attributes:
         square: where in the picture.
-        outputs: the filler's, by name, (h, w, C), as much smaller as the filler saw the square.
+        outputs: the filler's, by name, (h, w, C), at the size at which it saw the square.
     """
 
     square: Box
@@ -50,7 +50,7 @@ class Painting(NamedTuple):
 def fill(
     model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
 ) -> dict[str, Floats]:
-    """Have a filler paint a square about each hidden part, and write what is hidden.
+    """Have a filler paint a square around each hidden part, and write what is hidden.
 
     Args:
         model: see `paint`; its output `picture` is written.
@@ -81,10 +81,10 @@ def fill(
 
 
 def paint(model: Model, picture: Picture, hidden: InpaintingMask, part: Box) -> Painting:
-    """Run a filler on a square about a part of what is hidden.
+    """Run a filler on a square around a part of what is hidden.
 
-    The parameter `crop` of its card is the side of the square at least, and `factor` by how much it
-    is reduced; where the part is too large for it, the square and the factor are larger.
+    Of its card's parameters, `crop` is the least side of the square, and `factor` by how much it is
+    reduced; both are larger for a part that needs a larger square.
 
     Args:
         model: takes `INPUTS`, the picture 0 where the mask is 1.
@@ -110,10 +110,10 @@ def paint(model: Model, picture: Picture, hidden: InpaintingMask, part: Box) -> 
 def erase(
     model: Model, picture: Picture, mask: NDArray[np.uint8], hidden: InpaintingMask
 ) -> dict[str, Floats]:
-    """Have an eraser redraw a square about each hidden part, and write what is hidden.
+    """Have an eraser redraw a square around each hidden part, and write what is hidden.
 
-    Tiles are counted from the corner of the square, so that what is smaller than one lies within
-    it. A part as large as the picture makes the square the whole picture.
+    Tiles start at the corner of the square, so that a part that is smaller than a tile lies within
+    one. For a part as large as the picture, the square is the whole picture.
 
     Args:
         model: takes red, green and blue; its output `picture` is written.
@@ -152,15 +152,15 @@ def _erase(
 
 
 def _before(picture: Picture, hidden: InpaintingMask) -> dict[str, Floats]:
-    """Return the steps that every form begins with: a small copy, and what is hidden of it."""
+    """Return the first steps of both ways: a small copy, and what is hidden of it."""
     small = picture.shrunk(SHOWN_SIDE)
     return {"before": small, "hole": grey(resized(hidden.small.astype(np.float32), small.shape))}
 
 
 def _square(part: Box, size: tuple[int, int], least: int, multiple: int = 1) -> Box:
-    """Return a square about a part, moved into the picture, or cut where it is larger.
+    """Return a square around a part, moved into the picture, or cropped to it where it is larger.
 
-    Its side is a multiple of `multiple`, `least` at least.
+    Its side is a multiple of `multiple`, and at least `least`.
     """
     wanted = max(least, round(CONTEXT * max(part.size)))
     side = -(-wanted // multiple) * multiple

@@ -2,7 +2,7 @@
 
 A model with a picture and a mask is composited under its mask, one with a picture alone takes the
 place of the whole picture; a locator looks at a copy whose longer side is its tile and gives a
-mask; one that is given a mask fills what the mask names, on a square about each part.
+mask; one that is given a mask fills what the mask names, on a square around each part.
 
 So models are validated while they are trained, and so a task runs one that finds and fills by
 itself.

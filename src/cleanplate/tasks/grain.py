@@ -1,6 +1,6 @@
 """The grain of paper and sensor, measured where a picture is flat and laid over what is filled in.
 
-A fill is a mean and so smoother than what is about it, which the eye sees at once.
+A fill is a mean, and so smoother than what surrounds it, which the eye sees at once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats
 
 SIDE = 32  # pixels of a window that is measured
-AROUND = 0.25  # of a part's longer side, measured about it
-PLACES = 12  # windows along each axis, at most
-FLAT = 0.2  # share of the windows, the flattest, that are taken for bare paper
-FORM = 3.0  # standard deviation in pixels of what is too soft to be grain
+AROUND = 0.25  # share of a part's longer side up to which its surroundings are measured
+PLACES = 12  # most windows along each axis
+FLAT = 0.2  # share of the windows, the flattest ones, that count as bare paper
+FORM = 3.0  # standard deviation in pixels of the blur that removes grain and keeps forms
 
 
 class Grain(NamedTuple):
@@ -39,7 +39,7 @@ class Grain(NamedTuple):
 
 
 def measure(picture: Picture, part: Box, hidden: InpaintingMask) -> Grain:
-    """Measure the grain of what is seen about a hidden part.
+    """Measure the grain of the surroundings of a hidden part.
 
     Args:
         picture: stays as it is.
@@ -63,13 +63,13 @@ def measure(picture: Picture, part: Box, hidden: InpaintingMask) -> Grain:
     flat = np.stack(windows[: max(1, round(FLAT * len(windows)))])
     grey = flat.mean(-1)
     alike = float((grey[:, :, 1:] * grey[:, :, :-1]).mean() / (grey.var() + 1e-12))
-    # The neighbours of noise that is blurred by s correlate by exp(-1 / (4 s^2)).
+    # Neighbours in noise that was blurred by s correlate by exp(-1 / (4 s^2)).
     softness = math.sqrt(-1 / (4 * math.log(min(alike, 0.9)))) if alike > 0.05 else 0.0
     return Grain(flat.std(axis=(0, 1, 2)), softness)
 
 
 def _places(start: int, stop: int, length: int) -> list[int]:
-    """Return where windows start that are spread over a span of an axis."""
+    """Return where windows start, spread evenly over a span of an axis."""
     start, stop = max(start, 0), min(stop, length)
     count = min(PLACES, (stop - start) // SIDE)
     return [round(place) for place in np.linspace(start, stop - SIDE, count)] if count else []

@@ -1,4 +1,4 @@
-"""Where a picture is hidden: found on a small copy or given, asked for at full size."""
+"""Inpainting masks: what is hidden of a picture, found on a small copy, or given, at full size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, regions
 from cleanplate.tasks.maps import Floats, enlarged, scaled
 
-RIM = 4  # pixels of the copy about a find that are worked on with it, for its soft edge
+RIM = 4  # pixels of the copy around a find that are worked on with it, for its soft edge
 CONCEALED = 0.5  # grey, in [0, 1]
 STRIP = 512  # rows of the picture that are worked on at a time
 
@@ -24,7 +24,8 @@ class InpaintingMask(NamedTuple):
         found: (h, w), how probably each pixel of a copy is hidden; the copy may be of full size.
         threshold: probability above which a pixel counts as hidden.
         size: height and width of the picture.
-        blind: nothing of what is hidden may be looked at, nor reach the result: see `conceal`.
+        blind: no model may see what is hidden, and nothing of it may reach the result; see
+            `conceal`.
     """
 
     found: Floats
@@ -38,7 +39,7 @@ class InpaintingMask(NamedTuple):
         return self.found > self.threshold
 
     def parts(self) -> list[Box]:
-        """Return boxes of the picture about what is hidden, which do not overlap."""
+        """Return boxes of the picture around what is hidden, which do not overlap."""
         boxes = regions(self.small, 0, least=RIM)
         return [scaled(box, self.found.shape, self.size) for box in boxes]
 
@@ -50,7 +51,7 @@ class InpaintingMask(NamedTuple):
 
 
 def conceal(picture: Picture, hidden: InpaintingMask) -> None:
-    """Paint over what is hidden of a picture, in place, so that nobody can look at it."""
+    """Paint over what is hidden of a picture, in place, so that nothing can see it."""
     for box in strips(Box(0, 0, *hidden.size)):
         there = hidden.within(box)
         paint = np.full((*there.shape, 3), CONCEALED, np.float32)

@@ -1,8 +1,8 @@
 """Lines that run into a hole and out of it again: ruled lines, and edges such as a page's own.
 
-A filler gives the mean of what could be there, which for a thin line is a smear, and for the edge
-of a page a grey between page and table. But a line is seen on both sides of the hole, and where two
-ends lie on one line nothing is left to guess.
+A filler gives the mean of what could be there: of a thin line a smear, of the edge of a page a grey
+between page and table. But a line is seen on both sides of the hole, and where two ends lie on one
+line, it can simply be continued.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from cleanplate.picture import Box
 from cleanplate.tasks.maps import Floats
 
 SIDE = 1600  # longer side in pixels of the copy that lines are looked for on; lengths are its own
-WIDEST = 8  # what is wider is no rule
-DARK = 0.06  # that a rule is darker than what is on both sides
-STEP = 0.08  # between the two sides of an edge,
-BESIDE = 6  # over so many pixels next to it and, leaving out as many, farther from it
-AROUND = 250  # from the hole
-MOST_EDGES = 4  # the longest
-CROSSING = 5
-SHORTEST = 20
-LONG = 60  # of one end at least: longer than any stroke of print
-TILTS = (-6, -3, 0, 3, 6)  # that a line may be off the axis over SHORTEST, give or take 3
-STRAIGHT = 1.2  # standard deviation from a straight line
-FULL = 0.7  # quantile of its contrast that a rule has where it fills a pixel
-REACH = 12  # from the end of a line to the hole
-HIDDEN_OR_SEEN = 0.9  # share of the way between two ends
+WIDEST = 8  # greatest width of a rule
+DARK = 0.06  # how much darker a rule is than both its sides, at least
+STEP = 0.08  # difference between the two sides of an edge, at least
+BESIDE = 6  # width of the strips that are compared: next to the edge, and as much farther away
+AROUND = 250  # distance from the hole up to which lines are searched for
+MOST_EDGES = 4  # the longest ones
+CROSSING = 5  # gap in a rule that another one leaves where it crosses
+SHORTEST = 20  # length of a line at least
+LONG = 60  # length of one of the two ends at least: longer than any stroke of print
+TILTS = (-6, -3, 0, 3, 6)  # rise of a line over SHORTEST, give or take 3
+STRAIGHT = 1.2  # standard deviation from a straight line, at most
+FULL = 0.7  # quantile of a rule's contrast that counts as wholly covered
+REACH = 12  # greatest distance between the end of a line and the hole
+HIDDEN_OR_SEEN = 0.9  # share of the gap between two ends that is hidden, or shows the line
 
 Point = tuple[float, float]
 """(y, x) in shares of a picture's height and width."""
@@ -84,7 +84,7 @@ def rules(view: Floats, hole: NDArray[np.bool_]) -> list[Rule]:
 
     longer = max(hole.shape)
 
-    def lying(view: Floats, hidden: NDArray[np.bool_]) -> list[Rule]:
+    def horizontal(view: Floats, hidden: NDArray[np.bool_]) -> list[Rule]:
         return [
             Rule(
                 *_ends(first, second, hidden.shape),
@@ -94,7 +94,7 @@ def rules(view: Floats, hole: NDArray[np.bool_]) -> list[Rule]:
             for first, second in _pairs(view, hidden, _darker(view.mean(-1), hidden))
         ]
 
-    return _lying_or_standing(lying, view, hole)
+    return _in_both_directions(horizontal, view, hole)
 
 
 def edges(view: Floats, hole: NDArray[np.bool_]) -> list[Edge]:
@@ -108,18 +108,18 @@ def edges(view: Floats, hole: NDArray[np.bool_]) -> list[Edge]:
         The MOST_EDGES longest.
     """
 
-    def lying(view: Floats, hidden: NDArray[np.bool_]) -> list[Edge]:
+    def horizontal(view: Floats, hidden: NDArray[np.bool_]) -> list[Edge]:
         steps = _steps(view.mean(-1), hidden)
         return [Edge(*_ends(*pair, hidden.shape)) for pair in _pairs(view, hidden, steps)]
 
     def length(edge: Edge) -> float:
         return float(np.hypot(*np.subtract(edge.end, edge.start)))
 
-    return sorted(_lying_or_standing(lying, view, hole), key=length)[-MOST_EDGES:]
+    return sorted(_in_both_directions(horizontal, view, hole), key=length)[-MOST_EDGES:]
 
 
 def sides(lines: Sequence[Edge], size: tuple[int, ...]) -> NDArray[np.int32]:
-    """Number the parts (h, w) that edges, drawn on over all of a picture, cut it into."""
+    """Number the parts (h, w) that edges, extended over the whole picture, cut it into."""
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32) + 0.5
     parts = np.zeros(size[:2], np.int32)
     for number, line in enumerate(lines):
@@ -143,39 +143,39 @@ def draw(lines: Sequence[Rule], page: Floats, box: Box, size: tuple[int, int]) -
         page += cover[..., None] * (line.colour - page)
 
 
-def _lying_or_standing(
+def _in_both_directions(
     find: Callable[[Floats, NDArray[np.bool_]], list[Line]], view: Floats, hole: NDArray[np.bool_]
 ) -> list[Line]:
-    """Find lines that are nearer to lying, and, in the mirror, those nearer to standing."""
+    """Find lines that are nearer to horizontal, and, transposed, those nearer to vertical."""
     wide = cv2.dilate(hole.astype(np.uint8), np.ones((7, 7), np.uint8))  # its rim is shaded
     left, top, width, height = cv2.boundingRect(wide)
-    about = np.s_[
+    window = np.s_[
         max(0, top - AROUND) : top + height + AROUND, max(0, left - AROUND) : left + width + AROUND
     ]
-    seen, hidden = view[about], wide[about] > 0
-    corner, size = (about[0].start, about[1].start), hidden.shape
+    seen, hidden = view[window], wide[window] > 0
+    corner, size = (window[0].start, window[1].start), hidden.shape
 
     def whole(point: Point) -> Point:
         y, x = ((c + p * s) / w for c, p, s, w in zip(corner, point, size, hole.shape, strict=True))
         return y, x
 
-    lying = find(seen, hidden)
-    lying += [
+    found = find(seen, hidden)
+    found += [
         line._replace(start=line.start[::-1], end=line.end[::-1])
         for line in find(seen.swapaxes(0, 1), hidden.T)
     ]
-    return [line._replace(start=whole(line.start), end=whole(line.end)) for line in lying]
+    return [line._replace(start=whole(line.start), end=whole(line.end)) for line in found]
 
 
 def _darker(grey: Floats, hidden: NDArray[np.bool_]) -> Floats:
-    """Return how much darker a map (h, w) is than what is above and below, from DARK; else 0."""
+    """Return how much darker a map (h, w) is than above and below; 0 where less than DARK."""
     known = np.where(hidden, np.float32(0), grey)
     paper = cv2.morphologyEx(known, cv2.MORPH_CLOSE, np.ones((WIDEST + 1, 1), np.uint8))
     return np.where(~hidden & (paper - known > DARK), paper - known, np.float32(0))
 
 
 def _steps(grey: Floats, hidden: NDArray[np.bool_]) -> Floats:
-    """Return how far a map (h, w) steps from above to below, where it does so most; else 0."""
+    """Return the steps of a map (h, w) from above to below where they are greatest; else 0."""
     known = (~hidden).astype(np.float32)
     total, count = (
         cv2.boxFilter(values, -1, (1, BESIDE), normalize=False) for values in (grey * known, known)
@@ -186,7 +186,7 @@ def _steps(grey: Floats, hidden: NDArray[np.bool_]) -> Floats:
         means[np.maximum(rows - away - 1, 0)] - means[np.minimum(rows + away, rows[-1])]
         for away in (BESIDE // 2, BESIDE // 2 + 2 * BESIDE)
     )
-    # A rule is a step too, but not farther from it.
+    # A rule is a step as well, but only next to it.
     lasts = (near * far > 0) & (np.abs(far) > STEP)
     step = np.where(lasts, np.abs(near), np.float32(0))
     most = step >= cv2.dilate(step, np.ones((2 * BESIDE - 1, 1), np.uint8))
@@ -196,7 +196,7 @@ def _steps(grey: Floats, hidden: NDArray[np.bool_]) -> Floats:
 def _pairs(
     view: Floats, hidden: NDArray[np.bool_], contrast: Floats
 ) -> Iterator[tuple[_Stroke, _Stroke]]:
-    """Give the ends of lines, left and right of a hole; contrast (h, w), 0 where is none."""
+    """Yield the ends of lines, left and right of a hole; contrast (h, w) is 0 where none is."""
     strokes, seen = _strokes(view, contrast), contrast > 0
     for first, second in product(strokes, strokes):
         if _meet(first, second, hidden, seen):
@@ -212,7 +212,7 @@ def _ends(first: _Stroke, second: _Stroke, size: tuple[int, ...]) -> tuple[Point
 
 
 def _strokes(view: Floats, contrast: Floats) -> list[_Stroke]:
-    """Return the lying lines of a contrast (h, w), in no order."""
+    """Return the nearly horizontal lines in a contrast (h, w), in no order."""
     # Where a rule crosses another, what is above and below it is dark too.
     crossed = np.ones((1, CROSSING), np.uint8)
     ink = cv2.morphologyEx((contrast > 0).astype(np.uint8), cv2.MORPH_CLOSE, crossed)
@@ -250,7 +250,7 @@ def _strokes(view: Floats, contrast: Floats) -> list[_Stroke]:
 def _meet(
     first: _Stroke, second: _Stroke, hidden: NDArray[np.bool_], seen: NDArray[np.bool_]
 ) -> bool:
-    """Tell whether two strokes are the ends of one line with a hole between."""
+    """Say whether two strokes are the ends of one line with a hole between."""
     gap = second.left - first.right
     if gap < 2 or max(end.right - end.left for end in (first, second)) < LONG:
         return False

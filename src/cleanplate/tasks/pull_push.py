@@ -12,15 +12,15 @@ SURE = 0.3  # share of known pixels from which a level of the pyramid needs no c
 
 
 def pull_push_fill(picture: Floats, hole: NDArray[np.bool_]) -> Floats:
-    """Let the colours about a hole flow into it.
+    """Let the colours around a hole flow into it.
 
     Normalised convolution (Knutsson and Westin, CVPR 1993) over a pyramid (the pull and push of
     Gortler et al., "The Lumigraph", SIGGRAPH 1996): every pixel takes its colour from the finest
-    level on which enough is known about it.
+    level on which enough of its surroundings is known.
 
     Args:
         picture: (H, W, 3), any range.
-        hole: (H, W), True where the picture is not to be believed.
+        hole: (H, W), True where the picture is not to be used.
 
     Returns:
         The picture with the hole filled; mid grey where all of it is a hole.
@@ -43,12 +43,13 @@ def pull_push_fill(picture: Floats, hole: NDArray[np.bool_]) -> Floats:
 
 
 def pull_push_parts(picture: Floats, hole: NDArray[np.bool_], parts: NDArray[np.int32]) -> Floats:
-    """Let the colours about a hole flow into it, but not from one part of the picture to another.
+    """Let the colours around a hole flow into it, but not from one part of the picture to another.
 
     Args:
         picture: (H, W, 3), any range.
-        hole: (H, W), True where the picture is not to be believed.
-        parts: (H, W), a number a part; into one that is hidden wholly all colours flow.
+        hole: (H, W), True where the picture is not to be used.
+        parts: (H, W), the number of each pixel's part; into a part that is all hole, all colours
+            flow.
 
     Returns:
         The picture with the hole filled.

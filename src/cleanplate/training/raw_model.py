@@ -53,14 +53,14 @@ class RawModel:
         """See `RawDenoiser`."""
         mosaic = Mosaic(from_places(noisy.astype(np.float32)), (0.0,) * 4, 1.0, "RGGB")
         noise = raw.measured(mosaic)
-        if noise.seen() or not raw.is_told(self.model):
+        if noise.seen() or not raw.takes_normalised(self.model):
             raw.denoise(self.model, mosaic, noise)
         return mosaic.planes()
 
     def given(self, noisy: Floats) -> Floats:
         """Return what the model sees of planes (H, W, 4)."""
         noise = estimate(noisy)
-        told = raw.is_told(self.model) and noise.seen()
+        told = raw.takes_normalised(self.model) and noise.seen()
         return np.asarray(noise.normalised(noisy) if told else noisy, np.float32)
 
 

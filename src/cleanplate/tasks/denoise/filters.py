@@ -11,9 +11,9 @@ Floats = NDArray[np.float32]
 RADIUS = 20  # pixels; this and the next two are those of the write-up on RAW denoising
 SIGMA_SPACE = 15.0  # pixels
 SIGMA_COLOUR = 10.0  # levels of 255
-HEIGHT = 1.3  # deviations of the noise; the best of 0.5 to 2.4 at deviations of 15, 25 and 50
-PATCH, SEARCH = 7, 21  # sides in pixels of what is compared, and of where it is sought
-REACH = max(RADIUS, (PATCH + SEARCH) // 2)  # pixels that a result depends on, each way
+HEIGHT = 1.3  # of the filter, in deviations of the noise; the best of 0.5 to 2.4 at 15, 25 and 50
+PATCH, SEARCH = 7, 21  # sides in pixels of a patch and of the window it is searched for in
+REACH = max(RADIUS, (PATCH + SEARCH) // 2)  # distance in pixels up to which a result depends
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
@@ -59,8 +59,8 @@ def non_local_means(view: Floats, level: float) -> Floats:
 def noise_level(view: Floats) -> float:
     """Estimate the standard deviation of white noise in a view (h, w, C) in [0, 1].
 
-    The median over the channels of what a Laplacian that is blind to ramps leaves (Immerkaer,
-    CVIU 1996), with the median absolute deviation in the place of the mean.
+    By a Laplacian that is 0 on ramps (Immerkaer, CVIU 1996), with the median absolute value in the
+    place of the mean; the mean over the channels.
     """
     left = cv2.filter2D(view, cv2.CV_32F, _LAPLACIAN).reshape(-1, view.shape[2])
     return float(np.median(np.abs(left), 0).mean() / (0.6745 * 6))

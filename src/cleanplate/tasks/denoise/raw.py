@@ -34,7 +34,7 @@ def measured(mosaic: Mosaic) -> SensorNoise:
     return estimate(mosaic.planes(middle))
 
 
-def is_told(model: Model) -> bool:
+def takes_normalised(model: Model) -> bool:
     """Return whether the model takes planes normalised to noise of one level."""
     return "unit" in model.card.parameters
 
@@ -50,32 +50,32 @@ def denoise(
 
     Args:
         model: of the four planes `BAYER`. Where its card states a `unit`, planes are normalised by
-            the noise (k-sigma); another is given planes of 0 to 1 and has its way with the noise.
+            the noise (k-sigma); any other is given planes of 0 to 1 and judges the noise itself.
         mosaic: whose samples are changed.
         noise: of the mosaic.
-        strength: what the standard deviation of the noise is multiplied by, above 0; of no use to a
-            model that is not told.
+        strength: what the standard deviation of the noise is multiplied by, above 0; a model that
+            judges the noise itself ignores it.
         keep_grain: share of the noisy mosaic that is mixed back in, 0 to 1.
 
     Raises:
         ModelError: the model failed.
     """
-    told = noise.scaled(strength)
-    normalises = is_told(model)
+    scaled = noise.scaled(strength)
+    normalises = takes_normalised(model)
 
     def planes(box: Box) -> Floats:
         seen = mosaic.planes(box)
-        given = told.normalised(seen) if normalises else seen
+        given = scaled.normalised(seen) if normalises else seen
         return np.ascontiguousarray(given.transpose(2, 0, 1), np.float32)
 
     for box, maps in run_in_bands(model, planes, mosaic.size, outputs=("picture",)):
         clean = maps["picture"].transpose(1, 2, 0)
-        clean = told.restored(clean) if normalises else clean
+        clean = scaled.restored(clean) if normalises else clean
         _mix(mosaic, box, clean, keep_grain)
 
 
 def filter_bilaterally(mosaic: Mosaic, strength: float = 1.0, keep_grain: float = 0.0) -> None:
-    """Smooth each colour of a mosaic but across edges, in place; see `filters.bilateral`.
+    """Smooth each colour of a mosaic, but not across edges, in place; see `filters.bilateral`.
 
     Args:
         mosaic: whose samples are changed.
@@ -87,7 +87,7 @@ def filter_bilaterally(mosaic: Mosaic, strength: float = 1.0, keep_grain: float 
     for band in _bands(height):
         top, bottom = max(0, band.start - filters.REACH), min(height, band.stop + filters.REACH)
         around = filters.bilateral(mosaic.planes(Box(top, 0, bottom, width)), strength)
-        if above is not None:  # this band has seen what lies above it as it was
+        if above is not None:  # not before this band has read the rows above it as they were
             _mix(mosaic, *above, keep_grain)
         here = Box(band.start, 0, band.stop, width)
         above = here, around[band.start - top : band.stop - top]

@@ -1,4 +1,4 @@
-"""The noise of a sensor: how strong it is, and planes brought to where it is always alike.
+"""The noise of a sensor: how strong it is, and planes normalised so that it is always alike.
 
 Light arrives in photons and is read with errors: at light x the variance is `slope * x + offset`
 (Foi et al., "Practical Poissonian-Gaussian Noise Modeling", TIP 2008). The k-sigma transform (Wang
@@ -21,14 +21,14 @@ Floats = NDArray[np.float32]
 UNIT = 5e-4
 """What one unit of the slope becomes, so that networks see numbers of about 0 to 10."""
 
-MIDDLE = 0.2  # of full light: where noise is judged
-LEAST = 2e-4  # standard deviation there below which there is no noise that could be seen
-LEAST_SLOPE = 0.3  # times the variance there; real sensors have more than ten times as much
-SIDE = 16  # positions of a block in which noise is measured
-GROUPS = 24  # of blocks of alike light
-LOW = 0.05  # the share of a group's blocks that are as flat as any
-LOW_NORMAL = -1.6449  # where the standard normal distribution has reached that share
-ROUNDS = 8  # of the fit
+MIDDLE = 0.2  # of full light, at which the level of noise is stated
+LEAST = 2e-4  # standard deviation there below which noise cannot be seen
+LEAST_SLOPE = 0.3  # least slope, times the variance there; real sensors have ten times as much
+SIDE = 16  # side of a block in which noise is measured, in positions
+GROUPS = 24  # of blocks, by their light
+LOW = 0.05  # quantile of a group's variances that is noise alone
+LOW_NORMAL = -1.6449  # that quantile of the standard normal distribution
+ROUNDS = 8  # of the robust fit
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class SensorNoise:
     offset: Any
 
     def scaled(self, strength: float) -> SensorNoise:
-        """Noise of so many times the standard deviation."""
+        """Return noise of `strength` times the standard deviation."""
         return SensorNoise(self.slope * strength**2, self.offset * strength**2)
 
     def variance(self, light: Any) -> Any:
-        """At some light."""
+        """Return the variance at some light."""
         return self.slope * light + self.offset
 
     def normalised(self, planes: Any) -> Any:
-        """Planes in which the variance of the noise is `UNIT` times the value."""
+        """Normalise planes so that the variance of the noise is `UNIT` times the value."""
         return (planes / self.slope + self.offset / self.slope**2) * UNIT
 
     def restored(self, planes: Any) -> Any:
@@ -58,11 +58,11 @@ class SensorNoise:
         return (planes / UNIT - self.offset / self.slope**2) * self.slope
 
     def level(self) -> float:
-        """Return the standard deviation where there is `MIDDLE` light."""
+        """Return the standard deviation at `MIDDLE` light."""
         return math.sqrt(self.variance(MIDDLE))
 
     def seen(self) -> bool:
-        """Return whether there is any to be taken off."""
+        """Say whether there is noise enough to be seen."""
         return self.level() >= LEAST
 
 
@@ -77,8 +77,8 @@ def of_profile(profile: tuple[tuple[float, float], ...]) -> SensorNoise | None:
 def estimate(planes: Floats) -> SensorNoise:
     """Measure the noise of a mosaic, of all its colours alike.
 
-    Blocks of `SIDE` positions are grouped by their light. Of each group the flattest tell the
-    noise: what differs between diagonal neighbours there. A line is laid through the groups.
+    Blocks of `SIDE` positions are grouped by their light. The flattest blocks of each group show
+    the noise, as the difference of diagonal neighbours; a line is fitted through the groups.
 
     Args:
         planes: (H, W, 4), at least `SIDE` positions high and wide, 0 for black and 1 for white.
@@ -94,9 +94,9 @@ def estimate(planes: Floats) -> SensorNoise:
 
 
 def _sloping(slope: float, offset: float) -> SensorNoise:
-    """Noise that can be normalised: as strong in the middle, and a little stronger in the light.
+    """Return noise that can be normalised: as strong at `MIDDLE` light, with a least slope.
 
-    Noise that is alike everywhere is of no sensor, but of exercises.
+    Noise without a slope comes from no sensor, but from exercises.
     """
     middle = slope * MIDDLE + offset
     least = LEAST_SLOPE * middle
@@ -106,7 +106,7 @@ def _sloping(slope: float, offset: float) -> SensorNoise:
 
 
 def _blocks(planes: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and variance of the noise in every block of every plane; cut-off blocks left out."""
+    """Return the noise's mean and variance in every block of every plane, clipped ones left out."""
     height, width = (side // SIDE * SIDE for side in planes.shape[:2])
     lights, variances = [], []
     for plane in range(4):
@@ -115,7 +115,7 @@ def _blocks(planes: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lights.append(_means(part, SIDE))
         variances.append(_means(fine**2, SIDE // 2))
     light, variance = np.concatenate(lights).ravel(), np.concatenate(variances).ravel()
-    whole = light < 0.9  # noise near white is cut off, and looks weaker than it is
+    whole = light < 0.9  # noise near white is clipped and looks weaker than it is
     return (light[whole], variance[whole]) if whole.any() else (light, variance)
 
 
@@ -136,9 +136,9 @@ def _low_of_square(count: int) -> float:
 
 
 def _line(light: NDArray[np.float64], variance: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and offset, neither below 0, of a line through points; relative errors count.
+    """Fit slope and offset of a line, neither below 0, by relative errors.
 
-    Points above the line are of groups that have no flat block: they count less and less.
+    Points above the line belong to groups without a flat block: they weigh less and less.
     """
     weights = 1 / np.maximum(variance, 1e-12)
     trust = np.ones_like(variance)

@@ -1,4 +1,4 @@
-"""How noise comes off: how much there is, is estimated everywhere, and that much is taken away."""
+"""Denoising: how much noise there is, is estimated everywhere, and that much is taken off."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from cleanplate.tasks.denoise import INFO, filters, raw
 from cleanplate.tasks.maps import Floats, as_planes
 
 RAW_MODEL = "denoiser-raw"
-LEAST = 0.8  # of 255: a mean level under which a picture counts as clean
-MOST = 55.0  # of 255: the strongest noise that the model has learnt
+LEAST = 0.8  # mean level, of 255, below which a picture counts as clean
+MOST = 55.0  # strongest level, of 255, that the model has learnt
 ROWS = 512  # that a classical filter takes at a time
 UNUSED = Remark(
     "raw-option-unused", "develop, black, white and pattern are for RAW files; this is none"
 )
 
 
-class Part(NamedTuple):
-    """Rows of a picture without their noise: (h, W, 3) in [0, 1], and what the noise's mean is."""
+class Band(NamedTuple):
+    """Rows of a picture without their noise, (h, W, 3) in [0, 1], and the noise's mean level."""
 
     box: Box
     clean: Floats
@@ -116,9 +116,9 @@ class Denoise:
             return untouched
         for top in range(0, size[0], ROWS):
             box = Box(top, 0, min(top + ROWS, size[0]), size[1])
-            part = clean[box.top : box.bottom].astype(np.float32) / np.float32(picture.max_value)
-            share = np.full(part.shape[:2], 1 - self.keep_grain, np.float32)
-            composite(picture, box, part, share)
+            band = clean[box.top : box.bottom].astype(np.float32) / np.float32(picture.max_value)
+            share = np.full(band.shape[:2], 1 - self.keep_grain, np.float32)
+            composite(picture, box, band, share)
         everything = np.full(size, 255, np.uint8)
         doubt = round(min(1.0, level / MOST), 3)
         return Cleaned(picture, everything, report, remarks=remarks, doubt=doubt)
@@ -158,7 +158,7 @@ class Denoise:
                 )
             self.raw_model = self.start(RAW_MODEL)
         model = self.raw_model
-        if not raw.is_told(model) and self.strength != 1:
+        if not raw.takes_normalised(model) and self.strength != 1:
             raise UsageError(
                 f"{model.card.name} cannot be told a strength; --keep-grain tempers its result."
             )
@@ -167,19 +167,19 @@ class Denoise:
     def _whole(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], float]:
         """Return the clean picture in the depth of the noisy one, and the mean level, of 255.
 
-        Whether there is noise at all is known only at the end; so nothing is written before.
+        Only at the end is it known whether there is noise at all, so nothing is written before.
         """
         size = (picture.height, picture.width)
         clean = np.empty((*size, 3), picture.pixels.dtype)
         total = 0.0
-        for part in self._filtered(picture) if self.model is None else self._restored(picture):
-            values = np.rint(np.clip(part.clean, 0, 1) * np.float32(picture.max_value))
-            clean[part.box.top : part.box.bottom] = values
-            total += part.level * len(part.clean)
+        for band in self._filtered(picture) if self.model is None else self._restored(picture):
+            values = np.rint(np.clip(band.clean, 0, 1) * np.float32(picture.max_value))
+            clean[band.box.top : band.box.bottom] = values
+            total += band.level * len(band.clean)
         return clean, 255 * total / size[0]
 
-    def _restored(self, picture: Picture) -> Iterator[Part]:
-        """Run the model; one that says nothing of the level is asked to change any picture."""
+    def _restored(self, picture: Picture) -> Iterator[Band]:
+        """Run the model; where it does not estimate the level, every picture counts as noisy."""
         assert self.model is not None
         outputs, named = self.model.card.outputs, self.model.card.painting
         assert named is not None  # `_check` has seen to it
@@ -194,10 +194,10 @@ class Denoise:
         size = (picture.height, picture.width)
         for box, maps in run_in_bands(self.model, planes, size, outputs=wanted):
             level = float(maps["level"].mean()) if "level" in maps else 1.0
-            yield Part(box, maps[named].transpose(1, 2, 0), level)
+            yield Band(box, maps[named].transpose(1, 2, 0), level)
 
-    def _filtered(self, picture: Picture) -> Iterator[Part]:
-        """Run a classical filter, by rows that reach into those above and below."""
+    def _filtered(self, picture: Picture) -> Iterator[Band]:
+        """Run a classical filter over strips of rows that overlap."""
         height, width = picture.height, picture.width
         middle = max(0, height // 2 - ROWS)
         level = filters.noise_level(
@@ -211,7 +211,7 @@ class Denoise:
                 clean = filters.bilateral(view, self.strength)
             else:
                 clean = filters.non_local_means(view, self.strength * level)
-            yield Part(box, clean[above : len(clean) - below], level)
+            yield Band(box, clean[above : len(clean) - below], level)
 
     def _check(self, model: Model) -> None:
         """Check that this task can run the model, with these options.

@@ -10,7 +10,7 @@ from cleanplate.tasks.maps import Floats
 
 PAPER = 0.35  # of the range: on darker paper, or on print, the colour of ink cannot be seen
 REACH = 15  # pixels over which a stroke's colour is averaged
-PALE = 0.85, 0.62  # light above which ink is a highlighter's: in the brightest channel, in the mean
+PALE = 0.85, 0.62  # light above which ink is a highlighter's: brightest channel, and mean
 COLOUR = 0.1  # share of the light by which the channels of coloured ink differ at least
 DEEP = 0.42  # mean light above which ink without colour is pencil
 

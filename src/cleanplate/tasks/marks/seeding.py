@@ -182,7 +182,7 @@ def agreement(
 
 
 def _box_of(agreed: NDArray[np.bool_]) -> Box | None:
-    """Return the box about all larger parts of a map."""
+    """Return the box around all larger parts of a map."""
     number, _, stats, _ = cv2.connectedComponentsWithStats(agreed.astype(np.uint8))
     kept = [stats[i] for i in range(1, number) if stats[i][cv2.CC_STAT_AREA] >= LEAST_AREA]
     if not kept:

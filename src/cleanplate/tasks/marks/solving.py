@@ -21,7 +21,7 @@ from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import OPAQUE, Layer, Mark
 from cleanplate.tasks.marks.registering import expected, gradients, midpoints, sum_channels, weights
 from cleanplate.tasks.pull_push import pull_push_fill
-from cleanplate.tasks.watermark.repeats import body
+from cleanplate.tasks.watermark.repeats import body_opacity
 
 EDGES = 6000  # the strongest gradients; a colour is learnt from so many at most
 WINDOW = 6.0  # standard deviation in pixels of the neighbourhood that shares a colour
@@ -169,7 +169,7 @@ def without_drift(opacity: Floats, steps: Floats) -> Floats:
     Outside the mark opacity is 0. What was integrated there is drift; it is continued smoothly into
     the mark and subtracted.
     """
-    level = body(opacity)
+    level = body_opacity(opacity)
     sharp = np.hypot(steps[0], steps[1]) > 0.15 * level
     clear = cv2.morphologyEx(sharp.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2)))
     edges = np.asarray(cv2.dilate(clear, np.ones((7, 7)))) > 0

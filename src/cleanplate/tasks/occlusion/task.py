@@ -38,7 +38,7 @@ class Inpaint:
             filler: gives the page (`fill`) and how much of it is to be seen (`seen`); or, like
                 DeepFill v2, what it paints on a small square (`picture`), see `crop_fill.paint`.
             eraser: gives the clean page from the page (`picture`), such as NAFNet; it takes the
-                place of the filler, on a square about what is hidden.
+                place of the filler, on a square around what is hidden.
             device: see `models.load`.
             threads: see `models.load`.
 

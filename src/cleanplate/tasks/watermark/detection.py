@@ -27,7 +27,7 @@ class Detection(NamedTuple):
         probability: (h, w), how probably each of its pixels is marked, by the locator.
         mask: (h, w) bool, where that is above the threshold.
         coverage: (h, w) in [0, 1], how far the mark covers each pixel, by the filler.
-        repeat_mask: (h, w), 1 on and about the copies of a mark that is repeated, else 0.
+        repeat_mask: (h, w), 1 on and around the copies of a mark that is repeated, else 0.
         overlay: opacity and colour of such a mark, by its copies.
     """
 
@@ -48,7 +48,7 @@ class Detection(NamedTuple):
         )
 
     def boxes(self) -> list[Box]:
-        """Return boxes about the finds; letters of a line share one."""
+        """Return boxes around the finds; letters of a line share one."""
         return regions(cv2.dilate(self.mask.astype(np.uint8), np.ones((5, 5))) > 0)
 
 

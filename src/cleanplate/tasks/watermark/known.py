@@ -1,4 +1,4 @@
-"""A mark that is known: searched for, placed, and solved for at every pixel."""
+"""A mark that is known: it is searched for, registered, and solved for at every pixel."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from cleanplate.tasks.marks.searching import (
     measured_at,
     refine_at_full_size,
 )
-from cleanplate.tasks.watermark.repeats import body
+from cleanplate.tasks.watermark.repeats import body_opacity
 
 SIDE = 1024  # pixels of the copy in which a mark is searched
 CLEAR = 0.8  # opacity of a mark through which enough can be seen
-SURE = 0.5  # certainty from which that is believed
+SURE = 0.5  # certainty from which the solution is taken
 SEEN = 0.004  # opacity from which a pixel is changed
-FOUND = 0.02  # and from which it counts as found
-ALMOST = 0.01  # strength beside 1 that is measured where 1 is meant
+FOUND = 0.02  # opacity from which it counts as found
+ALMOST = 0.01  # difference from a strength of 1 up to which 1 is meant
 COPY = 0.75  # correlation of a further copy, which is less probable than the first
 MOST = 64  # copies of a mark in a picture
 
@@ -142,7 +142,7 @@ class KnownMark:
 
     def _filled(self, rgb: Floats, clean: Floats, layer: Layer) -> Floats:
         """Have the filler see through the mark where it is opaque or not known with certainty."""
-        level = np.float32(body(layer.alpha))
+        level = np.float32(body_opacity(layer.alpha))
         cover = np.minimum(layer.alpha / level, 1)
         seen = np.concatenate([clean, rgb, grey(cover), grey(layer.alpha)], 2)
 

@@ -14,20 +14,20 @@ from cleanplate.tasks.maps import Floats
 Steps = NDArray[np.float64]
 
 LEAST_OVERLAP = 0.2  # share of the map that must lie over itself for the two to be compared
-LEAST_STEP = 10.0  # pixels; what is nearer is the same stroke
+LEAST_STEP = 10.0  # pixels; what is nearer belongs to the same stroke
 LEAST_PEAK = 0.3  # correlation from which a shift may be one of the pattern's
 LEAST_STRENGTH = 0.25
-NEAR = 2.5  # pixels that a peak may lie beside its node
-MOST = 100  # shifts; the nearest tell enough
+NEAR = 2.5  # greatest distance in pixels between a peak and its node
+MOST = 100  # shifts that are used, the shortest
 
 
 class Lattice(NamedTuple):
-    """All whole multiples of two steps, by which the pattern falls on itself.
+    """All whole multiples of two steps: shifts by which the pattern falls on itself.
 
     Attributes:
         steps: (2, 2), pixels down and to the right, a row a step.
-        strength: in [0, 1], how alike the map is to itself under these shifts, times the root of
-            their share among all those under which it is as alike.
+        strength: in [0, 1], the map's mean correlation with itself under these shifts, times the
+            root of their share among all shifts of as high a correlation.
     """
 
     steps: Steps
@@ -36,9 +36,9 @@ class Lattice(NamedTuple):
     def shifts(self, size: tuple[int, ...]) -> Steps:
         """Return the shifts (N, 2), the shortest first, under which a map (h, w) overlaps itself.
 
-        That of nothing is among them.
+        The shift by nothing is among them.
         """
-        return shifts_by(self.steps, size)
+        return nodes(self.steps, size)
 
 
 def lattice_of(found: Floats) -> Lattice | None:
@@ -47,27 +47,27 @@ def lattice_of(found: Floats) -> Lattice | None:
     Args:
         found: (h, w) in [0, 1], how probably each pixel is marked.
     """
-    likeness = correlation(found)
-    steps, strengths = peaks(likeness)
+    correlations = correlation(found)
+    steps, strengths = peaks(correlations)
     if len(steps) < 2:
         return None
     nearest = np.argsort(np.hypot(*steps.T))
     likely = {
         int(index)
-        for share in (0.75, 0.9)  # of the best: not all copies are seen alike, but letters repeat
+        for share in (0.75, 0.9)  # of the best: copies differ in strength, and letters repeat, too
         for index in nearest[strengths[nearest] > share * strengths.max()][:12]
     }
     pairs = [steps[list(pair)] for pair in combinations(sorted(likely), 2)]
     steps, strengths = np.concatenate([steps, -steps]), np.concatenate([strengths, strengths])
-    nearby = np.asarray(cv2.dilate(likeness, np.ones((3, 3))), np.float32)
+    nearby = np.asarray(cv2.dilate(correlations, np.ones((3, 3))), np.float32)
     best, least = None, LEAST_STRENGTH
     for pair in pairs:
         fitted = fit(pair, steps)
         if fitted is None:
             continue
-        alike = alike_at(nearby, fitted, found.shape)
+        alike = mean_correlation(nearby, fitted, found.shape)
         as_strong = np.where(strengths > 0.9 * alike, strengths, 0)
-        explained = as_strong[beside(fitted, steps) < NEAR].sum() / (as_strong.sum() + 1e-6)
+        explained = as_strong[node_distances(fitted, steps) < NEAR].sum() / (as_strong.sum() + 1e-6)
         strength = alike * float(np.sqrt(explained))
         if strength > least:
             best, least = Lattice(fitted, strength), strength
@@ -81,7 +81,8 @@ def correlation(values: Floats) -> Floats:
     Registration in the Fourier Domain", IEEE TIP 2012).
 
     Returns:
-        In [-1, 1], the shift of nothing in the middle (h', w') // 2; 0 where too little overlaps.
+        In [-1, 1]; the shift by nothing is in the middle, (h', w') // 2; 0 where too little
+        overlaps.
     """
     size = tuple(cv2.getOptimalDFTSize(2 * side) for side in values.shape)
     one, plain, square = (
@@ -105,18 +106,18 @@ def correlation(values: Floats) -> Floats:
 
 
 def opposite(values: Floats) -> Floats:
-    """Return a map of shifts (h, w), that of nothing in the corner, for the opposite shifts."""
+    """Mirror a map of shifts (h, w), with no shift in its corner, to the opposite shifts."""
     return np.roll(values[::-1, ::-1], (1, 1), (0, 1))
 
 
-def peaks(likeness: Floats) -> tuple[Steps, NDArray[np.float32]]:
-    """Return the shifts (N, 2) of one half plane that stand out, and how alike the map is there."""
-    tops = (likeness >= cv2.dilate(likeness, np.ones((9, 9)))) & (likeness > LEAST_PEAK)
+def peaks(correlations: Floats) -> tuple[Steps, NDArray[np.float32]]:
+    """Return the shifts (N, 2) of one half plane where the correlation peaks, and its values."""
+    tops = (correlations >= cv2.dilate(correlations, np.ones((9, 9)))) & (correlations > LEAST_PEAK)
     at = np.argwhere(tops)
-    steps = (at - np.array(likeness.shape) // 2).astype(np.float64)
+    steps = (at - np.array(correlations.shape) // 2).astype(np.float64)
     ahead = (steps[:, 0] > 0) | ((steps[:, 0] == 0) & (steps[:, 1] > 0))
     kept = ahead & (np.hypot(*steps.T) >= LEAST_STEP)
-    return steps[kept], likeness[tuple(at[kept].T)]
+    return steps[kept], correlations[tuple(at[kept].T)]
 
 
 def fit(pair: Steps, steps: Steps) -> Steps | None:
@@ -126,35 +127,35 @@ def fit(pair: Steps, steps: Steps) -> Steps | None:
         if abs(np.linalg.det(pair)) < max(0.25 * lengths.prod(), LEAST_STEP**2):
             return None
         multiples = np.rint(steps @ np.linalg.inv(pair))
-        near = beside(pair, steps) < NEAR
+        near = node_distances(pair, steps) < NEAR
         if near.sum() < 4 or np.linalg.matrix_rank(multiples[near]) < 2:
             return None
         pair = np.asarray(np.linalg.lstsq(multiples[near], steps[near])[0], np.float64)
     return pair
 
 
-def beside(pair: Steps, steps: Steps) -> Steps:
-    """Return how many pixels each of `steps` (N, 2) lies beside a node of a lattice."""
+def node_distances(pair: Steps, steps: Steps) -> Steps:
+    """Return how far, in pixels, each of `steps` (N, 2) is from the nearest node of a lattice."""
     away: Steps = steps - np.rint(steps @ np.linalg.inv(pair)) @ pair
-    beside: Steps = np.hypot(away[:, 0], away[:, 1])
-    return beside
+    distances: Steps = np.hypot(away[:, 0], away[:, 1])
+    return distances
 
 
-def shifts_by(pair: Steps, size: tuple[int, ...]) -> Steps:
-    """Return the nodes (N, 2) of a lattice by which a map of a size can be shifted."""
+def nodes(pair: Steps, size: tuple[int, ...]) -> Steps:
+    """Return the nodes (N, 2) of a lattice within the overlap of a map of a size with itself."""
     reach = int((np.abs(np.linalg.inv(pair)).T @ np.array(size)).max()) + 1
     multiples = np.arange(-reach, reach + 1)
     pairs = np.stack(np.meshgrid(multiples, multiples, indexing="ij"), -1).reshape(-1, 2)
-    nodes: Steps = pairs @ pair
-    nodes = nodes[(np.abs(nodes) < (1 - LEAST_OVERLAP) * np.array(size)).all(1)]
-    return nodes[np.argsort(np.hypot(*nodes.T), kind="stable")][: MOST + 1]
+    found: Steps = pairs @ pair
+    found = found[(np.abs(found) < (1 - LEAST_OVERLAP) * np.array(size)).all(1)]
+    return found[np.argsort(np.hypot(*found.T), kind="stable")][: MOST + 1]
 
 
-def alike_at(likeness: Floats, pair: Steps, size: tuple[int, ...]) -> float:
-    """Return how alike a map of a size is to itself under a lattice's shifts, in the mean."""
-    shifts = shifts_by(pair, size)
+def mean_correlation(correlations: Floats, pair: Steps, size: tuple[int, ...]) -> float:
+    """Return a map's mean correlation with itself under a lattice's shifts."""
+    shifts = nodes(pair, size)
     inside = (np.abs(shifts) < 0.6 * np.array(size)).all(1) & shifts.any(1)
     if inside.sum() < 4:
         return 0.0
-    rows, columns = (np.rint(shifts[inside]) + np.array(likeness.shape) // 2).astype(int).T
-    return float(likeness[rows, columns].mean())
+    rows, columns = (np.rint(shifts[inside]) + np.array(correlations.shape) // 2).astype(int).T
+    return float(correlations[rows, columns].mean())

@@ -1,4 +1,4 @@
-"""What a half-transparent overlay is made of, and what can be seen through it.
+"""The opacity and colour of a half-transparent overlay, and what can be seen through it.
 
 An overlay of one opacity and one colour obeys `picture = (1 - alpha) * clean + alpha * colour`,
 where `alpha = opacity * cover`. What lies just inside its outline and what lies just outside are
@@ -39,7 +39,7 @@ class Sides(NamedTuple):
         outside: mean colour (3,).
         ratio: spread inside over spread outside.
         alike: correlation of the two sides, -1 to 1.
-        outline: how much of it there is, as a sum of shares of neighbourhoods.
+        outline: how much outline there is, as a sum of shares of neighbourhoods.
         spread: standard deviation outside.
     """
 
@@ -61,7 +61,7 @@ def compare(picture: Floats, cover: Floats) -> Sides | None:
     drawn = cover[cover > 0.3]
     if not drawn.size:
         return None
-    # thin strokes are nowhere covered wholly: take what is covered most
+    # No pixel of a thin stroke is wholly covered: take those that are covered most.
     inside, within = _means(picture, cover > 0.9 * np.quantile(drawn, 0.9))
     outside, without = _means(picture, cover < 0.1)
     both = (within > 0.1) & (without > 0.1)
@@ -124,7 +124,7 @@ def seen_through(picture: Floats, alpha: Floats, colour: Floats) -> Floats:
 
 
 def _means(picture: Floats, where: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return, about each pixel, the mean colour (H, W, 3) of those in `where` and their share."""
+    """Return the local mean colour (H, W, 3) of the pixels in `where`, and their local share."""
     share = np.asarray(cv2.GaussianBlur(where.astype(np.float32), (0, 0), REACH), np.float32)
     total = np.asarray(cv2.GaussianBlur(picture * where[..., None], (0, 0), REACH), np.float32)
     return total / (share[..., None] + np.float32(1e-6)), share

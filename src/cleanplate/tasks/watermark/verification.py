@@ -1,9 +1,9 @@
 """Verification: whether what a locator finds is a watermark or only looks like one.
 
-A locator is sure of a mark inside it and sure of the picture outside; around what only looks like
-one, a wide rim is half found. And an overlay lets the picture through: the two sides of
-its outline are alike, their spreads differ by a factor that opacities have, and their colours
-differ by less than the picture itself does. An object has none of this.
+At a mark, probabilities jump from high to low at its outline; around what only looks like a mark, a
+wide rim has middling ones. And an overlay lets the picture through: the two sides of its outline
+correlate, their spreads differ by a plausible opacity, and their colours by less than the picture's
+own spread. For an object, none of this holds.
 """
 
 from __future__ import annotations
