@@ -34,6 +34,7 @@ def fill(
     mask: NDArray[np.uint8],
     detection: Detection,
     overlay: Overlay,
+    strict: float = 0.0,
 ) -> None:
     """Take marks off a picture, in place.
 
@@ -43,6 +44,7 @@ def fill(
         mask: (H, W), in which the change is noted.
         detection: what is taken off; at least one find.
         overlay: what it is made of.
+        strict: how much surer than usual to be that a pixel is marked, 0 to 1.
 
     Raises:
         ModelError: the model failed.
@@ -50,7 +52,7 @@ def fill(
     boxes = detection.boxes()
     for box in [around(boxes)] if detection.overlay else boxes:  # copies share tiles
         region = scaled(box, detection.mask.shape, mask.shape)
-        _fill(model, picture, mask, detection, overlay, region)
+        _fill(model, picture, mask, detection, overlay, region, strict)
 
 
 def _fill(
@@ -60,6 +62,7 @@ def _fill(
     detection: Detection,
     overlay: Overlay,
     region: Box,
+    strict: float,
 ) -> None:
     """Solve for what shows through the mark in a region, let the filler correct it, write it back.
 
@@ -88,12 +91,12 @@ def _fill(
         for box in strips(band, max(STRIP // band.width, 16)):
             rows = slice(box.top - band.top, box.bottom - band.top)
             fill, found = maps["fill"][:, rows], enlarged(detection.probability, box, mask.shape)
-            sure = (maps["mask"][0, rows] + found) / 2 > threshold
+            sure = (maps["mask"][0, rows] + found) / 2 > threshold + strict
             if detection.overlay:
                 copied = enlarged(detection.repeat_mask, box, mask.shape) > 0.5
                 guess, _, _, alpha = solved(box)
                 fill = np.where(copied & (alpha < CLEAR), as_planes(guess), fill)
-                sure = np.where(copied, found > 0.5, sure)
+                sure = np.where(copied, found > 0.5 + strict, sure)
             write_found(picture, mask, box, fill, sure)
 
 

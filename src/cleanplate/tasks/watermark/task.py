@@ -13,6 +13,7 @@ from cleanplate.picture import Picture
 from cleanplate.tasks.base import Cleaned, Task, share_filled
 from cleanplate.tasks.exported import Exported
 from cleanplate.tasks.maps import Floats, grey
+from cleanplate.tasks.watermark.agreement import Group, groups
 from cleanplate.tasks.watermark.detection import Detector
 from cleanplate.tasks.watermark.filling import check_filler, fill
 from cleanplate.tasks.watermark.known import KnownMark
@@ -73,7 +74,8 @@ class Watermark:
             locator: says where a mark is (`mask`).
             filler: outlines the mark (`cover`, `mask`) and corrects what is seen through it
                 (`fill`).
-            threshold: probability from which a pixel counts as marked; None for the model's own.
+            threshold: probability from which a pixel counts as marked; None for the model's own. A
+                higher one never fills more.
             device: see `models.load`.
             threads: see `models.load`.
 
@@ -86,7 +88,10 @@ class Watermark:
         check_locator(finder.card)
         check_filler(restorer.card)
         own = finder.card.parameter("threshold")
-        self.detector = Detector(finder, restorer, own if threshold is None else threshold)
+        asked = own if threshold is None else threshold
+        # Above its own threshold finds stay the same, so that a higher one fills less.
+        self.detector = Detector(finder, restorer, min(own, asked))
+        self.strict = max(0.0, asked - own)
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Take the marks off `picture`, in place; see `Task.clean`."""
@@ -107,11 +112,18 @@ class Watermark:
         detection = detection.only(where)
         if not detection.mask.any():
             return
-        overlay = detection.overlay or estimate(detection.small, detection.coverage)
-        alpha = detection.coverage * np.float32(overlay.opacity)
-        cleaned.steps |= {
-            "cover": grey(detection.coverage),
-            "seen through": seen_through(detection.small, alpha, overlay.colour),
-        }
-        cleaned.report["opacity"] = round(overlay.opacity, 3)
-        fill(self.detector.filler, picture, cleaned.mask, detection, overlay)
+        if given is None:
+            found, strict = groups(self.detector.locator.card, detection), self.strict
+        else:
+            found = [Group(where, estimate(detection.small, detection.coverage))]
+            strict = 0.0
+        clear, covered = detection.small, np.zeros_like(detection.coverage)
+        for group in found:
+            part, paint = detection.only(group.where), group.paint
+            fill(self.detector.filler, picture, cleaned.mask, part, paint, strict)
+            alpha = part.coverage * np.float32(paint.opacity)
+            clear = seen_through(clear, alpha, paint.colour)
+            covered += part.coverage
+        cleaned.steps |= {"cover": grey(covered), "seen through": clear}
+        if found:
+            cleaned.report["opacity"] = round(found[0].paint.opacity, 3)
