@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -42,7 +43,7 @@ IMPOSSIBLE = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Find:
     """A find by itself.
 
@@ -62,7 +63,7 @@ class Find:
     sides: Sides | None
     size: int
 
-    @property
+    @cached_property
     def paint(self) -> Overlay:
         """Estimate its own paint."""
         return estimate(self.picture, self.coverage)
