@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from cleanplate.tasks.occlusion.task import Occlusion
 from cleanplate.tasks.watermark.task import Watermark
 
 MIB = 1 << 20
+Stamp = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,18 @@ def test_of_a_tiled_mark_hardly_anything_stays(task: Watermark, seed: int, opaci
     cleaned = task.clean(Picture.from_array(marked))
     assert metrics.psnr(cleaned.picture.to_array(), clean, where) > 36
     assert metrics.iou(cleaned.mask > 127, where) > 0.89
+
+
+@pytest.mark.parametrize("make", [stamped, tiled])
+def test_a_higher_threshold_never_fills_more(make: Stamp) -> None:
+    marked, _ = make(scene(1), 0.4)
+    before = np.ones(marked.shape[:2], bool)
+    for threshold in (None, 0.6, 0.9, 0.97, 1.0):
+        asked = Watermark(device="cpu", threads=1, threshold=threshold)
+        filled = asked.clean(Picture.from_array(marked.copy())).mask > 127
+        assert not (filled & ~before).any()
+        before = filled
+    assert not before.any()
 
 
 @pytest.mark.parametrize("seed", [4, 5, 6, 7])

@@ -44,7 +44,7 @@ def fill(
         mask: (H, W), in which the change is noted.
         detection: what is taken off; at least one find.
         overlay: what it is made of.
-        strict: how much surer than usual to be that a pixel is marked, 0 to 1.
+        strict: how much surer than usual to be that a pixel is marked; at 1 none is.
 
     Raises:
         ModelError: the model failed.
@@ -91,12 +91,12 @@ def _fill(
         for box in strips(band, max(STRIP // band.width, 16)):
             rows = slice(box.top - band.top, box.bottom - band.top)
             fill, found = maps["fill"][:, rows], enlarged(detection.probability, box, mask.shape)
-            sure = (maps["mask"][0, rows] + found) / 2 > threshold + strict
+            sure = (maps["mask"][0, rows] + found) / 2 > threshold + strict * (1 - threshold)
             if detection.overlay:
                 copied = enlarged(detection.repeat_mask, box, mask.shape) > 0.5
                 guess, _, _, alpha = solved(box)
                 fill = np.where(copied & (alpha < CLEAR), as_planes(guess), fill)
-                sure = np.where(copied, found > 0.5 + strict, sure)
+                sure = np.where(copied, found > 0.5 + strict / 2, sure)
             write_found(picture, mask, box, fill, sure)
 
 

@@ -91,7 +91,7 @@ class Watermark:
         asked = own if threshold is None else threshold
         # Above its own threshold finds stay the same, so that a higher one fills less.
         self.detector = Detector(finder, restorer, min(own, asked))
-        self.strict = max(0.0, asked - own)
+        self.strict = max(0.0, (asked - own) / (1 - own))
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Take the marks off `picture`, in place; see `Task.clean`."""
