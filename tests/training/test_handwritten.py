@@ -21,7 +21,7 @@ from cleanplate.training.data.handwritten import Handwritten, WrittenCrops, prin
 from cleanplate.training.data.packed import Packed, pack  # noqa: E402
 from cleanplate.training.data.unmixing import scraps  # noqa: E402
 from cleanplate.training.export import export_checkpoint  # noqa: E402
-from cleanplate.training.modules.handwriting_erasing import NEAR, WEIGHT, heeded_l1  # noqa: E402
+from cleanplate.training.modules.handwriting_erasing import NEAR, WEIGHT, ink_l1  # noqa: E402
 from cleanplate.training.train import train  # noqa: E402
 
 TEXT = " ".join(
@@ -238,7 +238,7 @@ def test_print_beside_ink_is_heeded() -> None:
     def loss(column: int) -> float:
         picture = torch.zeros(1, 3, 64, 64)
         picture[..., column] = 1
-        return float(heeded_l1({"picture": picture}, truth))
+        return float(ink_l1({"picture": picture}, truth))
 
     paper = loss(60)
     assert loss(31) == pytest.approx(WEIGHT * paper)  # ink

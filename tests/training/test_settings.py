@@ -99,3 +99,12 @@ def test_former_names_of_flips_keep_working(tmp_path: Path, data: str) -> None:
     )
     found = resolved(mine, find_recipe)["data"]["init_args"]
     assert found == {"hflip": 0.1, "vflip": 0.2, "rot90": 0.3}
+
+
+def test_former_names_of_losses_keep_working(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: handwriting\nmodel: {init_args: {loss: {heeded_l1: 3.0}}}\n")
+    today = resolved(find_recipe("handwriting"), find_recipe)["model"]["init_args"]["loss"]
+    found = resolved(mine, find_recipe)["model"]["init_args"]["loss"]
+    assert found == {**today, "ink_l1": 3.0}
+    assert resolved(find_recipe("handwriting"), find_recipe)["model"]["init_args"]["loss"] == today

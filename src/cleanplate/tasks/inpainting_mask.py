@@ -63,8 +63,7 @@ def strips(box: Box, rows: int = STRIP) -> Iterator[Box]:
 
     Evenly, so that none holds only the soft edge below a find, and is passed over with it.
     """
-    height = box.bottom - box.top
-    count = -(-height // rows)
+    count = -(-box.height // rows)
     for index in range(count):
-        top, bottom = (box.top + height * place // count for place in (index, index + 1))
+        top, bottom = (box.top + box.height * place // count for place in (index, index + 1))
         yield box._replace(top=top, bottom=bottom)

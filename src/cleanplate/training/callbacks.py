@@ -62,8 +62,8 @@ def settle_spectral_norms(network: torch.nn.Module) -> None:
                 steps.train(training)
 
 
-class Place(Callback):
-    """Keeps a resumed run in step: the random numbers of dropout and the like, and the data.
+class ResumeState(Callback):
+    """Keeps what a run needs to resume in step: random numbers, as of dropout, and data served.
 
     Lightning itself keeps the loader's place only in the middle of an epoch.
     """
@@ -74,7 +74,7 @@ class Place(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add `place`."""
+        """Save the state as `place`."""
         checkpoint["place"] = {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],

@@ -1,4 +1,4 @@
-"""The ruler: figures of a task on pairs of pictures. Needs no torch.
+"""Evaluation: figures of a task on pairs of pictures. Needs no torch.
 
 Per picture:
 

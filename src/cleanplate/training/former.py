@@ -53,6 +53,7 @@ ARGUMENTS = {  # of a class of today: its arguments' former names, and where the
     "data.noisy.NoisyData": {"pictures": "backgrounds"},
     "data.raw_noise.RawNoiseData": {"pictures": "backgrounds"},
 }
+TERMS = {"heeded_l1": "ink_l1"}  # of a loss
 
 
 def with_classes(own: Settings, model_of: Callable[[str], Settings]) -> tuple[Settings, Settings]:
@@ -84,9 +85,10 @@ def with_arguments(settings: Settings) -> Settings:
     for part in ("model", "data"):
         held = settings.get(part) or {}
         known = ARGUMENTS.get(str(held.get("class_path", "")).removeprefix(ROOM), {})
-        given = held.get("init_args") or {}
+        own = held.get("init_args") or {}
+        given = _with_terms(own)
         moved = {name: given[name] for name in known if name in given}
-        if not moved:
+        if not moved and given == own:
             continue
         kept = {name: value for name, value in given.items() if name not in moved}
         for name, value in moved.items():
@@ -94,6 +96,14 @@ def with_arguments(settings: Settings) -> Settings:
             kept = _placed(kept, known[name].split("."), added)
         renewed[part] = {**held, "init_args": kept}
     return renewed
+
+
+def _with_terms(arguments: Settings) -> Settings:
+    """Return arguments with today's names of the terms of their loss."""
+    loss = arguments.get("loss")
+    if not isinstance(loss, dict):
+        return arguments
+    return {**arguments, "loss": {TERMS.get(name, name): weight for name, weight in loss.items()}}
 
 
 def _placed(settings: Settings, path: list[str], value: Any) -> Settings:

@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.training.callbacks import (
-    Place,
     Provenance,
+    ResumeState,
     StopOnSignal,
     WorseThanNothing,
     checkpoints,
@@ -173,7 +173,7 @@ class RecipeCLI(LightningCLI):
         given = self._get(self.config_init, "trainer")
         if given.get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
-        kept: list[Callback] = [Place(), *self.kept]
+        kept: list[Callback] = [ResumeState(), *self.kept]
         monitor = getattr(self.model, "monitor", None)
         kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES)
         kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]

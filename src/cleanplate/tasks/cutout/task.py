@@ -219,8 +219,7 @@ def box_of(mask: Floats) -> Box | None:
     box = outline(inside)
     if box is None or np.count_nonzero((mask > 0.2) & (mask < 0.8)):
         return None
-    area = (box.bottom - box.top) * (box.right - box.left)
-    return box if np.count_nonzero(inside) >= BOXED * area else None
+    return box if np.count_nonzero(inside) >= BOXED * box.height * box.width else None
 
 
 def outline(mask: np.ndarray) -> Box | None:
@@ -231,7 +230,7 @@ def outline(mask: np.ndarray) -> Box | None:
 
 def grown(box: Box, whole: Box) -> Box:
     """Return a box with a margin around it, as far as the picture reaches."""
-    by = round(MARGIN * max(box.bottom - box.top, box.right - box.left))
+    by = round(MARGIN * max(box.size))
     return Box(
         max(whole.top, box.top - by),
         max(whole.left, box.left - by),
@@ -242,7 +241,7 @@ def grown(box: Box, whole: Box) -> Box:
 
 def within(box: Box, region: Box, size: tuple[int, ...]) -> Floats:
     """Return 1 inside a box and 0 around it, on a copy of a region, (h, w)."""
-    high, wide = region.bottom - region.top, region.right - region.left
+    high, wide = region.size
     rows = (np.arange(size[0]) + 0.5) * high / size[0] + region.top
     columns = (np.arange(size[1]) + 0.5) * wide / size[1] + region.left
     inside = ((rows >= box.top) & (rows <= box.bottom))[:, None] & (

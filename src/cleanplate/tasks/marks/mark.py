@@ -137,9 +137,7 @@ def rendered(mark: Mark, place: Place, box: Box) -> Layer:
     planes = _resized(mark._planes(), size)
     scale_y, scale_x = place.scale_y * height / size[0], place.scale_x * width / size[1]
     down, right = place.top - box.top, place.left - box.left
-    out = _moved(
-        planes, scale_y, scale_x, down, right, (box.bottom - box.top, box.right - box.left)
-    )
+    out = _moved(planes, scale_y, scale_x, down, right, box.size)
     alpha = np.clip(out[..., 0], 0, 1)
     paint = np.clip(out[..., 1:4], 0, alpha[..., None])
     return Layer(alpha, paint, np.clip(out[..., 4], 0, 1))

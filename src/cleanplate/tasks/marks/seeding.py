@@ -155,7 +155,7 @@ def _agreed(
         )
         for number, place in places.items()
     }
-    return Seed(moved, (box.bottom - box.top, box.right - box.left))
+    return Seed(moved, box.size)
 
 
 def agreement(

@@ -44,11 +44,11 @@ class Sample(TypedDict):
 class Framing:
     """How a picture and its mask are cut, turned and blurred together.
 
-    The crop's area is a share of the picture's in `area`, its ratio of width to height in `ratio`
-    (log-uniform); what is larger than the picture is not taken. It must hold some of the mask;
-    after ten tries the middle is taken, or the whole picture where that holds none. With no `area`
-    it is the whole picture, its ratio kept: what `size` has besides is reflected. Colours stay as
-    they are: jitter did harm.
+    A crop's share of the picture's area is drawn from `area`, its ratio of width to height from
+    `ratio` (log-uniform); it fits the picture and holds some of the mask. After ten vain tries it
+    is the middle of the picture, or the whole picture where the middle holds no mask. Without
+    `area` it is always the whole picture, its ratio kept, padded to `size` by reflection. Colours
+    are not changed: jitter did harm.
     """
 
     size: tuple[int, int]  # height, width of what comes out
@@ -115,7 +115,7 @@ def _turned(array: Pixels, angle: float) -> Pixels:
 
 
 class Framed(Dataset[Sample]):
-    """Random crops, or with no framing whole pictures at `size`."""
+    """Random crops with a seed, whole pictures without."""
 
     def __init__(
         self, pairs: list[Pair], files: DownscaledPairs, framing: Framing, seed: int | None

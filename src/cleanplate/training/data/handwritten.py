@@ -22,18 +22,18 @@ from cleanplate.training.data.synthesis.clutter import Clutter
 from cleanplate.training.data.synthesis.handwriting import Handwriting
 from cleanplate.training.data.synthesis.scanning import CaptureEffects, paper_of, random_warp
 
-SCALES = (0.6, 1.35)  # of pages that are not seen as they were rendered
-TURNED = 0.65  # share of those
+TURNED = 0.65  # share of pages that are seen aslant and scaled
+SCALES = (0.6, 1.35)  # of these
 SIDEWAYS = 0.06  # share of pages that lie on their side
 CLUTTERED = 0.35  # share of pages with stamps, figures and the like
-GRID = 8  # pixels of a block of JPEG; crops begin anywhere in one
-TRIES = 4  # at a part of a page with print on it
-NARROW = 1.6  # times as long as wide; on a longer page people write as on this
-LINED = 0.01  # share of a part that is print
+GRID = 8  # pixels of a JPEG block; a crop begins anywhere in one
+TRIES = 4  # to find a part of a page with print on it
+NARROW = 1.6  # ratio of sides; writing on a longer page is sized as on a page of this ratio
+LINED = 0.01  # share of a part that is print, at least
 INK = 0.1  # cover from which a pixel is ink
-DIFFERENCE = 6  # levels; ink that changes less, and lies on no print, is not to be seen
-DARK = 0.16  # of the paper's brightness; print is that much darker
-HELD = 20  # every so many pages one is for validation
+DIFFERENCE = 6  # levels; ink beside print that changes a pixel by less cannot be seen
+DARK = 0.16  # share of the paper's brightness by which print is darker
+HELD = 20  # one of so many pages is for validation
 
 
 class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
@@ -92,7 +92,7 @@ class WrittenCrops(Dataset[dict[str, torch.Tensor]]):
         return {n: to_tensor(np.ascontiguousarray(p)) for n, p in zip(names, planes, strict=True)}
 
     def _part(self, rng: np.random.Generator, side: int) -> tuple[Array, float]:
-        """Cut a square out of a page, mostly where print is; and the page's short side."""
+        """Cut a square out of a page, mostly where print is; return the page's short side, too."""
         group = self.pages[int(rng.choice(len(self.pages), p=self.shares))]
         page = group[int(rng.integers(len(group)))]
         unit = max(min(page.shape[:2]), max(page.shape[:2]) / NARROW)

@@ -1,8 +1,8 @@
 """Ink taken off photographed or scanned notes: what a pen really leaves, without its paper.
 
-Paper under ink shows `paper * light`, where `light` is the share of the light that the ink lets
-through (the law of Beer and Lambert). The paper is seen beside the ink, so the share is known. It
-is kept as a picture, white where there is no ink; multiplied onto another paper it writes there.
+Paper under ink shows `paper * light`, where `light` is the share of the light that the ink
+transmits (the law of Beer and Lambert). The paper is seen beside the ink, so this share is known.
+It is kept as a picture, white where there is no ink, and multiplied onto other pages.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cleanplate.training.data.faults import Fault
 from cleanplate.training.data.files import places_below, read_rgb
 from cleanplate.writing import write_all
 
-LONGEST = 3000  # pixels that a note is looked at in
-REACH = 41  # pixels over which the brightest is paper; wider than any pen
-INK = 0.72  # of the light: a line lets less through, in its middle
-NOTHING = 0.9  # what lets more through is paper's own texture, or a ruled line
-RIM = 2  # pixels about a line's middle that its edge takes
-JOINED = 45, 15  # pixels, across and down: strokes this near are one scrap
-SIDES = 24, 900  # pixels of a scrap
-COVER = 0.02, 0.5  # share of a scrap's box that its ink may take
+LONGEST = 3000  # longer side in pixels that a note is shrunk to
+REACH = 41  # pixels, wider than any pen, within which the brightest one is paper
+INK = 0.72  # share of the light below which the middle of a line transmits
+NOTHING = 0.9  # share of the light above which it is the paper's texture, or a ruled line
+RIM = 2  # pixels of a line's edge around its middle
+JOINED = 45, 15  # pixels, across and down, up to which strokes belong to one scrap
+SIDES = 24, 900  # least and greatest side of a scrap in pixels
+COVER = 0.02, 0.5  # least and greatest share of a scrap's box that is ink
 
 
 def find_notes(folder: Path, out: Path) -> list[tuple[Path, Path]]:
@@ -61,7 +61,7 @@ def unmix_file(job: tuple[Path, Path]) -> str | Fault:
 
 
 def scraps(note: Array) -> list[Array]:
-    """Return the lines and drawings on a note (H, W, 3) uint8: light through each (h, w, 3) uint8.
+    """Return the lines and drawings on a note (H, W, 3) uint8, each as light, (h, w, 3) uint8.
 
     What is as large as the sheet (its edges, what it lies on) or as dense as print is left out.
     """
@@ -88,7 +88,7 @@ def scraps(note: Array) -> list[Array]:
 
 
 def through(note: Array) -> Array:
-    """Return the share of the light that reaches the eye beside that of the paper; [0, 1]."""
+    """Return the brightness of a note as a share of its paper's, in [0, 1]."""
     soft = cv2.GaussianBlur(note, (0, 0), 1.0)
     paper = cv2.dilate(soft, np.ones((REACH, REACH), np.uint8))
     paper = cv2.blur(paper, (2 * REACH, 2 * REACH)).astype(np.float32)

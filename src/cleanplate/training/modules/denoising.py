@@ -24,9 +24,9 @@ INPUTS = ("red", "green", "blue", "strength")
 class Denoising(Learner):
     """Learns `input` -> `target`, and `level`.
 
-    The denoiser is told the true level in half of the crops and the estimated one in the others, so
-    that it heeds what it is told and forgives what estimates get wrong. The estimator learns from
-    the true level alone.
+    The denoiser is given the true level in half of the crops and the estimated one in the others.
+    So it follows the level that it is given, and tolerates errors of estimates. The estimator
+    learns from the true level alone.
 
     Batches are those of `NoisyData`. Validation logs `val/psnr` with the estimated level,
     `val/psnr_told` with the true one, `val/psnr_input`, and `val/level`, the mean error of the
@@ -53,7 +53,7 @@ class Denoising(Learner):
             optimizer: see `Learner`.
             schedule: see `Learner`.
             init_from: see `Learner`.
-            square_after: step from which the squared error takes the place of `loss` and all is
+            square_after: step from which the squared error replaces `loss` and everything is
                 computed in float32; None for never.
             level_weight: of the absolute error of the estimated level.
 

@@ -20,13 +20,13 @@ from cleanplate.training.modules.learner import (
     psnr,
 )
 
-LOSS = {"heeded_l1": 10.0, "focal": 20.0, "batch_dice": 1.0, "print_bce": 0.2, "print_dice": 0.2}
+LOSS = {"ink_l1": 10.0, "focal": 20.0, "batch_dice": 1.0, "print_bce": 0.2, "print_dice": 0.2}
 WEIGHT = 5.0  # of ink and of the print beside it
 NEAR = 8  # pixels
 WIDE = 2 * NEAR + 1
 
 
-def heeded_l1(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
+def ink_l1(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
     """Compute L1 in which ink, and print within 8 pixels of it, weighs five times as much."""
     ink = truth["mask"]
     near = F.max_pool2d(ink, WIDE, 1, NEAR) * truth["print"]
@@ -55,7 +55,7 @@ class HandwritingErasing(Learner):
 
     monitor = ("val/psnr_mask", "max")
     terms: ClassVar[Mapping[str, Term]] = {
-        "heeded_l1": heeded_l1,
+        "ink_l1": ink_l1,
         "print_bce": print_bce,
         "print_dice": print_dice,
     }
@@ -71,7 +71,7 @@ class HandwritingErasing(Learner):
         Args:
             network: name of a registered network of three planes with the outputs `fill`, `mask`
                 and `print`.
-            loss: see `Learner`; `heeded_l1`, `print_bce` and `print_dice` are terms, too.
+            loss: see `Learner`; `ink_l1`, `print_bce` and `print_dice` are terms, too.
             kwargs: see `Learner`.
 
         Raises:

@@ -19,9 +19,9 @@ WINDOW = 9  # pixels over which detail is compared
 def texture_loss(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
     """Compare how much detail fill and truth have around each pixel of a hole, by L1.
 
-    Detail is the standard deviation of what differs from the mean of 3x3 pixels, over a window. A
-    mean of all that may have been there is right by L1, and as smooth as fog; this term asks for
-    the detail of the surroundings without saying where each grain of it lies.
+    Detail is the local standard deviation of what differs from the mean of 3x3 pixels. By L1 the
+    best fill is the mean of everything that may have been there, which is as smooth as fog; this
+    term asks for as much detail as the truth has, wherever each grain of it lies.
     """
     hole = truth["mask"]
     miss = (detail(outputs["picture"]) - detail(truth["picture"])).abs() * hole

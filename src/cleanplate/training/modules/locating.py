@@ -18,8 +18,8 @@ class Locating(Segmentation):
     """A segmentation whose pretrained encoder learns more slowly than the rest of it.
 
     Batches are those of `Segmentation`. Validation logs `val/iou` over the crops that bear
-    something, which the best checkpoint is chosen by, and `val/alarm`, the share of the clean ones
-    of which more than ALARM is found.
+    something, which the best checkpoint is chosen by, and `val/alarm`, the share of clean crops on
+    which more than ALARM of the area is found.
     """
 
     monitor = ("val/iou", "max")

@@ -31,12 +31,12 @@ def seen_loss(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
 
 
 class OcclusionFilling(Learner):
-    """The filler on pictures with a hole, which a coarse fill of the tone about it was put into.
+    """Learns to fill holes, given a coarse fill of the tone around each.
 
-    It also sees the picture as it is: what a shadow or a soft edge covers need not be guessed. The
-    squared error, which PSNR counts, makes of print that cannot be known its mean; the absolute one
-    the paper. The output `seen` tells where a shaded page can be seen, so that its detail can be
-    kept.
+    The filler also sees the picture as it is: what a shadow or a soft edge covers need not be
+    guessed. Where print cannot be known, the squared error, which PSNR counts, leads to its mean,
+    the absolute error to bare paper. The output `seen` tells where a shaded page shows, so that its
+    detail can be kept.
 
     A batch holds `input`, `target`, `guess` (N, 3, H, W), `hole` and `seen` (N, 1, H, W).
     Validation logs PSNR within the holes: `val/psnr_hole`, which the best checkpoint is chosen by,

@@ -80,11 +80,11 @@ class RawDenoising(Learner):
 
 
 class SensorDenoising(RawDenoising):
-    """Learns to take known noise off planes that are brought to where it is always alike.
+    """Learns to take known noise off planes that are normalised by it.
 
-    A batch holds besides `slope` and `offset` (N, 1, 1, 1): what the variance of the noise is made
-    of. The loss is that of roots, in which the noise is as strong in the dark as in the light.
-    Figures are those of planes of 0 to 1, as in `RawDenoising`.
+    A batch also holds `slope` and `offset` (N, 1, 1, 1) of the variance of the noise. The loss
+    compares square roots, in which noise is as strong in the dark as in the light. Figures are
+    those of planes of 0 to 1, as in `RawDenoising`.
     """
 
     def __init__(

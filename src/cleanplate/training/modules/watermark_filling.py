@@ -50,12 +50,12 @@ class WatermarkFilling(Learner):
     """The filler on marked pictures, which it looks at twice.
 
     At the first look it sees the picture and a rough mask, and says how far the mark covers each
-    pixel. From that follows what the mark is made of, and with that what lies under it (see
-    `tasks.watermark.overlay`); at the second look the network corrects this solution. What it knows
-    by then may come from elsewhere, and from a smaller copy of the picture: half of the covers are
-    softened and of the marks' makes are the true ones, give or take a little; a quarter of the
-    covers are the true ones, so that it learns when to leave a solution alone. At both looks it
-    also says where the mark can be seen.
+    pixel. From that follow the mark's opacity and colour, and from these what lies under it (see
+    `tasks.watermark.overlay`). At the second look the network corrects this solution. In use, the
+    cover may come from a smaller copy, and opacity and colour from elsewhere. So in half of the
+    cases the cover is softened, and in half opacity and colour are the true ones, perturbed a
+    little; in a quarter the cover is the true one, so that the network learns when to leave a
+    solution alone. At both looks it also says where the mark can be seen.
 
     A batch holds `input`, `target` (N, 3, H, W), `mask`, `rough`, `alpha` (N, 1, H, W), `colour`
     (N, 3) and `opacity` (N, 1). Validation logs PSNR under the mark of the input, of the solution
@@ -166,7 +166,7 @@ def located(locator: models.Model, picture: Tensor) -> Tensor:
 
 
 def softened(cover: Tensor) -> Tensor:
-    """Half of all maps (N, 1, H, W) as soft as if they had been seen on a smaller copy."""
+    """Soften half of all maps (N, 1, H, W), as if they came from a smaller copy."""
     if torch.rand(()) < 0.5:
         return cover
     size = cover.shape[2:]
@@ -183,8 +183,8 @@ def first_look(picture: Tensor, rough: Tensor) -> Tensor:
 def second_look(picture: Tensor, cover: Tensor, truth: Batch | None = None) -> Tensor:
     """Return the filler's planes once it is known how far a mark covers each pixel (N, 1, H, W).
 
-    With the `truth`, its colour and opacity take the place of every other estimate, and of one
-    that there was too little outline for.
+    With the `truth`, its colour and opacity replace half of the estimates, and those for which
+    there was too little outline.
     """
     guesses, alphas = [], []
     for number, (one, its_cover) in enumerate(zip(picture, cover[:, 0], strict=True)):
@@ -201,7 +201,7 @@ def second_look(picture: Tensor, cover: Tensor, truth: Batch | None = None) -> T
 
 
 def perturbed(opacity: float, colour: Tensor) -> Overlay:
-    """Return an overlay as a good estimate of it may come out; nothing where it is nothing."""
+    """Perturb an overlay as a good estimate may err; no overlay stays none."""
     if not opacity:
         return NOTHING
     near = min(max(opacity + 0.05 * float(torch.randn(())), 0.02), 0.97)

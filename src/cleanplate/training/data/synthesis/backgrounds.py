@@ -46,7 +46,7 @@ class Background:
         size = self.picture.shape[:2]
         y, x = (int(rng.integers(max(0, length - side) + 1)) for length in size)
         blanks = [
-            Box(box.top - y, box.left - x, box.bottom - y, box.right - x)
+            box.moved(-y, -x)
             for box in self.blanks
             if box.top < y + side and y < box.bottom and box.left < x + side and x < box.right
         ]

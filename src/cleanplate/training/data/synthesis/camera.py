@@ -31,14 +31,14 @@ from cleanplate.training.data.synthesis.noise import (
 
 GAMMAS = (1.8, 2.6)
 STEPS = 4096  # entries of a response's table
-CHROMA_SHARE = 0.85  # of cameras that smooth the colour of noise
+CHROMA_SHARE = 0.85  # share of cameras that smooth the chroma of noise
 CHROMA_BLUR = (1.0, 2.4)  # standard deviation in pixels
-LUMA_SHARE = 0.6
+LUMA_SHARE = 0.6  # share of those that smooth its luma
 LUMA_BLUR = (0.25, 0.6)
-JPEG_SHARE = 0.75
+JPEG_SHARE = 0.75  # share of those that save JPEG
 QUALITIES = (80, 98)  # of a camera's JPEG
-ONCE_MORE = (60, 98)  # of one that was made of it later
-GAINS = (0.7, 1.8)  # of the noise that smoothing leaves: it is at a high ISO that cameras smooth
+ONCE_MORE = (60, 98)  # of a JPEG that was made of it later
+GAINS = (0.7, 1.8)  # of the smoothed noise, which would be too weak: cameras smooth at a high ISO
 SAMPLINGS = (
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
@@ -78,7 +78,7 @@ class PictureNoise:
     """A source of noisy and clean pictures: a camera's noise, or plain Gaussian noise."""
 
     def __init__(self, jpeg_share: float = 0.3, plain_share: float = 0.3) -> None:
-        """Give shares of pictures: whose noise is plain, and that go through JPEG once more."""
+        """Set the shares of pictures that go through JPEG once more, and whose noise is plain."""
         self.jpeg_share, self.plain_share = jpeg_share, plain_share
 
     def draw(self, rng: np.random.Generator, picture: Array) -> Noisy:
@@ -93,8 +93,8 @@ class PictureNoise:
 def photographed(rng: np.random.Generator, picture: Array, scale: float = 1.0) -> Noisy:
     """Add the noise that a camera would have made of the same scene.
 
-    What photographs with and without noise differ by is added to the picture, so that it keeps its
-    own sharpness and no error of demosaicing is learnt for truth.
+    The difference of photographs with and without noise is added to the picture, so that it keeps
+    its own sharpness, and errors of demosaicing are not learnt as truth.
 
     Args:
         rng: draws the camera, its settings and the noise.

@@ -20,7 +20,7 @@ CHANCES = (0.2, 0.16, 0.14, 0.24, 0.12, 0.14)
 
 
 class Clutter:
-    """A source of it."""
+    """A source of such print."""
 
     def __init__(self, fonts: Sequence[str | Path], logos: Sequence[str | Path] = ()) -> None:
         """Take print fonts, and logos as grey pictures read as opacity.

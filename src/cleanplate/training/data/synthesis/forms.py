@@ -32,7 +32,7 @@ LATIN_LABELS = (
     "Department", "Remarks", "Email", "Age", "Total", "Position", "Unit", "Quantity",
 )  # fmt: skip
 COLOURS = ((0.75, 0.2, 0.22), (0.25, 0.4, 0.75), (0.3, 0.6, 0.4), (0.55, 0.55, 0.55))
-HEAD = 1.3  # line heights of room above a line that is written on
+HEAD = 1.3  # room above a line to write on, in heights of the print
 
 
 class Form(NamedTuple):

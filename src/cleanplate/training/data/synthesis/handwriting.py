@@ -27,8 +27,8 @@ PEN = (0.0009, 0.0036)  # width of a line, from a hairline on
 MARKER = (0.0036, 0.008)
 HIGHLIGHTER = (0.012, 0.024)
 BOLD = 0.18  # share of writers with a marker, or a pen as thick as print
-SCRAPPED = 0.25  # share of pages that bear real ink, where there is some
-LINES = 0.55  # share of writing with fonts where there are recorded strokes, too
+SCRAPPED = 0.25  # share of pages with real ink, where `scraps` are given
+LINES = 0.55  # share of writing that is set in fonts, where recorded strokes are given, too
 
 
 class Written(NamedTuple):
@@ -172,7 +172,7 @@ class Handwriting:
 
     def _answer(self, rng: np.random.Generator, writer: Writer, blank: Box, cover: Array) -> None:
         """Write into a blank, now and then beyond its end, or tick it where it is a small one."""
-        height, width = blank.bottom - blank.top, blank.right - blank.left
+        height, width = blank.size
         if width < 1.6 * height and rng.random() < 0.6:
             shape = "tick" if rng.random() < 0.6 else "cross"
             self._shape(rng, writer, shape, blank, cover)
@@ -210,7 +210,7 @@ class Handwriting:
         self, rng: np.random.Generator, writer: Writer, kind: str, box: Box, cover: Array
     ) -> None:
         """Draw a shape at a box."""
-        drawing = SHAPES[kind](rng, max(4, box.right - box.left), max(4, box.bottom - box.top))
+        drawing = SHAPES[kind](rng, max(4, box.width), max(4, box.height))
         patch, top, left = drawn(rng, drawing, writer.width)
         place(cover, patch, box.top + top, box.left + left)
 
@@ -268,7 +268,7 @@ class Handwriting:
             if rng.random() < 0.08:  # thought better of
                 box = Box(0, 0, *line.shape)
                 self._shape(
-                    rng, writer, "strike", moved(box, spot.top + row * pitch, spot.left), cover
+                    rng, writer, "strike", box.moved(spot.top + row * pitch, spot.left), cover
                 )
 
     def _over(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array) -> None:
@@ -280,7 +280,7 @@ class Handwriting:
         place(cover, line, y, x)
         if rng.random() < 0.2:
             around = "loop" if rng.random() < 0.5 else "underline"
-            self._shape(rng, writer, around, moved(Box(0, 0, *line.shape), y, x), cover)
+            self._shape(rng, writer, around, Box(0, 0, *line.shape).moved(y, x), cover)
 
     def _line(self, rng: np.random.Generator, writer: Writer, em: float, length: float) -> Array:
         """Write about `length` pixels, in a font's hand or in recorded strokes."""
@@ -316,7 +316,7 @@ def phrase(rng: np.random.Generator, face: Face, ems: int) -> str:
 
 def cut(rng: np.random.Generator, word: Box) -> Box:
     """Return a part of a line of print as long as some words, or all of it."""
-    height, width = word.bottom - word.top, word.right - word.left
+    height, width = word.size
     length = int(height * rng.uniform(1.5, 10))
     if width <= length:
         return word
@@ -327,14 +327,9 @@ def cut(rng: np.random.Generator, word: Box) -> Box:
 def beside(rng: np.random.Generator, word: Box, em: float) -> Box:
     """Return a box of about an em near a word: on its end, before it or above it."""
     size = int(em * rng.uniform(0.8, 2.2))
-    x = int(rng.choice((word.left - size, word.right, word.left + (word.right - word.left) // 2)))
+    x = int(rng.choice((word.left - size, word.right, word.left + word.width // 2)))
     y = (word.top + word.bottom - size) // 2 + int(rng.normal(0, 0.4) * em)
     return Box(y, x, y + size, x + size)
-
-
-def moved(box: Box, down: int, right: int) -> Box:
-    """Return a box somewhere else."""
-    return Box(box.top + down, box.left + right, box.bottom + down, box.right + right)
 
 
 ASIDE = {"tick", "cross", "bracket", "arrow", "signature"}  # marks beside words, not on them

@@ -18,8 +18,8 @@ from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.raw import LEVELS, Levels
 
 GAMMA = 2.2
-BRIGHT = 0.9  # from here on highlights are kept: a gain below 1 would turn white grey
-SHOT = (1e-4, 1.2e-2)  # variance of the noise a unit of light; ISO 100 to about 6400
+BRIGHT = 0.9  # from here on highlights stay: undoing the gain would turn white grey
+SHOT = (1e-4, 1.2e-2)  # variance of shot noise per unit of light; ISO 100 to about 6400
 SIGMAS = (2.0, 50.0)  # of 255; plain Gaussian noise
 QUALITIES = (60, 98)  # of JPEG
 
@@ -110,7 +110,7 @@ def undeveloped(picture: Array, camera: Camera) -> Array:
 
 
 def dimmed(linear: Array, gains: Array) -> Array:
-    """Undo gains, but for highlights (Brooks et al., section 3.4): these stay white."""
+    """Undo gains, except in highlights, which stay white (Brooks et al., section 3.4)."""
     grey = linear.mean(-1, keepdims=True)
     kept = np.clip((grey - BRIGHT) / (1 - BRIGHT), 0, 1) ** 2
     inverse = 1 / gains
@@ -118,16 +118,14 @@ def dimmed(linear: Array, gains: Array) -> Array:
 
 
 def mosaicked(light: Array) -> Array:
-    """Return what lies behind an RGGB filter: (H, W, 3) to planes (H/2, W/2, 4); odd sides lose
-    one.
-    """
+    """Sample light (H, W, 3) as an RGGB filter does: planes (H/2, W/2, 4); odd sides lose one."""
     light = light[: light.shape[0] // 2 * 2, : light.shape[1] // 2 * 2]
     places = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2))
     return np.stack([light[y::2, x::2, colour] for y, x, colour in places], axis=-1)
 
 
 def exposed(rng: np.random.Generator, planes: Array, sensor: Sensor) -> Array:
-    """Read planes with a sensor: photons are counted, misread, and cut to whole levels.
+    """Read planes with a sensor: photons are counted, read with noise, and rounded to levels.
 
     Args:
         rng: draws the noise.

@@ -40,8 +40,7 @@ def find_print(page: Array, unit: float, joined: int = 5) -> Print:
     Args:
         page: (H, W, 3) uint8, RGB, print darker than its paper.
         unit: pixels of the whole page's short side.
-        joined: gaps of so many 500ths of the short side do not part words: 3 for words, 9 for
-            lines.
+        joined: gaps up to so many 500ths of the short side are closed: 3 finds words, 9 lines.
     """
     scale = min(1.0, SIDE / unit)
     grey = cv2.cvtColor(page, cv2.COLOR_RGB2GRAY)

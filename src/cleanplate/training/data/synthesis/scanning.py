@@ -1,7 +1,7 @@
 """How a scanner or a camera sees a page, and what is done to its pictures afterwards.
 
-All that is drawn is drawn once, from the clean page, so that a page with something on it and the
-same page without are seen alike: they differ where the thing is, and nowhere else.
+Everything is drawn once, for the clean page, and applied alike to the page with something on it: so
+the two differ where the thing is, and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.noise import recompressed
 
 QUALITIES = (35, 98)  # of JPEG
-PLAIN = 0.3  # share of pages that come as they were rendered, but for JPEG
-PHOTO = 0.45  # share of photographs among the others; the rest are scans
-AROUND = 31  # pixels over which the brightest is paper
+PLAIN = 0.3  # share of pages that stay as they were rendered, JPEG aside
+PHOTO = 0.45  # share of photographs among the others, the rest being scans
+AROUND = 31  # pixels within which the brightest one is paper
 Change = Callable[[Array], Array]
 
 
@@ -36,7 +36,7 @@ class Warp:
 
 
 class CaptureEffects:
-    """How one page is seen, drawn from what it is like."""
+    """What scanning or photographing does to one page."""
 
     def __init__(self, rng: np.random.Generator, clean: Array) -> None:
         """Draw light, sharpness, noise and finish for a page (H, W, 3) uint8, RGB."""

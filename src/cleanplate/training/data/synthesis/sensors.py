@@ -2,8 +2,8 @@
 
 The numbers are those of ELD (Wei et al., "A Physics-based Noise Formation Model for Extreme
 Low-light Raw Denoising", CVPR 2020; its code and parameters are under the MIT licence): the range
-of the gain from ISO 100 to 6400, and how far the spread of what is read wrongly grows with it, both
-in numbers of a sensor whose light reaches over 15,583 of them.
+of the gain from ISO 100 to 6400, and how the read noise grows with it, both in digital numbers, of
+which 15,583 lie between black and white.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from cleanplate.training.data.synthesis.noise import (
     undeveloped,
 )
 
-RANGE = 16383.0 - 800.0  # numbers from black to white
+RANGE = 16383.0 - 800.0  # digital numbers from black to white
 STOPS = math.log(64)  # from ISO 100 to 6400
-BEYOND = 2.0  # times the highest gain measured is the highest drawn: ISO 12800
-DIM = (0.05, 1.0)  # of the scene's light: where a camera is at a high ISO, there is less of it
-DIM_SHARE = 0.5  # of scenes
+BEYOND = 2.0  # the highest gain that is drawn, times the highest measured: ISO 12800
+DIM = (0.05, 1.0)  # factor of the light of dim scenes, for which a high ISO is used
+DIM_SHARE = 0.5  # share of dim scenes
 
 
 class MeasuredSensor(NamedTuple):
@@ -55,8 +55,9 @@ SENSORS = {
 
 
 def noise_at(sensor: MeasuredSensor, iso: float, spread: float = 0.0) -> SensorNoise:
-    """Return a camera's noise at an ISO, of light from 0 to 1; `spread` in standard deviations of
-    it.
+    """Return a camera's noise at an ISO, for light from 0 to 1.
+
+    Read noise is moved from its mean by `spread` standard deviations.
     """
     gain = sensor.gain * iso / 100
     read = math.exp(sensor.slope * math.log(gain) + sensor.bias + spread * sensor.sigma)

@@ -23,7 +23,7 @@ from cleanplate.training.data.synthesis.noise import RawNoise, recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
 from cleanplate.training.data.synthesis.watermarks import Watermarks
 
-TRIES = 8  # at something that is to be seen
+TRIES = 8  # to draw something that can be seen
 QUALITIES = (55, 98)  # of JPEG
 
 
@@ -67,7 +67,7 @@ class Source:
     jpeg: float
 
     def draw(self, rng: np.random.Generator) -> Item:
-        """Make a pair; what is put on the picture is to be seen, unless it cannot be."""
+        """Make a pair; what is put on the picture can be seen, unless all tries fail."""
         background = self.backgrounds.draw(rng, self.backgrounds.choose(rng))
         for _ in range(TRIES):
             item = self.degrade(rng, background)
