@@ -26,7 +26,7 @@ MS_SSIM_SIDE = 2 * RADIUS * 2 ** (len(SCALE_WEIGHTS) - 1) + 16  # smallest side 
 
 
 def psnr(a: Picture, b: Picture, where: Mask | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, over all samples or those of the pixels in `where`.
+    """Return the peak signal-to-noise ratio in dB, over all samples or those in `where`.
 
     `where` is a bool (H, W). Equal pictures give infinity; an empty `where` gives nan.
 
@@ -44,7 +44,7 @@ def psnr(a: Picture, b: Picture, where: Mask | None = None) -> float:
 
 
 def ssim(a: Picture, b: Picture) -> float:
-    """Structural similarity, mean over channels and the positions where the 11x11 window fits.
+    """Return structural similarity, averaged over channels and where the 11x11 window fits.
 
     Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03 (Wang et al., "Image quality assessment:
     from error visibility to structural similarity", IEEE TIP 2004, eq. 13), as scikit-image has it;
@@ -58,7 +58,7 @@ def ssim(a: Picture, b: Picture) -> float:
 
 
 def ms_ssim(a: Picture, b: Picture) -> float:
-    """Multi-scale structural similarity over five scales, in [0, 1].
+    """Return multi-scale structural similarity over five scales, in [0, 1].
 
     Wang et al., "Multiscale structural similarity for image quality assessment", Asilomar 2003,
     eq. 7, with its published weights; 2x2 means between scales, negative terms taken as 0. The
@@ -80,7 +80,7 @@ def ms_ssim(a: Picture, b: Picture) -> float:
 
 
 def iou(found: Mask, truth: Mask) -> float:
-    """Intersection over union of two bool masks of one shape; 1 when both are empty.
+    """Return the intersection over union of two bool masks of one shape; 1 when both are empty.
 
     >>> iou(np.array([[True, True, False]]), np.array([[False, True, False]]))
     0.5
@@ -91,7 +91,7 @@ def iou(found: Mask, truth: Mask) -> float:
 
 
 def mean_iou(found: Mask, truth: Mask) -> float:
-    """Mean of the IoU over the classes that occur in either of two label maps of one shape.
+    """Return the mean IoU over the classes that occur in either of two label maps of one shape.
 
     For bool masks: over foreground and background.
     """
@@ -107,7 +107,7 @@ def raw_score(psnr_db: float, similarity: float) -> float:
 
 
 def changed(before: Picture, after: Picture, outside: Mask) -> float:
-    """Share of the pixels in `outside` (bool (H, W)) with any sample changed; 0 if it is empty."""
+    """Return the share of pixels in `outside` (bool (H, W)) that changed; 0 if it is empty."""
     if before.shape != after.shape or before.dtype != after.dtype:
         raise UsageError(
             f"The pictures differ: {before.shape} {before.dtype} and {after.shape} {after.dtype}."
@@ -121,7 +121,7 @@ def changed(before: Picture, after: Picture, outside: Mask) -> float:
 
 
 def _pair(a: Picture, b: Picture) -> tuple[Field, Field, float]:
-    """Both pictures as float64 (H, W, C) and their peak value, after the checks."""
+    """Check two pictures; return them as float64 (H, W, C), and their peak value."""
     if a.shape != b.shape or a.ndim not in (2, 3):
         raise UsageError(
             f"Two pictures (H, W) or (H, W, C) of one shape are compared, not "
@@ -156,7 +156,7 @@ def _size(picture: Field) -> str:
 
 
 def _similarity(a: Field, b: Field, peak: float, borders: bool = False) -> tuple[Field, Field]:
-    """SSIM's luminance map and its contrast-structure map, where the window fits or everywhere."""
+    """Return SSIM's luminance and contrast-structure maps, where the window fits or everywhere."""
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean_a, mean_b = _blurred(a), _blurred(b)
     variances = _blurred(a * a + b * b) - mean_a**2 - mean_b**2
@@ -187,7 +187,7 @@ def _halved(field: Field) -> Field:
 
 
 def boundary_f(found: NDArray[np.bool_], truth: NDArray[np.bool_], reach: float = 3.0) -> float:
-    """F measure of the contour of a mask, 0 to 1 (Perazzi et al., CVPR 2016).
+    """Return the F measure of the contour of a mask, 0 to 1 (Perazzi et al., CVPR 2016).
 
     Of precision, the share of its contour that is near the true one, and recall, the share of that
     which is near its own.

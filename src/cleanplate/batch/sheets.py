@@ -69,6 +69,6 @@ def _across(cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def _filled(cell: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """White on the right and below, up to the size."""
+    """Pad a cell with white on the right and below, up to a size."""
     missing = (height - cell.shape[0], width - cell.shape[1])
     return np.pad(cell, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)

@@ -25,25 +25,25 @@ Term = Callable[[NamedTensors, NamedTensors], Tensor]
 
 
 def l1(picture: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute difference."""
+    """Return the mean absolute difference."""
     _same("l1", picture, truth)
     return functional.l1_loss(picture, truth)
 
 
 def l2(picture: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared difference."""
+    """Return the mean squared difference."""
     _same("l2", picture, truth)
     return functional.mse_loss(picture, truth)
 
 
 def charbonnier(picture: Tensor, truth: Tensor, eps: float = 1e-3) -> Tensor:
-    """Mean of sqrt(d^2 + eps^2) (Charbonnier et al., ICIP 1994)."""
+    """Return the mean of sqrt(d^2 + eps^2) (Charbonnier et al., ICIP 1994)."""
     _same("charbonnier", picture, truth)
     return ((picture - truth).square() + eps**2).sqrt().mean()
 
 
 def psnr(picture: Tensor, truth: Tensor) -> Tensor:
-    """Minus the PSNR in dB for peak 1, mean over the batch; -80 at best (NAFNet's loss).
+    """Return minus the PSNR in dB for peak 1, mean over the batch; -80 at best (NAFNet's loss).
 
     Raises:
         UsageError: `truth` does not live in [0, 1].
@@ -55,28 +55,28 @@ def psnr(picture: Tensor, truth: Tensor) -> Tensor:
 
 
 def l1_inside(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """L1 under the mask; the mean is over the whole picture, so that inside + outside = l1."""
+    """Return L1 under the mask, as a mean over the whole picture, so that inside + outside = l1."""
     _same("l1_inside", picture, truth)
     _covers("l1_inside", mask, picture)
     return ((picture - truth).abs() * mask).mean()
 
 
 def l1_outside(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """L1 outside the mask; the mean is over the whole picture."""
+    """Return L1 outside the mask, as a mean over the whole picture."""
     _same("l1_outside", picture, truth)
     _covers("l1_outside", mask, picture)
     return ((picture - truth).abs() * (1 - mask)).mean()
 
 
 def l1_hole(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference under the masks of a batch, large holes and small ones alike."""
+    """Return the mean absolute difference under the masks of a batch, over all their samples."""
     _same("l1_hole", picture, truth)
     _covers("l1_hole", mask, picture)
     return ((picture - truth).abs() * mask).sum() / _samples(picture, mask)
 
 
 def l2_hole(picture: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared difference under the masks of a batch."""
+    """Return the mean squared difference under the masks of a batch, over all their samples."""
     _same("l2_hole", picture, truth)
     _covers("l2_hole", mask, picture)
     return ((picture - truth).square() * mask).sum() / _samples(picture, mask)
@@ -88,7 +88,7 @@ def _samples(picture: Tensor, mask: Tensor) -> Tensor:
 
 
 def tv(picture: Tensor) -> Tensor:
-    """Anisotropic total variation: mean absolute step down plus mean absolute step right."""
+    """Return the anisotropic total variation: the mean absolute steps down and right, added."""
     if picture.ndim != 4 or min(picture.shape[-2:]) < 2:
         raise UsageError(f"tv: (N, C, H, W) of sides 2 or more, not {tuple(picture.shape)}.")
     return picture.diff(dim=-2).abs().mean() + picture.diff(dim=-1).abs().mean()
@@ -101,7 +101,7 @@ RADIUS = 5
 
 
 def ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
-    """1 - SSIM, 11x11 Gaussian window of sigma 1.5 (Wang et al., TIP 2004), sides of 11 or more.
+    """Return 1 - SSIM (Wang et al., TIP 2004): 11x11 Gaussian window of sigma 1.5, sides >= 11.
 
     Raises:
         UsageError: `truth` does not live in [0, data_range].
@@ -115,7 +115,7 @@ def ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
 
 
 def ms_ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
-    """1 - MS-SSIM over five scales (Wang et al., Asilomar 2003, eq. 7), sides of 176 or more.
+    """Return 1 - MS-SSIM over five scales (Wang et al., Asilomar 2003, eq. 7), sides >= 176.
 
     As torchmetrics has it, but the terms stop at 1e-4 instead of 0, where the powers' slope is
     infinite and would make the gradient nan.
@@ -140,7 +140,7 @@ def ms_ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
 def _similarity(
     a: Tensor, b: Tensor, data_range: float, borders: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """SSIM's luminance and contrast-structure maps, where the window fits or everywhere."""
+    """Return SSIM's luminance and contrast-structure maps, where the window fits or everywhere."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     if borders:
         a, b = (functional.pad(x, (RADIUS,) * 4, mode="reflect") for x in (a, b))
@@ -166,13 +166,13 @@ SPECK = 200.0  # pixels
 
 
 def bce(logits: Tensor, mask: Tensor) -> Tensor:
-    """Binary cross-entropy of logits."""
+    """Return the binary cross-entropy of logits."""
     _mask("bce", logits, mask)
     return functional.binary_cross_entropy_with_logits(logits, mask)
 
 
 def balanced_bce(logits: Tensor, mask: Tensor) -> Tensor:
-    """BCE in which the positives weigh the share of negatives of their picture, and vice versa
+    """Return BCE whose positives weigh the share of negatives of their picture, and vice versa
     (Xie and Tu, "Holistically-Nested Edge Detection", ICCV 2015, eq. 2)."""
     _mask("balanced_bce", logits, mask)
     share = mask.mean((1, 2, 3), keepdim=True)
@@ -181,81 +181,81 @@ def balanced_bce(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def focal(logits: Tensor, mask: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Focal loss (Lin et al., ICCV 2017, eq. 5)."""
+    """Return the focal loss (Lin et al., ICCV 2017, eq. 5)."""
     _mask("focal", logits, mask)
     return sigmoid_focal_loss(logits, mask, alpha, gamma, reduction="mean")
 
 
 def mask_l1(logits: Tensor, mask: Tensor) -> Tensor:
-    """L1 between the mask and the probabilities."""
+    """Return L1 between the mask and the probabilities."""
     _mask("mask_l1", logits, mask)
     return functional.l1_loss(logits.sigmoid(), mask)
 
 
 def dice(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:
-    """1 - Dice coefficient of each picture, mean over the batch."""
+    """Return 1 - Dice coefficient of each picture, mean over the batch."""
     _mask("dice", logits, mask)
     overlap, total = _overlap(logits, mask)
     return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
 
 
 def iou(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:
-    """1 - soft intersection over union of each picture, mean over the batch."""
+    """Return 1 - soft intersection over union of each picture, mean over the batch."""
     _mask("iou", logits, mask)
     overlap, total = _overlap(logits, mask)
     return (1 - (overlap + smooth) / (total - overlap + smooth)).mean()
 
 
 def bce_inside(logits: Tensor, mask: Tensor) -> Tensor:
-    """BCE under the mask, as a mean over the whole picture; with `bce`, it weighs the mask."""
+    """Return BCE under the mask, as a mean over the whole picture; it adds weight to `bce`."""
     _mask("bce_inside", logits, mask)
     return functional.binary_cross_entropy_with_logits(logits, mask, mask)
 
 
 def batch_dice(logits: Tensor, mask: Tensor) -> Tensor:
-    """Dice over a whole batch, as if it were one picture: large masks count by their pixels."""
+    """Return Dice over a batch as if it were one picture: large masks count by their pixels."""
     _mask("batch_dice", logits, mask)
     return dice(*(maps.flatten(0, 2)[None, None] for maps in (logits, mask)))
 
 
 def smooth_dice(logits: Tensor, mask: Tensor) -> Tensor:
-    """Dice of each picture that forgives misses and false finds much smaller than 200 pixels."""
+    """Return Dice of each picture, tolerant of misses and false finds far below 200 pixels."""
     _mask("smooth_dice", logits, mask)
     return dice(logits, mask, smooth=SPECK)
 
 
 def smooth_iou(logits: Tensor, mask: Tensor) -> Tensor:
-    """IoU of each picture that forgives misses and false finds much smaller than 200 pixels."""
+    """Return IoU of each picture, tolerant of misses and false finds far below 200 pixels."""
     _mask("smooth_iou", logits, mask)
     return iou(logits, mask, smooth=SPECK)
 
 
 def bce_l1(logits: Tensor, mask: Tensor) -> Tensor:
-    """BCE + L1 of the probabilities."""
+    """Return BCE + L1 of the probabilities."""
     _mask("bce_l1", logits, mask)
     return bce(logits, mask) + mask_l1(logits, mask)
 
 
 def bce_dice(logits: Tensor, mask: Tensor) -> Tensor:
-    """BCE + 3 Dice: the best edges."""
+    """Return BCE + 3 Dice, which gave the best edges."""
     _mask("bce_dice", logits, mask)
     return bce(logits, mask) + 3 * dice(logits, mask)
 
 
 def bce_iou(logits: Tensor, mask: Tensor) -> Tensor:
-    """BCE + IoU: the best figures."""
+    """Return BCE + IoU, which gave the best figures."""
     _mask("bce_iou", logits, mask)
     return bce(logits, mask) + iou(logits, mask)
 
 
 def mask_tv(logits: Tensor, mask: Tensor) -> Tensor:
-    """Total variation of the probabilities; the true mask only checks the shape."""
+    """Return the total variation of the probabilities; the true mask only checks the shape."""
     _mask("mask_tv", logits, mask)
     return tv(logits.sigmoid())
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross-entropy of (N, C, H, W) logits and (N, H, W) int64 labels in 0..C-1."""
+    """Return the softmax cross-entropy of logits (N, C, H, W) and int64 labels (N, H, W)."""
     if labels.shape != logits.shape[:1] + logits.shape[2:] or labels.dtype != torch.int64:
         raise UsageError(
             f"cross_entropy: int64 labels (N, H, W) for logits {tuple(logits.shape)}, "
@@ -285,28 +285,30 @@ def _overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss on raw scores of any shape (Miyato et al., ICLR 2018, eq. 16)."""
+    """Return the hinge loss on raw scores of any shape (Miyato et al., ICLR 2018, eq. 16)."""
     return (1 - real).relu().mean() + (1 + fake).relu().mean()
 
 
 def hinge_generator(fake: Tensor) -> Tensor:
-    """Minus the mean score (Miyato et al., eq. 17); Wasserstein's generator loss is the same."""
+    """Return minus the mean score (Miyato et al., eq. 17), also Wasserstein's generator loss."""
     return -fake.mean()
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Real scores to 1, fake ones to 0 (Mao et al., ICCV 2017, eq. 9)."""
+    """Pull real scores to 1, fake ones to 0 (Mao et al., ICCV 2017, eq. 9)."""
     return 0.5 * ((real - 1).square().mean() + fake.square().mean())
 
 
 def least_squares_generator(fake: Tensor) -> Tensor:
-    """Fake scores to 1."""
+    """Pull fake scores to 1."""
     return 0.5 * (fake - 1).square().mean()
 
 
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Minus the estimated distance (Arjovsky et al., ICML 2017); for a Lipschitz (spectral-norm)
-    critic."""
+    """Return minus the estimated distance (Arjovsky et al., ICML 2017).
+
+    The critic must be Lipschitz, as by spectral norms.
+    """
     return fake.mean() - real.mean()
 
 
@@ -317,7 +319,7 @@ SIDES = {"coarse": (8, 0.8), "half": (6, 1.0), "quarter": (5, 0.8)}  # weights i
 
 
 def erasenet_sides(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
-    """Multi-scale reconstruction: weighted L1 inside and outside the mask of the coarse picture
+    """Return weighted L1 inside and outside the mask at several scales: of the coarse picture
     and the two smaller side outputs (Liu et al., TIP 2020)."""
     parts = []
     for name, (inside, outside) in SIDES.items():
@@ -458,7 +460,7 @@ class Composed(nn.Module):
         return total, {name: part.detach() for name, part in parts.items()}
 
     def _vgg_terms(self, outputs: NamedTensors, truth: NamedTensors) -> dict[str, Tensor]:
-        """Of the output and of the output pasted into the truth, as EraseNet has it."""
+        """Return the VGG terms of the output, alone and pasted into the truth, as EraseNet does."""
         assert self.features is not None
         mask = truth["mask"]
         pasted = outputs["picture"] * mask + truth["picture"] * (1 - mask)

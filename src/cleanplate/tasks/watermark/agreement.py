@@ -94,12 +94,12 @@ class Find:
         return float(impossible(self.picture, self.coverage, paint)[core].mean())
 
     def is_of(self, paint: Overlay, *, copy: bool = False) -> bool:
-        """Whether a find can be of a paint; `copy`: it is known to be one of a repeated mark."""
+        """Say whether a find can be of a paint; `copy`: it is a known copy of a repeated mark."""
         unlike, least = (UNLIKE_COPY, CHANGE_COPY) if copy else (UNLIKE, CHANGE)
         return self.miss(paint, least) <= unlike and self.impossible(paint) <= IMPOSSIBLE
 
     def seen(self, paint: Overlay) -> bool:
-        """Whether a paint changes a find at all."""
+        """Say whether a paint changes a find at all."""
         return max(self.change, self.expected(paint)) >= FAINT
 
     @property
@@ -210,7 +210,7 @@ def _agreed(
 
 
 def _is_mark(card: Card, detection: Detection, labels: NDArray[np.int32], find: Find) -> bool:
-    """Whether a find is a mark by itself, beside others of another paint."""
+    """Say whether a find is a mark by itself, beside others of another paint."""
     paint = find.paint
     if paint.opacity < STRONG or find.change < SEEN or find.impossible(paint) > IMPOSSIBLE:
         return False

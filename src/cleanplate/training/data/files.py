@@ -177,7 +177,7 @@ class PairFiles:
         self.cache = PictureCache(len(paths), cache)
 
     def read(self, pair: Pair) -> list[NDArray[Any]]:
-        """Input, target and, where there is a file for it, mask.
+        """Return input, target and, where there is a file for it, mask.
 
         Raises:
             PictureError: a file cannot be read, differs in size, or is a blank mask.

@@ -28,8 +28,10 @@ _fcn = partial(
 def deeplabv3_mobilenet_v2(
     weights: None, weights_backbone: str | None, num_classes: int, aux_loss: bool
 ) -> segmentation.DeepLabV3:
-    """Torchvision's parts on MobileNetV2, which it does not put together: the last stage dilated
-    to stride 16, the auxiliary head at stride 8."""
+    """Put torchvision's parts together on MobileNetV2.
+
+    The last stage is dilated to stride 16, the auxiliary head is at stride 8.
+    """
     features = mobilenet_v2(weights=weights_backbone).features
     features[14].conv[1][0].stride = (1, 1)
     for block in features[15:18]:

@@ -66,8 +66,10 @@ def count_macs(network: nn.Module, planes: int, side: int) -> int:
 
 
 def time_megapixel(network: nn.Module, planes: int, side: int, repeats: int = 3) -> float:
-    """CPU seconds of one thread per million input positions: the least of some runs after one to
-    warm up. What else the machine does hardly counts."""
+    """Return one thread's CPU seconds per million input positions: the least of some runs.
+
+    One run before warms up; other load on the machine hardly counts.
+    """
     x = torch.rand(1, planes, side, side)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

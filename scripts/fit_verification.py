@@ -1,6 +1,6 @@
 r"""Fit what a watermark locator's card says of certainty: print its `evidence_*` and `certainty`.
 
-    python scripts/certainty.py PAIRS... --clean PICTURES... \
+    python scripts/fit_verification.py PAIRS... --clean PICTURES... \
         [--locator MODEL] [--filler MODEL] [--alarms 0.02]
 
 PAIRS hold input/ and mask/ of the same stems; the clean folders hold pictures without marks.
