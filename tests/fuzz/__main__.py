@@ -31,9 +31,9 @@ class Workshop:
         self._line: Connection | None = None
         self._count = 0
         self.pictures = 0  # files that could be cleaned
-        self.most = 0  # bytes of memory used
+        self.most = (0, "")  # bytes of memory used, and by which kind
 
-    def tried(self, number: int, data: bytes) -> str | None:
+    def tried(self, number: int, kind: str, data: bytes) -> str | None:
         """What is wrong with a file, or None."""
         if self._process is None or self._line is None:
             self._begin()
@@ -51,7 +51,7 @@ class Workshop:
             return "hang: too much processor time" if code == signal.SIGPROF else f"crash: {code}"
         self._count += 1
         self.pictures += read
-        self.most = max(self.most, used)
+        self.most = max(self.most, (used, kind))
         if used > BYTES or self._count > STALE:
             self.end()
         return str(found) if found else None
@@ -87,7 +87,7 @@ def main() -> int:
     tried: Counter[str] = Counter()
     found: Counter[str] = Counter()
     for kind, data in files:
-        if wrong := shop.tried(0, data):
+        if wrong := shop.tried(0, kind, data):
             print(f"sound {kind}: {wrong}", flush=True)
             found[wrong] += 1
     number = given.seed
@@ -95,14 +95,15 @@ def main() -> int:
         number += 1
         kind, data = files[number % len(files)]
         odd = mutated(kind, data, Random(number))
-        wrong = shop.tried(number, odd)
+        wrong = shop.tried(number, kind, odd)
         tried[kind.split()[0]] += 1
         if wrong:
             _keep(kind, odd, wrong, found, given.out, number)
     shop.end()
     counts = ", ".join(f"{count} {format_}" for format_, count in sorted(tried.items()))
     print(f"{sum(tried.values())} files ({counts}), {shop.pictures} of them pictures still.")
-    print(f"{len(found)} kinds of findings; {shop.most // 2**20} MiB of memory at most.")
+    used, kind = shop.most
+    print(f"{len(found)} kinds of findings; {used // 2**20} MiB of memory at most ({kind}).")
     return 1 if found else 0
 
 

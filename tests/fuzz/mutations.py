@@ -16,10 +16,51 @@ Part = tuple[int, int]  # where a part of a file begins and ends
 def mutated(kind: str, data: bytes, random: Random) -> bytes:
     """A file with one to four faults; `kind` begins with its format."""
     format_ = kind.split()[0]
+    if random.random() < 0.05:
+        data = _sized(format_, data, random)
     for _ in range(random.choice((1, 1, 1, 2, 2, 3, 4))):
         change = random.choice((_bytes, _bytes, _cut, BY_FORMAT[format_], BY_FORMAT[format_]))
         data = change(data, random) or data
     return _checked(data) if format_ == "png" and random.random() < 0.9 else data
+
+
+def _sized(format_: str, data: bytes, random: Random) -> bytes:
+    """A file that claims to be large."""
+    new = bytearray(data)
+    sides = [random.choice((2000, 9000, 16383, 20_000, 65_535)) for _ in range(2)]
+    if format_ == "png":
+        struct.pack_into(">II", new, 16, *sides)
+    elif format_ == "bmp":
+        struct.pack_into("<II", new, 18, *sides)
+    elif format_ == "jpeg":
+        at = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))
+        struct.pack_into(">HH", new, at + 5, *sides)
+    elif format_ == "webp":
+        for name, shift in ((b"VP8X", 12), (b"ANMF", 14)):
+            if (at := data.find(name)) >= 0:
+                new[at + shift : at + shift + 6] = b"".join(
+                    struct.pack("<I", side)[:3] for side in sides
+                )
+    elif format_ == "tiff":
+        _claim(new, sides)
+    else:
+        at = data.find(b"ispe")
+        while at >= 0:
+            struct.pack_into(">II", new, at + 8, *sides)
+            at = data.find(b"ispe", at + 4)
+    return bytes(new)
+
+
+def _claim(new: bytearray, sides: list[int]) -> None:
+    """Let a TIFF's first directory claim a size, and be of a single strip."""
+    order = "<" if new[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(order + "I", new, 4)
+    (count,) = struct.unpack_from(order + "H", new, at)
+    claims = {256: sides[0], 257: sides[1], 278: sides[1]}
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        (tag,) = struct.unpack_from(order + "H", new, entry)
+        if tag in claims:
+            struct.pack_into(order + "HII", new, entry + 2, 4, 1, claims[tag])
 
 
 def _bytes(data: bytes, random: Random) -> bytes:

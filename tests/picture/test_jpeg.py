@@ -321,3 +321,14 @@ def test_new_jpeg_from_another_format_says_what_it_cannot_hold() -> None:
     opaque = samples(20, 20, 4)
     opaque[..., 3] = 255
     assert read_by_others(Picture.from_array(opaque).encode(none, format="jpg")).mode == "RGB"
+
+
+def test_a_jpeg_that_holds_less_than_its_header_says_costs_no_memory() -> None:
+    source = saved(samples(16, 16), "JPEG")
+    at = source.index(b"\xff\xc0") + 5
+    large = source[:at] + struct.pack(">HH", 20000, 20000) + source[at + 4 :]
+    with pytest.raises(PictureError, match="less than its header says"):
+        Picture.read(large)
+    flat = np.full((2000, 2000, 3), 90, np.uint8)
+    assert Picture.read(saved(flat, "JPEG", optimize=True)).width == 2000
+    assert Picture.read(saved(flat, "JPEG", progressive=True)).width == 2000

@@ -294,3 +294,31 @@ def test_an_avif_sequence_of_one_picture_is_read() -> None:
     Image.fromarray(SMOOTH).save(out, "AVIF", save_all=True, append_images=[])
     assert read_by_others(out.getvalue()).size == (56, 40)
     assert Picture.read(out.getvalue()).width == 56
+
+
+@pytest.mark.parametrize("format_", ["AVIF", "HEIC"])
+@pytest.mark.parametrize(
+    "broken", [b"no directory of any kind, but a text", b"MM\0*\xff\xff\xff\xff"]
+)
+def test_broken_words_never_cost_the_picture(format_: str, broken: bytes) -> None:
+    tags = Image.Exif()
+    tags[270] = "a description that is long enough"
+    source = made(format_, SMOOTH, exif=tags.tobytes(), xmp=b"<x/>")
+    at = source.index(tags.tobytes()[6:])
+    bad = source[:at] + broken + source[at + len(broken) :]
+    picture = Picture.read(bad)
+    np.testing.assert_array_equal(picture.pixels, Picture.read(source).pixels)
+    mask = scribbled(picture)
+    for options in ({}, {"strip_metadata": True}):
+        assert Picture.read(picture.encode(mask, **options)).width == 56
+    kept = broken in picture.encode(mask)
+    assert ("words-left-out" in picture.losses(mask)) is not kept
+
+
+def test_samples_of_another_size_than_stated_are_damage_and_not_enlarged() -> None:
+    source = made("AVIF", SMOOTH)
+    at = source.index(b"ispe") + 8
+    large = source[:at] + struct.pack(">II", 9000, 9000) + source[at + 8 :]
+    assert read_by_others(large).size == (9000, 9000)
+    with pytest.raises(PictureError, match="not of the size it states"):
+        Picture.read(large)

@@ -55,11 +55,13 @@ class Av1:
     """What an AV1 picture says of itself.
 
     Attributes:
+        size: columns and rows.
         colours: primaries and transfer function, in the numbers of ITU-T H.273; 2: not said.
         place: the bit at which they stand; None where they do not.
         lossless: whether the samples are coded without loss.
     """
 
+    size: tuple[int, int] = (0, 0)
     colours: tuple[int, int] = UNSPECIFIED
     place: int | None = None
     lossless: bool = False
@@ -82,6 +84,7 @@ def av1(data: bytes) -> Av1:
         at = head.at // 8 + size
         if kind == _SEQUENCE:
             sequence = _Sequence(head)
+            found.size = sequence.width, sequence.height
             found.colours, found.place = sequence.colours, sequence.place
         elif kind in (_FRAME_HEADER, _FRAME) and sequence:
             found.lossless = _is_lossless(head, sequence)

@@ -20,11 +20,13 @@ class Coded(NamedTuple):
         colours: primaries and transfer function, in the numbers of ITU-T H.273, by which its
             colours are named; 2: not said.
         lossless: whether its samples were coded without loss.
+        whole: whether its samples are of the size that the file states.
         properties: what is said of it, by kind.
     """
 
     colours: tuple[int, int]
     lossless: bool
+    whole: bool
     properties: dict[bytes, bytes]
 
 
@@ -45,19 +47,20 @@ def coded_picture(data: bytes) -> Coded:
     properties = [part for part in known if part[0] in (number, tile)]
     properties.sort(key=lambda part: part[0] != number)  # the whole's go before a tile's
     kinds = {kind: body for _, kind, body in reversed(properties)}
-    colours = bits.UNSPECIFIED
-    lossless = False
+    colours, lossless, whole = bits.UNSPECIFIED, False, True
     if b"av1C" in kinds:
         content = dict(boxes.items(meta[b"iloc"], data, meta.get(b"idat", b"")))[tile]
         with suppress(ValueError):  # what decoders read and this does not is no still as usual
             picture = bits.av1(content)
             colours, lossless = picture.colours, picture.lossless
+            sizes = [body for one, kind, body in properties if one == tile and kind == b"ispe"]
+            whole = any(struct.unpack_from(">II", body, 4) == picture.size for body in sizes)
     elif b"hvcC" in kinds:
         lossless = any(map(bits.hevc_lossless, _units(kinds[b"hvcC"])))
     named = [body for _, kind, body in properties if kind == b"colr" and body[:4] == b"nclx"]
     if named:
         colours = struct.unpack_from(">HH", named[0], 4)
-    return Coded(colours, lossless, kinds)
+    return Coded(colours, lossless, whole, kinds)
 
 
 def _units(record: bytes) -> Iterator[bytes]:

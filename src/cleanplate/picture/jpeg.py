@@ -97,6 +97,10 @@ def decode(data: bytes, name: str) -> Planes:
     segments, end = _segments(data, name)
     frame = _frame(segments, name)
     check_size(frame.width, frame.height, name)
+    # Every block of luma takes a bit at least.
+    blocks_at_least = -(-frame.width // 8) * -(-frame.height // 8)
+    if blocks_at_least > 8 * sum(len(segment.coded) for segment in segments):
+        raise damaged(name, "JPEG file", "it holds less than its header says")
     # Metadata that Pillow cannot read are no reason to refuse the picture: it sees none.
     bare = [one.packed() for one in segments if one.marker in _DECODED or _gives_colours(one)]
     stream = b"".join([SOI, *bare, EOI if data[end - 2 : end] == EOI else b""])

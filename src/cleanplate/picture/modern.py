@@ -6,12 +6,13 @@ import importlib
 import io
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import arrays, coded, container, pillow
-from cleanplate.picture.planes import Mask, Planes, eight_bits
+from cleanplate.picture.planes import Mask, Planes, damaged, eight_bits
 
 # The whole picture is coded again, so rather too well than too badly.
 _QUALITY = 95
@@ -41,8 +42,13 @@ class Modern:
         except UnsupportedError as error:
             raise UnsupportedError(f"{name}: {error}") from error
         with pillow.decoding(name, f"{self.format} file"):
-            image = pillow.load(plugin, data, name)
-            found = self._understood(data, image, name)
+            found = _coded(data)
+            if found:
+                self._check(found, name)
+            image = pillow.load(plugin, self._shown(plugin, data), name)
+            if found is None:
+                raise self._refused(name, f"{self.format} whose boxes are not understood")
+            self._refuse_depth(image.info.get("bit_depth", 8), name)
             metadata = replace(pillow.metadata(image.info), cicp=found.colours)
             return Planes(*pillow.split(image, name), metadata)
 
@@ -63,10 +69,11 @@ class Modern:
         container.
 
         Raises:
-            PictureError: it was lossless, and cannot be so again.
+            PictureError: it was lossless, and cannot be so again; or its words cannot be left out
+                without coding it again.
         """
-        if edited is None and (bare := self._without_words(source, planes, name)):
-            return bare
+        if edited is None:
+            return self._without_words(source, planes, name)
         metadata = planes.metadata.stripped() if strip else planes.metadata
         new, found = Planes(planes.pixels, planes.alpha, metadata), _coded(source)
         if not (found and found.lossless):
@@ -82,44 +89,58 @@ class Modern:
     def losses(self, source: bytes, *, same: bool) -> dict[str, str]:
         """Return what does not come along; see `Codec`."""
         said, found = coded.losses(source), _coded(source)
+        if self._shown(self._opener(), source) is not source:
+            said["words-left-out"] = "EXIF or XMP that cannot be read are left out"
         if found and _LIGHT & found.properties.keys():
             said["light-levels-left-out"] = "what the file says of its brightest light is left out"
         if same and not (found and found.lossless):
             said |= pillow.coded_again(self.format, _QUALITY)
         return said
 
-    def _understood(self, data: bytes, image: Any, name: str) -> coded.Coded:
-        """Return how a file is coded, which is in a way that can be written back.
-
-        Raises:
-            PictureError: it is not.
-        """
-        found = _coded(data)
-        if found is None:
-            raise PictureError(f"{name}: the boxes of this {self.format} are not understood.")
-        kinds = found.properties
-        bits = max(_depth(kinds.get(b"av1C", b"")), image.info.get("bit_depth", 8))
-        what = f"a {bits}-bit {self.format}" if bits > 8 else None
-        if b"clap" in kinds and self.format == "AVIF":
-            what = "an AVIF of which a part alone is shown"
-        aspect = kinds.get(b"pasp", b"")
-        if aspect[:4] != aspect[4:8]:
-            what = f"a {self.format} whose pixels are no squares"
-        if what:
-            raise PictureError(
-                f"{name}: {what} cannot be written back; convert it to PNG or TIFF first."
-            )
-        return found
-
-    def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes | None:
-        """Return the file without EXIF and XMP; None if it then decodes to another picture."""
+    def _shown(self, plugin: Any, data: bytes) -> bytes:
+        """Return the file, or, where its words hinder the decoder, the file without them."""
         try:
+            with pillow.quiet():
+                plugin(io.BytesIO(data))
+        except Exception:  # whatever decoders raise: it is looked at once more without the words
+            with suppress(*_NOT_UNDERSTOOD):
+                return container.without_words(data)
+        return data
+
+    def _check(self, found: coded.Coded, name: str) -> None:
+        """Refuse what could not be written back, before it is decoded."""
+        if not found.whole:  # decoders would enlarge what there is
+            raise damaged(name, f"{self.format} file", "its samples are not of the size it states")
+        kinds = found.properties
+        self._refuse_depth(_depth(kinds.get(b"av1C", b"")), name)
+        aspect = kinds.get(b"pasp", b"")
+        if b"clap" in kinds and self.format == "AVIF":
+            raise self._refused(name, "an AVIF of which a part alone is shown")
+        if aspect[:4] != aspect[4:8]:
+            raise self._refused(name, f"a {self.format} whose pixels are no squares")
+
+    def _refuse_depth(self, bits: int, name: str) -> None:
+        if bits > 8:
+            raise self._refused(name, f"a {bits}-bit {self.format}")
+
+    @staticmethod
+    def _refused(name: str, what: str) -> PictureError:
+        return PictureError(
+            f"{name}: {what} cannot be written back; convert it to PNG or TIFF first."
+        )
+
+    def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes:
+        """Return the file without EXIF and XMP, which decodes to the same picture."""
+        with suppress(PictureError, *_NOT_UNDERSTOOD):
             bare = container.without_words(source)
             again = self.decode(bare, name)
-        except (PictureError, *_NOT_UNDERSTOOD):
-            return None
-        same = again.metadata.stripped() == planes.metadata.stripped()
-        return bare if same and _alike(planes, again, None) else None
+            same = again.metadata.stripped() == planes.metadata.stripped()
+            if same and _alike(planes, again, None):
+                return bare
+        raise PictureError(
+            f"{name}: EXIF and the like cannot be left out of this {self.format} without coding "
+            "the picture again; leave --strip-metadata out."
+        )
 
 
 def _coded(data: bytes) -> coded.Coded | None:
