@@ -204,9 +204,27 @@ def test_a_frame_on_a_larger_canvas_is_seen_as_players_show_it() -> None:
     assert (picture.height, picture.width) == (30, 50)
     assert picture.alpha is not None
     assert not picture.alpha[:, :10].any()
+    np.testing.assert_array_equal(picture.to_array()[:, 10:], samples(30, 40, 4))
     mask = scribbled(picture)
     again = Picture.read(picture.encode(mask))
     np.testing.assert_array_equal(again.to_array()[~mask], picture.to_array()[~mask])
+
+
+def test_a_frame_and_its_canvas_must_fit() -> None:
+    source = animated_webp(1, lossless=True, exact=True)
+    at = source.index(b"VP8X") + 12
+    huge, small = (struct.pack("<I", side - 1)[:3] * 2 for side in (9000, 16))
+    for canvas, words in ((huge, "hardly any"), (small, "beyond its canvas")):
+        with pytest.raises(PictureError, match=f"damaged.*{words}"):
+            Picture.read(source[:at] + canvas + source[at + 6 :])
+
+
+def test_more_than_pillow_decodes_is_said_to_be_so() -> None:
+    source = saved(samples(30, 40), "WEBP", xmp=b"<x/>")
+    at = source.index(b"VP8X") + 12
+    canvas = struct.pack("<I", 16382)[:3] * 2
+    with pytest.raises(PictureError, match="larger than Pillow decodes"):
+        Picture.read(source[:at] + canvas + source[at + 6 :])
 
 
 def test_several_frames_are_of_a_kind_that_is_not_taken() -> None:

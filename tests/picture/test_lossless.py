@@ -16,7 +16,7 @@ from picture_makers import EXIF_CAMERA, ICC, exif, read_by_others, samples, save
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import Picture
+from cleanplate.picture import Picture, planes
 
 
 def cv2_png(array: NDArray[Any]) -> bytes:
@@ -381,3 +381,14 @@ def test_webp_metadata(lossless: bool, edit: bool, orientation: int) -> None:
     assert dict(bare.getexif()) == ({} if orientation == 1 else {274: orientation})
     if not edit:
         np.testing.assert_array_equal(np.asarray(bare), np.asarray(read_by_others(source)))
+
+
+def test_deep_samples_may_be_as_many_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However wide the picture is that Pillow is shown in their place."""
+    array = samples(20, 30, 4, np.uint16)
+    source = Picture.from_array(array).encode(np.zeros((20, 30), bool), format="tiff")
+    monkeypatch.setattr(planes, "MAX_PIXELS", 600)
+    np.testing.assert_array_equal(Picture.read(source).to_array(), array)
+    monkeypatch.setattr(planes, "MAX_PIXELS", 599)
+    with pytest.raises(PictureError, match=r"scan\.tif: 30 x 20 pixels"):
+        Picture.read(source, name="scan.tif")

@@ -58,6 +58,8 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def decoding(name: str, kind: str) -> Iterator[None]:
     """Turn whatever a decoder raises over bad bytes into one ``PictureError``."""
+    from PIL import Image
+
     try:
         with quiet():
             yield
@@ -65,19 +67,24 @@ def decoding(name: str, kind: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise PictureError(f"{name}: not enough memory to hold this {kind}.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name}: it is larger than Pillow decodes a {kind}: {error}") from error
     except Exception as error:  # decoders raise anything from SyntaxError to struct.error
         # Some libraries end or break their messages with newlines.
         raise damaged(name, kind, " ".join(str(error).split()) or type(error).__name__) from error
 
 
-def load(plugin: Callable[[io.BytesIO], ImageFile], data: bytes, name: str) -> ImageFile:
-    """Open and decode; the size is checked in between.
+def load(
+    plugin: Callable[[io.BytesIO], ImageFile], data: bytes, name: str, *, sized: bool = False
+) -> ImageFile:
+    """Open and decode; the size is checked in between, unless it was before.
 
     Raises:
         PictureError: the picture is too large or animated.
     """
     image = plugin(io.BytesIO(data))
-    check_size(*image.size, name)
+    if not sized:
+        check_size(*image.size, name)
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise several(name, frames)

@@ -85,7 +85,7 @@ def decode(data: bytes, name: str) -> Planes:
         raise damaged(name, "TIFF file", "its samples reach beyond its end")
     with pillow.decoding(name, "TIFF file"):
         if number(tags, _BITS, order, 1) == _DEEP:
-            pixels, alpha = _decode_deep(data, tags, order, (height, width))
+            pixels, alpha = _decode_deep(data, tags, order, (height, width), name)
         else:
             image = _open(data, {**tags, directory.ORIENTATION: shorts(order, 1)}, order, name)
             pixels, alpha = pillow.split(image, name)
@@ -234,11 +234,11 @@ def _open(data: bytes, tags: Directory, order: str, name: str) -> Any:
     lean[directory.ORIENTATION] = shorts(order, 1)
     body = memoryview(data)[8:]
     patched = b"".join([head, body, bytes(at - len(data)), directory.pack(lean, at, order)])
-    return pillow.load(TiffImageFile, patched, name)
+    return pillow.load(TiffImageFile, patched, name, sized=True)  # what is deep is shown wider
 
 
 def _decode_deep(
-    data: bytes, tags: Directory, order: str, size: tuple[int, int]
+    data: bytes, tags: Directory, order: str, size: tuple[int, int], name: str
 ) -> tuple[Samples, Samples | None]:
     height, width = size
     channels = number(tags, _SAMPLES, order, 1)
@@ -251,7 +251,7 @@ def _decode_deep(
         disguise[tag] = shorts(order, 1)
     if _TILE_WIDTH in tags:
         disguise[_TILE_WIDTH] = longs(order, 2 * channels * tile)
-    image = _open(data, disguise, order, "")
+    image = _open(data, disguise, order, name)
     samples = np.asarray(image).view(order + "u2").astype(np.uint16)
     samples = samples.reshape(height, width, channels)
     if number(tags, _PREDICTOR, order, 1) == 2:

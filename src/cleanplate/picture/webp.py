@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+import numpy as np
+
 from cleanplate.picture import directory, pillow
-from cleanplate.picture.planes import Mask, Planes, damaged, eight_bits
+from cleanplate.picture.planes import Mask, Planes, check_size, damaged, eight_bits
 
 # The lossy codec codes the whole picture again, so rather too well than too badly.
 _QUALITY = 95
@@ -14,6 +16,7 @@ _HEAD = 16  # bytes of a frame before its chunks
 _ANIMATED, _HAS_EXIF, _HAS_XMP = 2, 8, 4  # flags of the extended header
 _FRAME, _HEADER = b"ANMF", b"VP8X"
 _SAMPLES = {b"VP8 ", b"VP8L", b"ALPH"}
+_LARGE, _HARDLY = 64_000_000, 16  # pixels of a canvas, and what share of it a frame must fill
 _KNOWN = _SAMPLES | {_HEADER, _FRAME, b"ANIM", b"ICCP", b"EXIF", b"XMP "}
 
 _Chunk = tuple[bytes, bytes]
@@ -31,10 +34,11 @@ def decode(data: bytes, name: str) -> Planes:
     frames = [content for kind, content in chunks if kind == _FRAME]
     if len(frames) > 1:
         raise pillow.several(name, len(frames))
-    still = _still(chunks, frames[0]) if frames else None
     with pillow.decoding(name, "WebP file"):
-        image = pillow.load(WebPImageFile, data if still is None else _file(still), name)
-        return Planes(*pillow.split(image, name), pillow.metadata(image.info))
+        shown = _file(_still(chunks, frames[0])) if frames else data
+        image = pillow.load(WebPImageFile, shown, name)
+        planes = Planes(*pillow.split(image, name), pillow.metadata(image.info))
+        return _on_canvas(planes, chunks, frames[0], name) if frames else planes
 
 
 def encode(planes: Planes, name: str, *, lossless: bool = True) -> bytes:
@@ -83,20 +87,42 @@ def _lossless(chunks: list[_Chunk]) -> bool:
     return any(kind == b"VP8L" for part in (chunks, *inner) for kind, _ in part)
 
 
-def _still(chunks: list[_Chunk], frame: bytes) -> list[_Chunk] | None:
-    """Return the only frame of an animation as a still; None where it does not fill the canvas.
+def _still(chunks: list[_Chunk], frame: bytes) -> list[_Chunk]:
+    """Return the only frame of an animation as a still.
 
     Played, it would be blended with the background: what lies under transparency would be lost.
     """
-    header = next((content for kind, content in chunks if kind == _HEADER), b"")
-    place, canvas = frame[:6], header[4:10]
-    if any(place) or frame[6:12] != canvas or len(canvas) < 6:
-        return None
-    flags = bytes([header[0] & ~_ANIMATED]) + header[1:]
+    flags = next(content[0] for kind, content in chunks if kind == _HEADER) & ~_ANIMATED
+    header = bytes([flags, 0, 0, 0]) + frame[6:12]
     behind = [one for one in chunks if one[0] in (b"EXIF", b"XMP ")]
     profile = [one for one in chunks if one[0] == b"ICCP"]
     samples = [one for one in _frame_chunks(frame) if one[0] in _SAMPLES]
-    return [(_HEADER, flags), *profile, *samples, *behind]
+    return [(_HEADER, header), *profile, *samples, *behind]
+
+
+def _on_canvas(planes: Planes, chunks: list[_Chunk], frame: bytes, name: str) -> Planes:
+    """Return a frame where it lies on its canvas, which is transparent around it."""
+    header = next(content for kind, content in chunks if kind == _HEADER)
+    width, height = (_number(header, at) + 1 for at in (4, 7))
+    left, top = (2 * _number(frame, at) for at in (0, 3))
+    rows, columns, channels = planes.pixels.shape
+    if (rows, columns) == (height, width):
+        return planes
+    check_size(width, height, name)
+    if top + rows > height or left + columns > width:
+        raise ValueError("its frame reaches beyond its canvas")
+    if width * height > _LARGE and rows * columns * _HARDLY < width * height:
+        raise ValueError("its frame fills hardly any of its canvas")
+    inside = slice(top, top + rows), slice(left, left + columns)
+    pixels = np.zeros((height, width, channels), np.uint8)
+    alpha = np.zeros((height, width), np.uint8)
+    pixels[inside] = planes.pixels
+    alpha[inside] = 255 if planes.alpha is None else planes.alpha
+    return Planes(pixels, alpha, planes.metadata)
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 3], "little")
 
 
 def _frame_chunks(frame: bytes) -> list[_Chunk]:
