@@ -7,17 +7,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+import onnx_models
 import pikepdf
 import pytest
-from fakes import Blot, draw, leftovers
+from fakes import Blot, draw, leftovers, stand_in
 from pdf_makers import BLOT, blotted, image_of, problems, scan
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from cleanplate import tasks
+from cleanplate import models, tasks
 from cleanplate.cli import make_app
+from cleanplate.picture import Picture
+from cleanplate.tasks.base import Cleaned
 
 FAKE = Path(__file__).parents[1] / "cli" / "run_fake.py"
 
@@ -232,6 +236,50 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path: Path, to_file: b
     assert resumed.returncode == 0, resumed.stderr
     assert (out / "a.pdf").read_bytes() == (tmp_path / "whole" / "a.pdf").read_bytes()
     assert [path for path in leftovers(out) if path.exists()] == []
+
+
+class Modelled(Blot):
+    """A task that asks a model about the first image it gets, and fails at the third page."""
+
+    model: ClassVar[Path]
+    seen: ClassVar[list[str]]
+
+    def clean(self, picture: Picture, **given: Any) -> Cleaned:
+        self.seen.append(picture.name)
+        if ", page 3" in picture.name and not self.model.with_suffix(".whole").exists():
+            raise ValueError("the task is at a loss")
+        if ", page 1" in picture.name:
+            models.load(self.model, device="cpu")(np.zeros((1, 3, 32, 32), np.float32))
+        return super().clean(picture, **given)
+
+
+@pytest.mark.usefixtures("blot")
+def test_pages_wait_in_private_and_are_done_again_where_other_models_did_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.catalogue, "FOLDER", tmp_path)  # as if it shipped
+    Modelled.model = onnx_models.write(tmp_path, "finder", onnx_models.threshold())
+    Modelled.seen = []
+    first = models.read_card(tmp_path / "finder.json").sha256
+    stand_in(Modelled)
+    source = scan(tmp_path / "papers" / "sub" / "a.pdf", pages=3, blots=(1, 2, 3))
+    source.parent.chmod(0o700)
+    out = tmp_path / "out"
+    arguments = ["watermark", tmp_path / "papers", "-o", out, "--resume"]
+    assert run(*arguments).exit_code == 1
+    [waiting] = (path for path in leftovers(out) if path.is_dir())
+    assert waiting.stat().st_mode & 0o077 == 0
+    assert waiting.parent.stat().st_mode & 0o077 == 0
+    assert run(*arguments).exit_code == 1
+    assert len(Modelled.seen) == 3 + 1  # what is finished is kept
+    onnx_models.write(tmp_path, "finder", onnx_models.threshold(0.123))
+    other = models.read_card(tmp_path / "finder.json").sha256
+    Modelled.model.with_suffix(".whole").touch()
+    assert run(*arguments).exit_code == 0
+    assert len(Modelled.seen) == 3 + 1 + 3
+    known = {line["page"]: line["models"] for line in lines(out)}
+    assert first != other
+    assert known == {None: {"finder": other}, 1: {"finder": other}, 2: {}, 3: {}}
 
 
 @pytest.mark.usefixtures("blot")

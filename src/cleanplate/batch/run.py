@@ -31,7 +31,7 @@ from cleanplate.batch.outcome import Outcome, reason
 from cleanplate.batch.settings import Settings, are_same, would_run
 from cleanplate.batch.sources import Job, Plan, is_document
 from cleanplate.errors import UnsupportedError, UsageError
-from cleanplate.models import noting, usable_cores
+from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, losses_of
 from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks, mask_of
@@ -45,7 +45,7 @@ from cleanplate.writing import (
 )
 
 if TYPE_CHECKING:
-    from cleanplate.document import CleanedPage
+    from cleanplate.document import CleanedPage, Finished
     from cleanplate.tasks.base import Task
 
 MOST_WORKERS = 4
@@ -204,18 +204,19 @@ class Run:
         assert self.documents is not None
         try:
             source, settings = job.source.stat(), self._settings_of(job)
-            with DocumentRun(job, maker, self.documents) as run, noting() as ran:
-                state = {**_fingerprint(source), "settings": settings}
-                finished = finished_in(waiting_folder(job.result), state, resume=self.resume)
+            with DocumentRun(job, maker, self.documents) as run:
                 self._begin(job)
+                finished = self._finished(job, source, settings)
+                models: dict[str, str] = {}
                 for page in run.pages(finished):
                     maker.check(page.remarks, f"{job.name}, page {page.number}")
-                    yield self._page_done(job, page, len(run), ran, source)
+                    models.update(page.models)
+                    yield self._page_done(job, page, len(run), source)
                 content = run.content()
                 told = run.summary()
             maker.check(told["remarks"], job.name)
             seconds = round(time.monotonic() - begin, 3)
-            more = {"models": ran, "pages": len(run), "seconds": seconds, "settled": True}
+            more = {"models": models, "pages": len(run), "seconds": seconds, "settled": True}
             done = _outcome(job, "done", **more, **told)
             self._commit(job, done, {job.result: content}, source, settings)
             finished.remove()
@@ -225,17 +226,31 @@ class Run:
         except Exception as error:
             yield self._failed(job, error, begin)
 
+    def _finished(self, job: Job, source: os.stat_result, settings: Settings) -> Finished:
+        """Open what an earlier run has finished of a document, with these models."""
+        folder, state = waiting_folder(job.result), {**_fingerprint(source), "settings": settings}
+        finished = finished_in(folder, state, resume=self.resume)
+        if all(would_run(models, self._settings) for models in finished.models()):
+            return finished
+        return finished_in(folder, state, resume=False)
+
     def _begin(self, job: Job) -> None:
-        """Make the folders of a document's masks and sheets, and say that they are ours."""
+        """Make the folders of what is made of a document, and say that they are ours."""
         with self._gate:
             with self._writing:
                 self._record(_outcome(job, "writing").line())
+            for place in job.places().values():
+                self._make_folder_of(place, job)
             for folder in (job.mask, job.sheet):
                 if folder is not None:
-                    make_folders(folder, job.source.parent, len(Path(job.name).parts) - 1)
+                    folder.mkdir(exist_ok=True)
+
+    def _make_folder_of(self, place: Path, job: Job) -> None:
+        depth = len(Path(job.name).parts) - 1
+        make_folders(place.parent, job.source.parent, depth)
 
     def _page_done(
-        self, job: Job, page: CleanedPage, pages: int, ran: dict[str, str], source: os.stat_result
+        self, job: Job, page: CleanedPage, pages: int, source: os.stat_result
     ) -> Outcome:
         """Write the mask and the sheet of a page, and a line for it."""
         mask, sheet = (one and one / page_file(page.number) for one in (job.mask, job.sheet))
@@ -247,7 +262,7 @@ class Run:
         with self._gate:
             write_all(files, source=source, keep_times=self.preserve_times)
             there = sheet if sheet is not None and sheet.exists() else None
-            told = {**page.told(), "models": dict(ran), "pages": pages, "settled": True}
+            told = {**page.told(), "pages": pages, "settled": True}
             done = Outcome(job.source, "done", job.result, mask, there, **told)
             with self._writing:
                 self._record(done.line(), sync=False)
@@ -303,7 +318,7 @@ class Run:
         sign = {"result_sha256": hashlib.sha256(content).hexdigest()} if in_place else {}
         with self._gate:
             for path in files:
-                make_folders(path.parent, job.source.parent, len(Path(job.name).parts) - 1)
+                self._make_folder_of(path, job)
             # What the disk takes its time for is done by all workers at a time.
             with staged(files, source=source, keep_times=self.preserve_times) as put, self._writing:
                 self._record({**line, **sign, "status": "writing"})

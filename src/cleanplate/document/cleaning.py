@@ -32,6 +32,7 @@ from cleanplate.document.placing import (
 )
 from cleanplate.document.ranges import pages_of
 from cleanplate.errors import CleanplateError, PictureError
+from cleanplate.models import noting
 from cleanplate.tasks.base import Cleaned, Remark, Report, Task, share_filled
 
 PageMask = Callable[[int], NDArray[np.uint8] | None]
@@ -54,6 +55,7 @@ class CleanedPage:
         unchanged: whether there was nothing to do.
         seconds: how long it took.
         shown: the largest image that was cleaned, for a sheet; None where there was none.
+        models: those that ran on it, sha256 by name.
     """
 
     number: int
@@ -64,6 +66,7 @@ class CleanedPage:
     unchanged: bool = True
     seconds: float = 0.0
     shown: Cleaned | None = None
+    models: dict[str, str] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """Return what an outcome tells of it."""
@@ -76,6 +79,7 @@ class CleanedPage:
             "doubt": self.doubt,
             "report": self.report,
             "device": None if device is None else str(device),
+            "models": self.models,
             "seconds": round(self.seconds, 3),
         }
 
@@ -178,6 +182,7 @@ class Cleaning:
             "remarks": [one._asdict() for one in cleaned.remarks],
             "doubt": cleaned.doubt,
             "unchanged": cleaned.unchanged,
+            "models": cleaned.models,
             "seconds": cleaned.seconds,
         }
         self._finished.add(number, done)
@@ -300,7 +305,9 @@ class Cleaning:
         mask = None
         if stored is not None:
             mask = np.multiply(image.picture.upright(stored), np.float32(1 / 255), dtype=np.float32)
-        cleaned = self._task.clean(image.picture, mask=mask)
+        with noting() as ran:
+            cleaned = self._task.clean(image.picture, mask=mask)
+        page.models.update(ran)
         self._note(spot, image, cleaned, page, done)
 
     def _note(
@@ -343,7 +350,7 @@ class Cleaning:
         page.report = known["report"]
         page.remarks = [Remark(**one) for one in known["remarks"]]
         page.doubt, page.unchanged = known["doubt"], known["unchanged"]
-        page.seconds = known["seconds"]
+        page.seconds, page.models = known["seconds"], known["models"]
         return page
 
     def _drop_thumbnails(self) -> None:

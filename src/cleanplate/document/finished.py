@@ -67,6 +67,10 @@ class Finished:
         """Return the images that are finished, in the order of their objects."""
         return sorted(self._images)
 
+    def models(self) -> list[dict[str, str]]:
+        """Return the models that ran on each finished page, sha256 by name."""
+        return [told["models"] for told in self._told.values()]
+
     def add(self, number: int, page: PageDone) -> None:
         """Keep a page. Raises OSError."""
         self._told[number] = page.told
@@ -98,7 +102,8 @@ class FinishedIn(Finished):
         wanted = json.loads(json.dumps(dict(state)))
         if not (resume and self._state() == wanted):
             shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)  # the document may be private
         if not (folder / _STATE).exists():
             write_all({folder / _STATE: json.dumps(wanted).encode()})
         for path in sorted(folder.glob("page-*.json")):
