@@ -18,6 +18,7 @@ from cleanplate.cli import cleaning
 from cleanplate.cli.options import flag_of, help_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-line.md"
+OF_MARKS = ("list_marks", "remove_repeated")  # of verbs whose `TaskInfo.marks` says so
 BEGIN, END = "<!-- options: scripts/command_line.py -->", "<!-- end of options -->"
 
 
@@ -40,13 +41,16 @@ def main() -> int:
 
 def tables() -> str:
     """Return the options that all verbs share, and those of each, in Markdown."""
-    common = inspect.signature(cleaning.clean, eval_str=True).parameters.values()
-    rows = [shared(one) for one in common if one.name not in ("info", "paths", "own")]
+    common = [*inspect.signature(cleaning.clean, eval_str=True).parameters.values()]
+    some = [one for one in common if one.name in OF_MARKS]
+    rows = [shared(one) for one in common if one.name not in ("info", "paths", "own", *OF_MARKS)]
     parts = [table("option of every verb", rows)]
     for info in map(tasks.info, tasks.names()):
         parts.append(f"`cleanplate {info.name}`: {info.summary} {takes(info)}\n")
-        if info.options:
-            parts.append(table("option", [own(option) for option in info.options]))
+        rows = [own(option) for option in info.options]
+        rows += [shared(one) for one in some if info.marks]
+        if rows:
+            parts.append(table("option", rows))
     return "\n".join(parts)
 
 

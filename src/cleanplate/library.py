@@ -198,6 +198,7 @@ class Cleaner:
         pages: str | None = None,
         password: str = "",
         break_signature: bool = False,
+        remove_repeated: bool = False,
     ) -> Result:
         """Clean a picture, or the pages of a PDF; what was given is left as it is.
 
@@ -215,6 +216,7 @@ class Cleaner:
                 `page-001.png` and so on, or one for every page.
             password: of an encrypted PDF.
             break_signature: clean a signed PDF, too, which breaks its signature.
+            remove_repeated: of a PDF, remove what most pages repeat and is translucent or turned.
 
         Raises:
             PictureError: the picture or its mask cannot be read faithfully, is none of these, or
@@ -228,7 +230,10 @@ class Cleaner:
         limits = limits_of(region, None if protect is None else _mask(protect))
         if self._info.documents and (document := _document_of(picture)) is not None:
             source, name = document
-            options = DocumentOptions(pages, password, break_signature, self._info.whole)
+            whole, marks = self._info.whole, self._info.marks
+            options = DocumentOptions(
+                pages, password, break_signature, whole, marks, remove_repeated
+            )
             options.check()
             return DocumentResult(
                 clean_document(source, name, Maker(self._task, masks, limits), options)
@@ -257,6 +262,7 @@ def clean(
     pages: str | None = None,
     password: str = "",
     break_signature: bool = False,
+    remove_repeated: bool = False,
     **options: Any,
 ) -> Result:
     """Clean one picture or document; for many, a `Cleaner` starts the models only once.
@@ -278,6 +284,7 @@ def clean(
         pages=pages,
         password=password,
         break_signature=break_signature,
+        remove_repeated=remove_repeated,
     )
 
 

@@ -6,6 +6,7 @@ from cleanplate.batch.documents import (
     CleanedDocument,
     DocumentOptions,
     clean_document,
+    list_marks,
     without_metadata,
 )
 from cleanplate.batch.making import Maker
@@ -17,6 +18,7 @@ from cleanplate.batch.single import clean_one
 from cleanplate.batch.sources import (
     Job,
     Plan,
+    documents_in,
     format_by,
     format_of,
     is_document,
@@ -35,9 +37,11 @@ __all__ = [
     "Run",
     "clean_document",
     "clean_one",
+    "documents_in",
     "format_by",
     "format_of",
     "is_document",
+    "list_marks",
     "pictures_in",
     "plan",
     "settings_of",

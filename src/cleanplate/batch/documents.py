@@ -31,12 +31,16 @@ class DocumentOptions:
         password: of encrypted ones.
         break_signature: clean signed ones, too.
         whole: as `TaskInfo.whole`.
+        marks: as `TaskInfo.marks`.
+        remove_repeated: remove what most pages repeat and is translucent or turned.
     """
 
     pages: str | None = None
     password: str = ""
     break_signature: bool = False
     whole: bool = False
+    marks: bool = False
+    remove_repeated: bool = False
 
     def check(self) -> None:
         """Check what can be checked before a document is opened.
@@ -50,7 +54,7 @@ class DocumentOptions:
 
     def settings(self) -> dict[str, Any]:
         """Give what decides how a result looks, as JSON."""
-        return {"pages": self.pages}
+        return {"pages": self.pages, "remove_repeated": self.remove_repeated}
 
 
 class DocumentRun:
@@ -109,6 +113,8 @@ class DocumentRun:
             self._maker.task,
             pages=options.pages,
             whole=options.whole,
+            marks=options.marks and self._maker.masks is None,
+            repeated=options.remove_repeated,
             finished=finished,
         )
         masks = self._maker.masks
@@ -143,12 +149,13 @@ class DocumentRun:
         edited = sum(not unchanged for _, unchanged, _ in self._cleaned)
         doubts = [doubt for _, _, doubt in self._cleaned if doubt is not None]
         remarks: list[Remark] = self._cleaning.remarks() if edited else []
+        report: Report = {"pages": len(filled), "edited": edited}
         return {
             "filled": round(sum(filled) / len(filled), 6),
             "unchanged": not edited,
             "remarks": tuple(remarks),
             "doubt": max(doubts, default=None),
-            "report": {"pages": len(filled), "edited": edited},
+            "report": report,
         }
 
     def _has_mask(self, number: int) -> bool:
@@ -218,6 +225,16 @@ def finished_in(folder: Path, state: dict[str, Any], *, resume: bool) -> Finishe
     """Open the folder in which finished pages wait. Raises OSError."""
     found: Finished = _document().FinishedIn(folder, state, resume=resume)
     return found
+
+
+def list_marks(path: Path, options: DocumentOptions) -> dict[str, list[int]]:
+    """Return the marks of a document by what they are, with the numbers of their pages.
+
+    Raises:
+        PictureError: it cannot be read or given back faithfully.
+    """
+    with _document().Document(path, password=options.password, break_signature=True) as document:
+        return {mark.name: pages for mark, pages in _document().marks_of(document).items()}
 
 
 def page_file(number: int) -> str:

@@ -169,6 +169,22 @@ def pictures_in(arguments: Sequence[Path], out: Path) -> tuple[list[Path], list[
     return [item.path for item in found.values()], troubles
 
 
+def documents_in(arguments: Sequence[Path]) -> list[Path]:
+    """Find the documents that `arguments` name, as `plan` does.
+
+    Raises:
+        UsageError: there is none, or a file is named that is none.
+    """
+    found, _ = _named_by(arguments, set(), DOCUMENTS)
+    for item in found.values():
+        if not is_document(item.path):
+            raise UsageError(f"{item.path}: marks are listed of PDFs alone.")
+    if not found:
+        names = ", ".join(str(argument) for argument in arguments)
+        raise UsageError(f"Nothing to do: no PDF in {names}.")
+    return [item.path for item in found.values()]
+
+
 def check_suffix(path: Path, output: Callable[[str], str]) -> None:
     """Check that a result can be written under this name; `output` as in `plan`.
 

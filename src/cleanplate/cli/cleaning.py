@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cleanplate.cli.messages import explained, follow, foresee, tell_remarks
+from cleanplate.cli.messages import explained, follow, foresee, tell_marks, tell_remarks
 from cleanplate.cli.options import parameter_of, path_of, region_of
 from cleanplate.cli.streams import put_bytes, shut_out_libraries
 from cleanplate.tasks.taskinfo import TaskInfo, Value
@@ -87,6 +87,16 @@ _Password = Annotated[str | None, typer.Option(metavar="TEXT", help="Of encrypte
 _Break = Annotated[
     bool, typer.Option("--break-signature", help="Clean signed PDFs, too; that breaks it.")
 ]
+_ListMarks = Annotated[
+    bool, typer.Option("--list-marks", help="Of PDFs, say what would be removed as marks; no more.")
+]
+_Repeated = Annotated[
+    bool,
+    typer.Option(
+        "--remove-repeated",
+        help="Of PDFs, remove what most pages repeat and is translucent or turned, too.",
+    ),
+]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a stopped run; retry what failed.")
@@ -125,6 +135,7 @@ def add_task(app: typer.Typer, info: TaskInfo) -> None:
     left_out |= {"mask"} if info.mask == "none" else set()
     left_out |= {"mask_out"} if info.whole else set()
     left_out |= set() if info.documents else {"pages", "password", "break_signature"}
+    left_out |= set() if info.marks else {"list_marks", "remove_repeated"}
     left_out |= set() if info.roles else {"model"}
     common = inspect.signature(clean, eval_str=True).parameters
     parameters = [one for name, one in common.items() if name not in left_out]
@@ -149,6 +160,8 @@ def clean(
     pages: _Pages = None,
     password: _Password = None,
     break_signature: _Break = False,
+    list_marks: _ListMarks = False,
+    remove_repeated: _Repeated = False,
     overwrite: _Overwrite = False,
     resume: _Resume = False,
     dry_run: _DryRun = False,
@@ -181,8 +194,12 @@ def clean(
             if path is not None and not path.exists():
                 raise UsageError(f"{path}: there is no such file or folder.")
         models.check_device(device)
-        documents = batch.DocumentOptions(pages, password or "", break_signature, info.whole)
+        documents = batch.DocumentOptions(
+            pages, password or "", break_signature, info.whole, info.marks, remove_repeated
+        )
         documents.check()
+        if list_marks:
+            raise typer.Exit(tell_marks(paths, documents))
 
         def create(share: int) -> Task:
             return info.create(**looks, device=device, threads=threads or share)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from json import dumps
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,10 @@ import typer
 from cleanplate.cli.streams import OutputLostError, drop_output, is_terminal, put, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cleanplate.batch import Outcome, Run
+    from cleanplate.batch.documents import DocumentOptions
     from cleanplate.tasks.base import Remark
 
 _WORDS = {
@@ -116,6 +119,38 @@ def _span(seconds: float) -> str:
     return f"about {minutes // 60} h {minutes % 60} min"
 
 
+def tell_marks(paths: Sequence[Path], options: DocumentOptions) -> int:
+    """Say what would be removed of documents as marks; give the exit status."""
+    from cleanplate import batch
+    from cleanplate.errors import CleanplateError
+
+    failed = 0
+    for path in batch.documents_in(paths):
+        try:
+            marks = batch.list_marks(path, options)
+        except CleanplateError as error:
+            say(str(error))
+            failed = 1
+            continue
+        for name, pages in marks.items():
+            put(f"{path}: {name}: {_count(pages)}")
+        if not marks:
+            put(f"{path}: no marks")
+    return failed
+
+
+def _count(pages: Sequence[int]) -> str:
+    """Name pages, as `--pages` takes them."""
+    ranges: list[list[int]] = []
+    for page in pages:
+        if ranges and page == ranges[-1][1] + 1:
+            ranges[-1][1] = page
+        else:
+            ranges.append([page, page])
+    said = (f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)
+    return f"page{'s' if len(pages) > 1 else ''} {','.join(said)}"
+
+
 def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
     """Tell what a picture that is done has to say."""
     for remark in remarks:
@@ -143,6 +178,9 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
         filled = f"{outcome.filled or 0:.2%} {share}, " if share else ""
         if outcome.unchanged:
             filled = "unchanged, "
+        removed = str((outcome.report or {}).get("removed", ""))
+        if removed:
+            filled = f"removed: {removed}, {filled}"
         words = f"{filled}{outcome.seconds:.1f} s{device}"
         place = f" -> {outcome.result}" if outcome.page is None else ""
         put(f"{_name(outcome)}{place} ({words})")

@@ -7,7 +7,7 @@ from cleanplate.errors import UnsupportedError
 if not (find_spec("pikepdf") and find_spec("pypdfium2")):
     raise UnsupportedError("PDF needs two more packages: pip install 'cleanplate[pdf]'.")
 
-from cleanplate.document.cleaning import CleanedPage, Cleaning, PageMask
+from cleanplate.document.cleaning import CleanedPage, Cleaning, PageMask, marks_of
 from cleanplate.document.document import Document
 from cleanplate.document.finished import Finished, FinishedIn
 from cleanplate.document.ranges import check_pages
@@ -20,4 +20,5 @@ __all__ = [
     "FinishedIn",
     "PageMask",
     "check_pages",
+    "marks_of",
 ]

@@ -19,6 +19,7 @@ from cleanplate.document.document import Document
 from cleanplate.document.finished import Finished, ImageDone, PageDone, mask_png
 from cleanplate.document.images import Embedded, embedded
 from cleanplate.document.leaving import LeftAlone
+from cleanplate.document.marks import Mark, TaggedMarks
 from cleanplate.document.placing import (
     Key,
     Matrix,
@@ -31,6 +32,7 @@ from cleanplate.document.placing import (
     shape_of,
 )
 from cleanplate.document.ranges import pages_of
+from cleanplate.document.repeated import RepeatedMarks
 from cleanplate.errors import CleanplateError, PictureError
 from cleanplate.models import noting
 from cleanplate.tasks.base import Cleaned, Remark, Report, Task, share_filled
@@ -121,15 +123,19 @@ class Cleaning:
         *,
         pages: str | None = None,
         whole: bool = False,
+        marks: bool = False,
+        repeated: bool = False,
         finished: Finished | None = None,
     ) -> None:
-        """Look where the document's images lie.
+        """Take tagged marks off the pages, and look where the document's images lie.
 
         Args:
             document: is changed when it is saved.
             task: cleans the images.
             pages: which ones, as `1-3,7-`; None for all.
             whole: the task changes whole pictures: two-tone ones, which hold no noise, are left.
+            marks: remove what the document itself says to be marks.
+            repeated: remove what most pages repeat and is translucent or turned.
             finished: what an earlier run has done.
 
         Raises:
@@ -144,6 +150,7 @@ class Cleaning:
         self._task = task
         self._whole = whole
         self._finished = Finished() if finished is None else finished
+        self._removed = self._without_marks(marks, repeated)
         self._placer = Placer()
         self._elsewhere = self._shown_elsewhere()
 
@@ -201,7 +208,8 @@ class Cleaning:
             PictureError: it cannot be written.
             OSError: what is finished cannot be read.
         """
-        changed = strip_metadata and self.document.strip_metadata()
+        changed = any(self._removed.values())
+        changed |= strip_metadata and self.document.strip_metadata()
         for key in self._finished.keys():  # noqa: SIM118 - it is no dict
             done = self._finished.image(key)
             if done is not None and done.coded is not None:
@@ -224,6 +232,21 @@ class Cleaning:
             text = "the PDF was damaged; it was written anew from what could be read"
             remarks.append(Remark("document-repaired", text))
         return remarks
+
+    def _without_marks(self, tagged: bool, repeated: bool) -> dict[int, list[Mark]]:
+        """Take marks off the pages; return them by page."""
+        pdf = self.document.pdf
+        every = len(self.pages) == len(pdf.pages)
+        said = TaggedMarks(pdf) if tagged else None
+        alike = RepeatedMarks(pdf) if repeated else None
+        removed: dict[int, list[Mark]] = {}
+        for number in self.pages:
+            page = pdf.pages[number - 1]
+            removed[number] = said.remove(page, deep=every) if said else []
+            removed[number] += alike.remove(page) if alike else []
+        if said is not None and every and any(removed.values()):
+            said.remove_layers()
+        return removed
 
     def _shown_elsewhere(self) -> set[Key]:
         """Return the images that pages show which are not to be cleaned."""
@@ -338,8 +361,11 @@ class Cleaning:
             found = image.found()
             if found is not None:
                 page_masks.laid_on(page.mask, shape, spot.seen, found)
-        page.unchanged = not edited
+        removed = self._removed[page.number]
+        page.unchanged = not edited and not removed
         page.report |= {"images": len(spots), "edited": edited, "filled": page.filled}
+        if removed:
+            page.report["removed"] = "; ".join(mark.name for mark in removed)
 
     def _told_again(
         self, number: int, shape: Shape, spots: list[_Spot], known: dict[str, Any]
@@ -359,6 +385,18 @@ class Cleaning:
             page = self.document.pdf.pages[number - 1].obj
             if Name.Thumb in page:
                 del page.Thumb
+
+
+def marks_of(document: Document) -> dict[Mark, list[int]]:
+    """Return the marks of a document, those that are tagged and those that repeat, with the numbers
+    of their pages.
+    """
+    found: dict[Mark, list[int]] = {}
+    tagged, repeated = TaggedMarks(document.pdf), RepeatedMarks(document.pdf)
+    for number, page in enumerate(document.pdf.pages, 1):
+        for mark in dict.fromkeys(tagged.find(page) + repeated.find(page)):
+            found.setdefault(mark, []).append(number)
+    return found
 
 
 def _left(key: Key, why: str) -> Remark:

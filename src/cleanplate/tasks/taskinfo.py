@@ -127,6 +127,7 @@ class TaskInfo:
         whole: the task changes the whole picture: its mask says nothing and is not asked for.
         raw: it takes RAW files, too, and NumPy arrays of mosaics.
         documents: it takes PDF files, too: the images on their pages.
+        marks: of documents, it removes what they say to be marks, too.
         share: what the share of the picture that the mask names is called on the screen.
     """
 
@@ -140,6 +141,7 @@ class TaskInfo:
     whole: bool = False
     raw: bool = False
     documents: bool = True
+    marks: bool = False
     share: str = "filled in"
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:

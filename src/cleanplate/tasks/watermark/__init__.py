@@ -10,6 +10,7 @@ INFO = TaskInfo(
     make="cleanplate.tasks.watermark.task:make",
     roles=("locator", "filler", "eraser"),
     mask="optional",
+    marks=True,
     options=(
         Option("threshold", between=(0, 1), help="How sure to be of a find; lower finds more."),
         Option("mark", kind="path", help="The mark itself: from learn-mark, or a logo with alpha."),
