@@ -33,8 +33,10 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 def test_a_folder_gives_a_mark(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "mark.png"
+    (folder / "turning.gif").write_bytes(b"GIF89a")
     status, told, notes = run(folder, "-o", out)
     assert status == 0
+    assert "turning.gif: ignored: a GIF is not read" in notes
     assert "learnt from 6 of 7 pictures" in told
     assert "plain.png: the mark was not found" in notes
     assert 0.4 < read_mark(out).alpha.max() < 0.52
