@@ -14,7 +14,7 @@ from PIL import Image
 import cleanplate
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
-from cleanplate.tasks.masks import Masks, remarks_of
+from cleanplate.tasks.masks import Masks, mask_of, remarks_of
 
 WHERE = np.zeros((20, 30), bool)
 WHERE[5:9, 10:20] = True
@@ -111,3 +111,17 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(orientation: int) -> 
     upright = "30x20" if orientation == 1 else "20x30"
     with pytest.raises(PictureError, match=rf"scan\.png: its mask has 8x9 .*picture {upright};"):
         Masks(np.zeros((9, 8), np.uint8)).of(picture)
+
+
+def test_the_mask_in_a_folder_is_found_by_name_without_looking_through_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a.jpg, a.jpg.* goes before a.*; only what nothing usual is found for is looked for."""
+    for name in ("a.png", "a.jpg.TIF", "b.png", "c.Png"):
+        (tmp_path / name).touch()
+    looked = []
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda *given: looked.append(given) or glob(*given))
+    found = {name: mask_of(tmp_path, f"{name}.jpg") for name in "abcd"}
+    assert [path and path.name for path in found.values()] == ["a.jpg.TIF", "b.png", "c.Png", None]
+    assert {pattern for _, pattern in looked} == {"c.*", "d.*"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import SUFFIXES, Picture
 from cleanplate.tasks.base import Remark
 
+_USUAL = (*sorted(SUFFIXES), *sorted(map(str.upper, SUFFIXES)))  # as they are mostly written
 NEARLY_ALL = 0.95  # share of a picture from which a mask is remarked upon
 
 
@@ -111,13 +113,21 @@ def mask_of(given: Path, name: str) -> Path | None:
     if not picture.is_absolute() and ".." not in picture.parts:
         places.insert(0, given / picture.parent)
     for place in places:
-        files = sorted(place.glob(f"{escape(picture.stem)}.*"))
-        for stem in (picture.name, picture.stem):
-            for path in files:
-                is_mask = path.suffix.lower() in SUFFIXES and path.is_file()
-                if path.stem == stem and is_mask and path != picture:  # never the picture itself
-                    return path
+        for path in _candidates(place, picture):
+            is_mask = path.suffix.lower() in SUFFIXES and path.is_file()
+            if is_mask and path != picture:  # never the picture itself
+                return path
     return None
+
+
+def _candidates(place: Path, picture: Path) -> Iterator[Path]:
+    """Give what may be a picture's mask in a folder, best first."""
+    stems = (picture.name, picture.stem)
+    for stem in stems:  # asked for by name, as to look through a folder of very many takes long
+        yield from (place / f"{stem}{suffix}" for suffix in _USUAL)
+    files = sorted(place.glob(f"{escape(picture.stem)}.*"))
+    for stem in stems:
+        yield from (path for path in files if path.stem == stem)
 
 
 def shrunk(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
