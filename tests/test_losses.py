@@ -260,7 +260,6 @@ def test_similarities_agree_with_torchmetrics() -> None:
     b = (a + 0.3 * b).clamp(0, 1)
     expected = image.multiscale_structural_similarity_index_measure(b, a, data_range=1.0).item()
     assert 1 - losses.ms_ssim(b, a).item() == pytest.approx(expected, abs=1e-5)
-    assert 1 - losses.ms_ssim(255 * b, 255 * a, 255).item() == pytest.approx(expected, abs=1e-5)
     # torchmetrics counts reflected borders as well; inside them both are the same map
     _, full = image.structural_similarity_index_measure(
         b, a, data_range=1.0, return_full_image=True
@@ -303,8 +302,6 @@ def test_the_data_range_must_match(name: str) -> None:
     loss, a = getattr(losses, name), torch.rand(1, 1, 176, 176)
     with pytest.raises(UsageError, match=f"{name}: values in"):
         loss(255 * a, 255 * a)
-    with pytest.raises(UsageError, match=f"{name}: the data range is 255"):
-        loss(a, a, 255)
     with pytest.raises(UsageError, match=f"{name}: sides"):
         loss(a[..., :10], a[..., :10])
 

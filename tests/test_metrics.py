@@ -150,7 +150,6 @@ def test_boundary_f_counts_contours_within_its_reach() -> None:
     assert metrics.boundary_f(square, square) == 1
     assert metrics.boundary_f(near, square) == 1
     assert 0.3 < metrics.boundary_f(far, square) < 0.8
-    assert metrics.boundary_f(near, square, reach=1) < 1
     assert metrics.boundary_f(~near & ~square, square) < 1
     nothing = np.zeros_like(square)
     assert metrics.boundary_f(nothing, nothing) == 1

@@ -21,6 +21,7 @@ Field = NDArray[np.float64]
 
 SIGMA = 1.5
 RADIUS = 5  # the window is 11x11
+NEAR = 3.0  # greatest distance in pixels between contours that agree
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MS_SSIM_SIDE = 2 * RADIUS * 2 ** (len(SCALE_WEIGHTS) - 1) + 16  # smallest side for five scales
 
@@ -186,16 +187,15 @@ def _halved(field: Field) -> Field:
     return np.asarray(blocks.mean(axis=(1, 3)), np.float64)
 
 
-def boundary_f(found: NDArray[np.bool_], truth: NDArray[np.bool_], reach: float = 3.0) -> float:
+def boundary_f(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """Return the F measure of the contour of a mask, 0 to 1 (Perazzi et al., CVPR 2016).
 
-    Of precision, the share of its contour that is near the true one, and recall, the share of that
-    which is near its own.
+    Of precision, the share of its contour within NEAR pixels of the true one, and recall, the share
+    of the true contour within as many pixels of its own.
 
     Args:
         found: (H, W) bool.
         truth: (H, W) bool.
-        reach: pixels that are near.
 
     Returns:
         The harmonic mean of the two; 1 where neither mask has a contour, 0 where one has none.
@@ -207,8 +207,8 @@ def boundary_f(found: NDArray[np.bool_], truth: NDArray[np.bool_], reach: float 
     ours, theirs = _contour(found), _contour(truth)
     if not ours.any() or not theirs.any():
         return float(ours.any() == theirs.any())
-    precision = float(_near(theirs, reach)[ours].mean())
-    recall = float(_near(ours, reach)[theirs].mean())
+    precision = float(_near(theirs)[ours].mean())
+    recall = float(_near(ours)[theirs].mean())
     return 2 * precision * recall / max(precision + recall, 1e-9)
 
 
@@ -221,8 +221,8 @@ def _contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(inside > core)
 
 
-def _near(contour: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+def _near(contour: NDArray[np.bool_]) -> NDArray[np.bool_]:
     import cv2
 
     away = cv2.distanceTransform((~contour).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(away <= reach)
+    return np.asarray(away <= NEAR)

@@ -33,18 +33,7 @@ def test_a_window_over_everything_is_the_global_mean() -> None:
     x = torch.randn(2, 3, 14, 17)
     expected = x.mean((-2, -1), keepdim=True)
     torch.testing.assert_close(sliding_mean(x, (14, 17)), expected)
-    torch.testing.assert_close(sliding_mean(x, (99, 99), step=5), expected)
-
-
-@pytest.mark.parametrize("side", [60, 62, 61])
-def test_the_fast_mean_is_near_and_whole(side: int) -> None:
-    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(60), indexing="ij")
-    x = (torch.sin(rows / 12.0) + torch.cos(columns / 15.0))[None, None]
-    fast, exact = sliding_mean(x, (30, 30), step=5), sliding_mean(x, (30, 30))
-    assert fast.shape == x.shape
-    assert (fast - exact).abs().mean() < 0.15 * x.std()
-    constant = torch.full_like(x, 0.7)
-    torch.testing.assert_close(sliding_mean(constant, (30, 30), step=5), constant)
+    torch.testing.assert_close(sliding_mean(x, (99, 99)), expected)
 
 
 def test_half_precision_is_summed_in_single() -> None:
@@ -54,8 +43,7 @@ def test_half_precision_is_summed_in_single() -> None:
     torch.testing.assert_close(half.float(), sliding_mean(x, (48, 48)), atol=5e-3, rtol=0)
 
 
-@pytest.mark.parametrize("fast", [False, True])
-def test_tlc_changes_nothing_at_the_training_size(fast: bool) -> None:
+def test_tlc_changes_nothing_at_the_training_size() -> None:
     torch.manual_seed(0)
     network = networks.create("nafnet-slim-16", width=4, middle=1).eval()
     for parameter in network.parameters():
@@ -64,7 +52,7 @@ def test_tlc_changes_nothing_at_the_training_size(fast: bool) -> None:
     small, large = torch.rand(1, 3, 32, 48), torch.rand(1, 3, 96, 80)
     with torch.no_grad():
         before, before_large = network(small)["picture"], network(large)["picture"]
-        network.use_tlc((32, 48), fast)
+        network.use_tlc((32, 48))
         after, after_large = network(small)["picture"], network(large)["picture"]
     assert torch.equal(before, after)
     assert (before_large - after_large).abs().max() > 1e-4

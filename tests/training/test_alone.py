@@ -152,15 +152,15 @@ def test_raw_planes_are_scored_as_the_contest_does(tmp_path: Path) -> None:
 def scored(name: str, gain: float, iou: float = 1.0) -> Score:
     figures = dict.fromkeys(evaluate.FIGURES, math.nan)
     figures |= {"psnr": 30 + gain, "psnr_input": 30, "mask_iou": iou, "mask_miou": iou}
-    return Score(name, figures, (np.zeros((90, 60, 3), np.uint8),))
+    return Score(name, figures, (np.zeros((960, 640, 3), np.uint8),))
 
 
 def test_the_worst_and_the_best_are_kept_small() -> None:
-    kept = Extremes(4, side=30)
+    kept = Extremes(4)
     for name, gain in zip("abcdefg", (3, -1, 8, 0, 5, 2, 7), strict=True):
         kept.add(scored(name, gain))
     assert [score.name for score in kept.scores] == ["b", "d", "g", "c"]
-    assert kept.scores[0].columns[0].shape == (30, 20, 3)
+    assert kept.scores[0].columns[0].shape == (320, 213, 3)
 
 
 def test_hard_examples_and_a_sample_of_the_others() -> None:

@@ -66,6 +66,7 @@ OF_PICTURES = (
     *("psnr_input", "psnr", "ms_ssim", "ssim", "psnr_mask", "changed", "ocr_error", "ocr_noise"),
 )
 GROWN = 9  # px; what a mask's soft border may touch
+CELL = 320  # longer side in pixels of a picture on a sheet
 EQUAL = 100.0  # dB that equal pictures count as, so that means stay finite
 
 Pixels = NDArray[Any]
@@ -219,14 +220,14 @@ def rank(score: Score) -> tuple[float, float]:
 class Extremes:
     """The worst and the best pictures of an evaluation, small, from the worst to the best."""
 
-    def __init__(self, count: int, side: int = 320) -> None:
-        """Keep at most `count`, half of them the worst; `side`: of their cells in pixels."""
-        self.count, self.side = count, side
+    def __init__(self, count: int) -> None:
+        """Keep at most `count`, half of them the worst."""
+        self.count = count
         self.scores: list[Score] = []
 
     def add(self, score: Score) -> None:
         """Keep it while it is among them."""
-        small = tuple(shrunk(column, self.side) for column in score.columns)
+        small = tuple(shrunk(column, CELL) for column in score.columns)
         insort(self.scores, replace(score, columns=small), key=rank)
         if len(self.scores) > self.count:
             del self.scores[self.count // 2]
@@ -247,7 +248,7 @@ def shrunk(column: Pixels, side: int) -> Pixels:
     return np.asarray(small).reshape(size[1], size[0], -1)
 
 
-def draw(path: Path, scores: Sequence[Score], side: int = 320) -> None:
+def draw(path: Path, scores: Sequence[Score]) -> None:
     """Write a sheet with a row of `columns` for each score."""
     rows = [
         [
@@ -256,7 +257,7 @@ def draw(path: Path, scores: Sequence[Score], side: int = 320) -> None:
         ]
         for s in scores
     ]
-    save_sheet(path, sheet(rows, side))
+    save_sheet(path, sheet(rows, CELL))
 
 
 def means(scores: Sequence[Score]) -> dict[str, float]:

@@ -49,7 +49,7 @@ def psnr(picture: Tensor, truth: Tensor) -> Tensor:
         UsageError: `truth` does not live in [0, 1].
     """
     _same("psnr", picture, truth)
-    _in_range("psnr", truth, 1.0)
+    _in_range("psnr", truth)
     error = (picture - truth).square().flatten(1).mean(1)
     return 10 / math.log(10) * (error + 1e-8).log().mean()
 
@@ -100,48 +100,46 @@ SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 RADIUS = 5
 
 
-def ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
+def ssim(picture: Tensor, truth: Tensor) -> Tensor:
     """Return 1 - SSIM (Wang et al., TIP 2004): 11x11 Gaussian window of sigma 1.5, sides >= 11.
 
     Raises:
-        UsageError: `truth` does not live in [0, data_range].
+        UsageError: `truth` does not live in [0, 1].
     """
     _same("ssim", picture, truth)
-    _in_range("ssim", truth, data_range)
+    _in_range("ssim", truth)
     if min(truth.shape[-2:]) <= 2 * RADIUS:
         raise UsageError(f"ssim: sides of 11 or more, not {tuple(truth.shape[-2:])}.")
-    luminance, structure = _similarity(picture, truth, data_range)
+    luminance, structure = _similarity(picture, truth)
     return 1 - (luminance * structure).mean()
 
 
-def ms_ssim(picture: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
+def ms_ssim(picture: Tensor, truth: Tensor) -> Tensor:
     """Return 1 - MS-SSIM over five scales (Wang et al., Asilomar 2003, eq. 7), sides >= 176.
 
     As torchmetrics has it, but the terms stop at 1e-4 instead of 0, where the powers' slope is
     infinite and would make the gradient nan.
 
     Raises:
-        UsageError: `truth` does not live in [0, data_range].
+        UsageError: `truth` does not live in [0, 1].
     """
     _same("ms_ssim", picture, truth)
-    _in_range("ms_ssim", truth, data_range)
+    _in_range("ms_ssim", truth)
     if min(truth.shape[-2:]) < 176:
         raise UsageError(f"ms_ssim: sides of 176 or more, not {tuple(truth.shape[-2:])}.")
     product = torch.ones((), dtype=picture.dtype, device=picture.device)
     for scale, weight in enumerate(SCALES):
         last = scale == len(SCALES) - 1
-        luminance, structure = _similarity(picture, truth, data_range, borders=last)
+        luminance, structure = _similarity(picture, truth, borders=last)
         term = luminance * structure if last else structure
         product = product * term.flatten(1).mean(1).clamp_min(1e-4) ** weight
         picture, truth = functional.avg_pool2d(picture, 2), functional.avg_pool2d(truth, 2)
     return 1 - product.mean()
 
 
-def _similarity(
-    a: Tensor, b: Tensor, data_range: float, borders: bool = False
-) -> tuple[Tensor, Tensor]:
+def _similarity(a: Tensor, b: Tensor, borders: bool = False) -> tuple[Tensor, Tensor]:
     """Return SSIM's luminance and contrast-structure maps, where the window fits or everywhere."""
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     if borders:
         a, b = (functional.pad(x, (RADIUS,) * 4, mode="reflect") for x in (a, b))
     mean_a, mean_b, squares, product = _blurred(torch.cat([a, b, a * a + b * b, a * b])).chunk(4)
@@ -492,19 +490,15 @@ def _covers(name: str, mask: Tensor, picture: Tensor) -> None:
         raise UsageError(
             f"{name}: a mask (N, 1, H, W) for {tuple(picture.shape)}, not {tuple(mask.shape)}."
         )
-    _in_range(name, mask, 1.0)
+    _in_range(name, mask)
 
 
 def _mask(name: str, logits: Tensor, mask: Tensor) -> None:
     _same(name, logits, mask)
-    _in_range(name, mask, 1.0)
+    _in_range(name, mask)
 
 
-def _in_range(name: str, truth: Tensor, data_range: float) -> None:
+def _in_range(name: str, truth: Tensor) -> None:
     low, high = truth.detach().aminmax()
-    if low < -1e-6 or high > data_range * (1 + 1e-6):
-        raise UsageError(f"{name}: values in [0, {data_range:g}], not [{low:g}, {high:g}].")
-    if data_range > 1 and 0 < high <= 1:
-        raise UsageError(
-            f"{name}: the data range is {data_range:g}, but the values end at {high:g}."
-        )
+    if low < -1e-6 or high > 1 + 1e-6:
+        raise UsageError(f"{name}: values in [0, 1], not [{low:g}, {high:g}].")

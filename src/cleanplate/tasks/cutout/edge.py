@@ -26,13 +26,12 @@ class ColourGuide:
     The guide is a small copy of the picture, along whose edges alpha is drawn.
     """
 
-    def __init__(self, copy: Floats, radius: int = EXACT, epsilon: float = EPSILON) -> None:
+    def __init__(self, copy: Floats, radius: int = EXACT) -> None:
         """Compute the statistics of the colours around every pixel.
 
         Args:
             copy: (h, w, 3) in [0, 1].
             radius: of the windows in pixels.
-            epsilon: see EPSILON.
         """
         self.copy, self.radius = copy, radius
         self.mean = _mean(copy, radius)
@@ -42,7 +41,7 @@ class ColourGuide:
         for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
             spread[i, j] = _mean(exact[..., i] * exact[..., j], radius)
             spread[i, j] -= mean[..., i] * mean[..., j]
-        rr, gg, bb = (spread[i, i] + epsilon for i in range(3))
+        rr, gg, bb = (spread[i, i] + EPSILON for i in range(3))
         rg, rb, gb = spread[0, 1], spread[0, 2], spread[1, 2]
         minors = [
             [gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb],
@@ -151,20 +150,19 @@ def plain(alpha: Floats, size: tuple[int, int], hard: float | None = None) -> Fl
     return large
 
 
-def soft(alpha: Floats, size: tuple[int, int], threshold: float = 0.5) -> Floats:
-    """Enlarge alpha, threshold it, erode it a little and blur it.
+def soft(alpha: Floats, size: tuple[int, int]) -> Floats:
+    """Enlarge alpha, threshold it at one half, erode it a little and blur it.
 
     As the write-up on clothing does; holes get such an edge, too.
 
     Args:
         alpha: (h, w) in [0, 1].
         size: (H, W) of the picture.
-        threshold: what counts as the subject.
 
     Returns:
         (H, W) in [0, 1].
     """
-    large = plain(alpha, size, hard=threshold)
+    large = plain(alpha, size, hard=0.5)
     sigma = max(0.7, max(size) / 1000)  # looks equally soft at any size on a screen
     reach = max(1, round(sigma))
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * reach + 1] * 2)

@@ -20,6 +20,7 @@ from cleanplate.tasks.marks.mark import Layer, Mark, Place, rendered
 NOISE = 0.02  # gradient that every picture has, of samples in [0, 1]
 NEAR = 2.0  # standard deviation in pixels of the neighbourhood that a weight depends on
 RIM = 3  # pixels around a mark that are compared with it
+ROUNDS = 8  # most steps of a fit
 
 
 class Fit(NamedTuple):
@@ -102,29 +103,24 @@ def measure(picture: Floats, mark: Mark, place: Place, strength: float = 1.0) ->
     )
 
 
-def refine(
-    picture: Floats, mark: Mark, place: Place, *, rounds: int = 8, strength: float | None = None
-) -> Fit | None:
+def refine(picture: Floats, mark: Mark, place: Place) -> Fit | None:
     """Fit place and strength; None where the mark leaves the picture.
 
     Args:
         picture: (h, w, 3) in [0, 1].
         mark: what is looked for.
         place: right to within a few pixels, less than the width of a stroke of the mark.
-        rounds: steps at most.
-        strength: of the mark, where it is known.
     """
-    power = strength or 1.0
+    strength = 1.0
     size = np.array(mark.size, np.float64)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         box = place.box(mark.size, picture.shape[:2], RIM)
         if box is None:
             return None
-        step = _step(box.cut(picture), mark, place, box, power)
+        step = _step(box.cut(picture), mark, place, box, strength)
         if step is None:
             return None
-        if strength is None:
-            power = float(np.clip(power * (1 + step[4]), 0.2, 2))
+        strength = float(np.clip(strength * (1 + step[4]), 0.2, 2))
         # Its corners move by `near` and by `near + far`, less than the width of a thin stroke.
         near, far = np.clip(step[:2], -1.5, 1.5), np.clip(step[2:4], -1.5, 1.5)
         scale = np.array(place[2:]) * (1 + far / (size * place[2:]))
@@ -132,7 +128,7 @@ def refine(
         place = Place(*(float(value) for value in (*corner, *scale)))
         if max(np.abs(near).max(), np.abs(far).max()) < 0.01:
             break
-    return measure(picture, mark, place, power)
+    return measure(picture, mark, place, strength)
 
 
 def _step(

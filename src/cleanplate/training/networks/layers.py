@@ -46,8 +46,8 @@ def snconv(
 class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of (N, C, H, W)."""
 
-    def __init__(self, channels: int, eps: float = 1e-6) -> None:
-        super().__init__(channels, eps=eps)
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean(1, keepdim=True)

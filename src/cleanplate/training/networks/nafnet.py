@@ -12,25 +12,19 @@ from torch.nn import functional
 from cleanplate.training.networks.layers import ChannelNorm, crop_like, pad_to_multiple
 from cleanplate.training.networks.registry import NetworkCard, register
 
-FAST_STEPS = (5, 4, 3, 2, 1)
 
-
-def sliding_mean(x: Tensor, window: tuple[int, int], step: int = 1) -> Tensor:
+def sliding_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
     """Return the mean of (N, C, H, W) over a window (rows, columns) around each position.
 
     Where the window hangs over the border, the nearest whole window counts; a window that covers
-    the map along both axes gives the global mean, (N, C, 1, 1). With `step` > 1 the map is first
-    subsampled, per axis by the largest of 5..1 that divides its side and is at most `step`.
+    the map along both axes gives the global mean, (N, C, 1, 1).
     """
     height, width = x.shape[-2:]
     if window[0] >= height and window[1] >= width:
         return x.mean((-2, -1), keepdim=True)
-    steps = [next(r for r in FAST_STEPS if r <= step and side % r == 0) for side in (height, width)]
-    means = x[..., :: steps[0], :: steps[1]].float()
-    for dim, (size, r) in enumerate(zip(window, steps, strict=True), start=-2):
-        means = _means_along(means, max(1, min(size // r, means.shape[dim])), dim)
-    if steps != [1, 1]:
-        means = functional.interpolate(means, scale_factor=(float(steps[0]), float(steps[1])))
+    means = x.float()
+    for dim, size in enumerate(window, start=-2):
+        means = _means_along(means, max(1, min(size, means.shape[dim])), dim)
     down, right = height - means.shape[-2], width - means.shape[-1]
     padding = (right // 2, right - right // 2, down // 2, down - down // 2)
     return functional.pad(means, padding, mode="replicate").to(x.dtype)
@@ -49,12 +43,11 @@ class Pool(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.window: tuple[int, int] | None = None
-        self.step = 1
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training or self.window is None:
             return x.mean((-2, -1), keepdim=True)
-        return sliding_mean(x, self.window, self.step)
+        return sliding_mean(x, self.window)
 
 
 class Block(nn.Module):
@@ -149,9 +142,14 @@ class NAFNet(nn.Module):
             x = decoder(up(x) + skips.pop())
         return {"picture": crop_like(self.ending(x) + padded, picture)}
 
-    def use_tlc(self, train_size: tuple[int, int], fast: bool = False) -> None:
-        """Pool from now on, in evaluation, over windows of 1.5 times the training size (height,
-        width) instead of the whole picture. Export such a network at its tile size."""
+    def use_tlc(self, train_size: tuple[int, int]) -> None:
+        """Pool over windows in evaluation from now on, instead of the whole picture.
+
+        Such a network is exported at its tile size.
+
+        Args:
+            train_size: height and width of the training crops; windows are 1.5 times as large.
+        """
         levels = [*self.encoders, self.middle, *self.decoders]
         depth = len(self.encoders)
         for index, level in enumerate(levels):
@@ -159,4 +157,3 @@ class NAFNet(nn.Module):
             sides = [-(-side // self.multiple) * self.multiple for side in train_size]
             for block in level:
                 block.pool.window = tuple(int(1.5 * side) // scale for side in sides)
-                block.pool.step = max(1, FAST_STEPS[0] // scale) if fast else 1

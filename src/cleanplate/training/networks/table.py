@@ -13,6 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from cleanplate.training.networks.deploy import Deployable
 from cleanplate.training.networks.registry import card, create, names
 
+REPEATS = 3  # runs that are timed
+
 
 @dataclass(frozen=True)
 class Row:
@@ -65,7 +67,7 @@ def count_macs(network: nn.Module, planes: int, side: int) -> int:
     return counter.get_total_flops() // 2
 
 
-def time_megapixel(network: nn.Module, planes: int, side: int, repeats: int = 3) -> float:
+def time_megapixel(network: nn.Module, planes: int, side: int) -> float:
     """Return one thread's CPU seconds per million input positions: the least of some runs.
 
     One run before warms up; other load on the machine hardly counts.
@@ -77,7 +79,7 @@ def time_megapixel(network: nn.Module, planes: int, side: int, repeats: int = 3)
         with torch.inference_mode():
             network(x)
             times = []
-            for _ in range(repeats):
+            for _ in range(REPEATS):
                 start = time.thread_time()
                 network(x)
                 times.append(time.thread_time() - start)

@@ -36,6 +36,7 @@ CHROMA_BLUR = (1.0, 2.4)  # standard deviation in pixels
 LUMA_SHARE = 0.6  # share of those that smooth its luma
 LUMA_BLUR = (0.25, 0.6)
 JPEG_SHARE = 0.75  # share of those that save JPEG
+PLAIN_SHARE = 0.3  # share of pictures whose noise is plain Gaussian noise
 QUALITIES = (80, 98)  # of a camera's JPEG
 ONCE_MORE = (60, 98)  # of a JPEG that was made of it later
 GAINS = (0.7, 1.8)  # of the smoothed noise, which would be too weak: cameras smooth at a high ISO
@@ -77,13 +78,13 @@ class Response:
 class PictureNoise:
     """A source of noisy and clean pictures: a camera's noise, or plain Gaussian noise."""
 
-    def __init__(self, jpeg_share: float = 0.3, plain_share: float = 0.3) -> None:
-        """Set the shares of pictures that go through JPEG once more, and whose noise is plain."""
-        self.jpeg_share, self.plain_share = jpeg_share, plain_share
+    def __init__(self, jpeg_share: float = 0.3) -> None:
+        """Set the share of pictures that go through JPEG once more."""
+        self.jpeg_share = jpeg_share
 
     def draw(self, rng: np.random.Generator, picture: Array) -> Noisy:
         """Make a picture (H, W, 3) uint8, RGB, noisy; (H, W, 3) each."""
-        make = plain if rng.random() < self.plain_share else photographed
+        make = plain if rng.random() < PLAIN_SHARE else photographed
         pair = make(rng, picture)
         if rng.random() >= self.jpeg_share:
             return pair

@@ -154,17 +154,13 @@ UNTONED = _untoned(np.arange(256) / 255).astype(np.float32)
 class RawNoise:
     """A source of noisy and clean RAW planes."""
 
-    def __init__(self, levels: Levels = LEVELS) -> None:
-        """Read with sensors of these black and white levels."""
-        self.levels = levels
-
     def draw(self, rng: np.random.Generator, picture: Array) -> Noisy:
         """Photograph a picture (H, W, 3) uint8, RGB, anew: planes (H/2, W/2, 4) float32.
 
         The clean planes lie in [0, 1]; the noisy ones may lie a little below.
         """
         planes = mosaicked(undeveloped(picture, some_camera(rng)))
-        return Noisy(exposed(rng, planes, some_sensor(rng, self.levels)), planes)
+        return Noisy(exposed(rng, planes, some_sensor(rng)), planes)
 
 
 def plain(rng: np.random.Generator, picture: Array) -> Noisy:
