@@ -38,7 +38,7 @@ class Sides(NamedTuple):
         inside: mean colour (3,).
         outside: mean colour (3,).
         ratio: spread inside over spread outside.
-        alike: correlation of the two sides, -1 to 1.
+        correlation: of the two sides, -1 to 1.
         outline: how much outline there is, as a sum of shares of neighbourhoods.
         spread: standard deviation outside.
     """
@@ -46,7 +46,7 @@ class Sides(NamedTuple):
     inside: Floats
     outside: Floats
     ratio: float
-    alike: float
+    correlation: float
     outline: float
     spread: float
 
@@ -101,7 +101,7 @@ def estimate(picture: Floats, cover: Floats) -> Overlay:
         return NOTHING
     mean_in, mean_out = sides.inside, sides.outside
     places = max(sides.outline / (2 * np.pi * REACH**2), 1)  # independent neighbourhoods
-    doubt = np.exp(np.sqrt(max(1 - sides.alike**2, 0) / places))
+    doubt = np.exp(np.sqrt(max(1 - sides.correlation**2, 0) / places))
     possible = np.minimum(mean_in / (mean_out + 1e-3), (1 - mean_in) / (1 - mean_out + 1e-3)).min()
     clear = float(np.clip(min(sides.ratio * doubt, possible), LEAST_SEEN, 0.97))
     colour = np.clip((mean_in - clear * mean_out) / (1 - clear), 0, 1)

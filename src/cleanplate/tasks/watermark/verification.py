@@ -56,7 +56,7 @@ def features(
     sides = compare(picture, coverage)
     ratio, alike, jump = 0.0, 0.0, 0.0
     if sides is not None:
-        ratio, alike = sides.ratio, sides.alike
+        ratio, alike = sides.ratio, sides.correlation
         jump = float(np.abs(sides.inside - sides.outside).max() / (sides.spread + 0.01))
     return {
         "mean": float(sure.mean()),

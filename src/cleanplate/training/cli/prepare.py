@@ -321,7 +321,7 @@ STEPS: dict[str, tuple[str, Call]] = {
     "thin": ("list at most N versions of each clean picture", _thin),
     "split": ("list training and validation pairs, by clean picture", _split),
     "triples": ("list the pairs with their masks in annotation.txt", _triples),
-    "crops": ("cut squares about what occludes the pages", _crops),
+    "crops": ("cut squares around what occludes the pages", _crops),
     "gradients": ("list the pairs that are not of blank paper, by their gradients", _gradients),
     "halve": ("make half-size copies", _halve),
 }

@@ -2,7 +2,7 @@
 
 A batch is a dict of float tensors: `target` (N, 3, H, W) in [0, 1], `hole` (N, 1, H, W), 1 where
 the picture is not to be seen, and `guess` (N, 3, H, W), the picture with a coarse fill of the tone
-about the hole.
+around the hole.
 """
 
 from __future__ import annotations

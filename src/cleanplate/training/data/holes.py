@@ -2,7 +2,7 @@
 
 A batch is a dict: `target` (N, 3, H, W), the clean picture, and `mask` (N, 1, H, W), the hole,
 uint8 in 0..255, and `name`, a list of N. A page is reduced by a whole factor and a square is cut
-out about what lies on it, so that detail outside the hole is never resized: the fill alone is
+out around what lies on it, so that detail outside the hole is never resized: the fill alone is
 enlarged.
 """
 
@@ -36,7 +36,7 @@ class Sample(TypedDict):
 def square_around(
     picture: Pixels, mask: Pixels, crop: int, rng: np.random.Generator | None = None
 ) -> tuple[Pixels, Pixels]:
-    """Return a square of side `crop` about one part of the mask, (crop, crop, C) each.
+    """Return a square of side `crop` around one part of the mask, (crop, crop, C) each.
 
     The part is one at random and lies anywhere in the square, or with no `rng` it is the largest
     and lies in the middle. Where it fills more than four fifths of the square's side, the picture
@@ -60,7 +60,7 @@ def square_around(
 
 
 class Squares(Dataset[Sample]):
-    """Squares about the holes: anywhere about them for training, in their middle without a seed."""
+    """Squares around holes: anywhere around them for training, in their middle without a seed."""
 
     def __init__(
         self, pairs: list[Pair], files: DownscaledPairs, crop: int, hflip: float, seed: int | None
@@ -111,7 +111,7 @@ class Holes(PairedData):
         """
         super().__init__(folder, **kwargs)
         if self.phases:
-            raise UsageError("Squares about holes do not grow progressively.")
+            raise UsageError("Squares around holes do not grow progressively.")
         self.factor, self.crop, self.hflip, self.threshold = factor, crop, hflip, threshold
 
     def open(self, pairs: list[Pair]) -> None:

@@ -74,17 +74,17 @@ class Stream(Sampler[list[Key]]):
                 self._sample(n)
                 for n in range(first, first + self.batch_size * self.world, self.world)
             ]
-        turn, place = divmod(number, len(self))
-        mine = self._order(turn)[self.rank :: self.world]
+        cycle, place = divmod(number, len(self))
+        mine = self._order(cycle)[self.rank :: self.world]
         part = mine[place * self.batch_size : (place + 1) * self.batch_size]
-        return [(turn, int(index)) for index in part]
+        return [(cycle, int(index)) for index in part]
 
     def _sample(self, number: int) -> Key:
-        turn, place = divmod(number, self.count)
-        return turn, int(self._order(turn)[place])
+        cycle, place = divmod(number, self.count)
+        return cycle, int(self._order(cycle)[place])
 
-    def _order(self, turn: int) -> np.ndarray:
-        return np.random.default_rng((self.seed, turn)).permutation(self.count)
+    def _order(self, cycle: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, cycle)).permutation(self.count)
 
     def __iter__(self) -> Iterator[list[Key]]:
         for number in range(self.start, self.start + len(self)):
@@ -133,11 +133,11 @@ class Progressive(Sampler[list[SizedKey]]):
         return [(*self._sample(n), phase.crop) for n in range(first, first + phase.batch_size)]
 
     def _sample(self, number: int) -> Key:
-        turn, place = divmod(number, self.count)
-        return turn, int(self._order(turn)[place])
+        cycle, place = divmod(number, self.count)
+        return cycle, int(self._order(cycle)[place])
 
-    def _order(self, turn: int) -> np.ndarray:
-        return np.random.default_rng((self.seed, turn)).permutation(self.count)
+    def _order(self, cycle: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, cycle)).permutation(self.count)
 
     def __iter__(self) -> Iterator[list[SizedKey]]:
         for number in range(self.start, self.start + len(self)):

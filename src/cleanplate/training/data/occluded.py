@@ -117,7 +117,7 @@ def printed(rng: np.random.Generator, page: Array, photo: Array) -> None:
 
 
 def corner(rng: np.random.Generator, mask: Array, crop: int) -> tuple[slice, slice]:
-    """Choose a crop: mostly about a pixel of the mask, else anywhere."""
+    """Choose a crop: mostly around a pixel of the mask, else anywhere."""
     room = [side - crop for side in mask.shape]
     at = [int(rng.integers(spare + 1)) for spare in room]
     ys, xs = np.nonzero(mask[::4, ::4])

@@ -1,4 +1,4 @@
-"""Square crops about what occludes a page."""
+"""Square crops around what occludes a page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def crop_around_occluder(arrays: list[Pixels], side: int = SIDE) -> list[Pixels]
 
     A square is moved inside the page; where the page is smaller, it is padded by reflection. Where
     occluders lie so far apart that the middle of their box shows none of them, the square lies
-    about the largest.
+    around the largest one.
 
     Args:
         arrays: input (H, W, 3), target (H, W, 3), mask (H, W, 1), uint8.
@@ -42,7 +42,7 @@ def crop_around_occluder(arrays: list[Pixels], side: int = SIDE) -> list[Pixels]
 
 
 def _corner(box: Box, mask: Pixels, side: int) -> tuple[int, int]:
-    """Return the upper left corner of a square about a box, inside the page as far as it goes."""
+    """Return the upper left corner of a square around a box, inside the page as far as it goes."""
     top = (box.top + box.bottom) // 2 - side // 2
     left = (box.left + box.right) // 2 - side // 2
     height, width = mask.shape[:2]

@@ -1,4 +1,4 @@
-"""People, on their ground or on another, and pictures without any: what a cut-out learns from."""
+"""People on their own or another background, and pictures without any: data of the cut-out."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def planes_of(labels: Pixels) -> Pixels:
 
 
 class PeopleCrops(Dataset[dict[str, Any]]):
-    """Crops of people on their own ground or on another, and of pictures without people.
+    """Crops of people on their own background or on another, and of pictures without people.
 
     An item of a key is always the same; it holds `input` (3, S, S), `maps` (5, S, S), the person
     and GROUPS, and `known` (1, S, S), where the groups are known: uint8, 0..255.
@@ -158,13 +158,13 @@ class PeopleCrops(Dataset[dict[str, Any]]):
         """Return the item of a round, an index and a side."""
         rng, side = generator(self.seed, key[:2]), key[2]
         share = rng.random()
-        for numbers, its in self.parts:
-            if share < its:
+        for numbers, part_share in self.parts:
+            if share < part_share:
                 picture, labels = self._people(numbers, side, rng)
                 break
-            share -= its
+            share -= part_share
         else:
-            picture, labels = self._ground(side, rng)
+            picture, labels = self._background(side, rng)
         if rng.random() < 0.2:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.1, 2.0)))
         if rng.random() < 0.05:
@@ -173,7 +173,7 @@ class PeopleCrops(Dataset[dict[str, Any]]):
         planes = to_tensor(planes_of(labels))
         return {"input": to_tensor(picture), "maps": planes[:-1], "known": planes[-1:]}
 
-    def _ground(self, side: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+    def _background(self, side: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         scene = self.store.read(self.empty[int(rng.integers(len(self.empty)))])
         return self.anywhere.cut(scene, side, rng)
 
@@ -186,26 +186,26 @@ class PeopleCrops(Dataset[dict[str, Any]]):
         picture, labels = self._person(numbers, side, rng)
         if rng.random() >= self.moved:
             return picture, labels
-        ground, known = self._ground(side, rng)
+        background, known = self._background(side, rng)
         if rng.random() < 0.5:  # out of focus
-            ground = np.asarray(cv2.GaussianBlur(ground, (0, 0), rng.uniform(0.5, 5)))
+            background = np.asarray(cv2.GaussianBlur(background, (0, 0), rng.uniform(0.5, 5)))
         count = 1 + int(rng.choice(3, p=(0.75, 0.17, 0.08)))
         for number in range(count):
             if number:
                 picture, labels = self._person(numbers, side, rng)
-            ground = pasted(ground, picture, labels, rng)
+            background = pasted(background, picture, labels, rng)
             known = np.where(labels > 0, labels, known)
-        return ground, known
+        return background, known
 
 
-def pasted(ground: Pixels, picture: Pixels, labels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Lay who is labelled on a picture over another ground, in a light a little changed."""
+def pasted(background: Pixels, picture: Pixels, labels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Lay who is labelled on a picture over another background, in a light a little changed."""
     alpha = cv2.resize(
-        (labels > 0).astype(np.float32), ground.shape[1::-1], interpolation=cv2.INTER_AREA
+        (labels > 0).astype(np.float32), background.shape[1::-1], interpolation=cv2.INTER_AREA
     )
     alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.4, 1.2))[..., None]
     light = np.float32(rng.uniform(0.75, 1.2) if rng.random() < 0.5 else 1.0)
-    mixed = picture * light * alpha + ground * (1 - alpha)
+    mixed = picture * light * alpha + background * (1 - alpha)
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 

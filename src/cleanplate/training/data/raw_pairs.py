@@ -66,13 +66,13 @@ def some_tile(both: Sequence[Array], crop: int, rng: np.random.Generator) -> lis
     height, width = both[0].shape[:2]
     top = int(rng.integers(max(0, height - crop - 1) + 1))
     left = int(rng.integers(max(0, width - crop - 1) + 1))
-    upside, sideways, turn = rng.random(3) < 0.5
+    vflip, hflip, transpose = rng.random(3) < 0.5
     tiles = [cut_out(planes, top, left, crop + 1) for planes in both]  # mirroring takes one off
-    for axis, wanted in ((0, upside), (1, sideways)):
+    for axis, wanted in ((0, vflip), (1, hflip)):
         if wanted:
             tiles = [mirrored(planes, axis) for planes in tiles]
     tiles = [planes[:crop, :crop] for planes in tiles]
-    return [transposed(planes) for planes in tiles] if turn else tiles
+    return [transposed(planes) for planes in tiles] if transpose else tiles
 
 
 def to_sample(name: str, tiles: Sequence[Array], levels: Levels) -> Sample:

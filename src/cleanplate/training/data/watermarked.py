@@ -147,7 +147,7 @@ class WatermarkedCrops(Dataset[Sample]):
 
 
 def window(rng: np.random.Generator, alpha: Array, crop: int) -> tuple[int, int]:
-    """Choose a crop's corner: mostly about a pixel of the mark, else anywhere."""
+    """Choose a crop's corner: mostly around a pixel of the mark, else anywhere."""
     height, width = alpha.shape
     if rng.random() < 0.85:
         ys, xs = np.nonzero(alpha[::4, ::4] > VISIBLE)

@@ -36,7 +36,7 @@ def detail(picture: Tensor) -> Tensor:
 
 
 class HoleFilling(Learner):
-    """Learns what lies in the holes of photographs from what lies about them.
+    """Learns what lies in the holes of photographs from what lies around them.
 
     Batches are those of `Holed`. Validation logs PSNR within the holes: `val/psnr_hole`, which the
     best checkpoint is chosen by, and `val/psnr_guess` of the coarse fill; and `val/detail`, the

@@ -23,7 +23,7 @@ def conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:
 
 
 class RSU(nn.Module):
-    """RSU-L: a small U-Net of `depth` L about a residual."""
+    """RSU-L: a small U-Net of `depth` L with a residual connection around it."""
 
     def __init__(self, depth: int, inputs: int, middle: int, outputs: int) -> None:
         super().__init__()

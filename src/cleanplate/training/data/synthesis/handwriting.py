@@ -298,7 +298,7 @@ def drawn(rng: np.random.Generator, drawing: Drawing, width: float) -> tuple[Arr
 
 
 def phrase(rng: np.random.Generator, face: Face, ems: int) -> str:
-    """Return something to write, about so many em long, that a face has all characters of."""
+    """Return a text of about so many em, of characters that the face has."""
     kind = rng.random()
     if face.han and (not face.latin or kind < 0.6):
         text = "".join(rng.choice(COMMON_HAN, ems))

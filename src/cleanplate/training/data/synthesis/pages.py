@@ -140,24 +140,24 @@ def seen(rng: np.random.Generator, sheet: Array) -> Array:
     return np.clip(np.rint(page * 255), 0, 255).astype(np.uint8)
 
 
-def laid(rng: np.random.Generator, page: Array, ground: Array) -> Array:
-    """Lay a page on a ground, both (H, W, 3) RGB, and look at it aslant as a phone does.
+def laid(rng: np.random.Generator, page: Array, background: Array) -> Array:
+    """Lay a page on a background, both (H, W, 3) RGB, and look at it aslant as a phone does.
 
     Returns:
         A picture of the page's size; the page covers most of it, and often runs over an edge.
     """
     height, width = page.shape[:2]
-    scene = cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR)
+    scene = cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     slant = rng.uniform(-0.08, 0.16, (4, 2)) * (width, height) * np.array(INWARD)
     view = cv2.getPerspectiveTransform(corners, (corners + slant).astype(np.float32))
     lift = np.full((height, width), rng.uniform(0.5, 1.0), np.float32)  # darker beside the page
     there = cv2.warpPerspective(np.ones((height, width), np.float32), view, (width, height))
     shade = cv2.GaussianBlur(there, (0, 0), 0.01 * width)
-    ground_light = (1 - (1 - lift) * shade)[..., None]
+    background_light = (1 - (1 - lift) * shade)[..., None]
     seen_page = cv2.warpPerspective(page, view, (width, height), flags=cv2.INTER_AREA)
     there = there[..., None]
-    return np.rint(seen_page * there + scene * ground_light * (1 - there)).astype(np.uint8)
+    return np.rint(seen_page * there + scene * background_light * (1 - there)).astype(np.uint8)
 
 
 INWARD = ((1, 1), (-1, 1), (-1, -1), (1, -1))  # from the corners, clockwise from the upper left

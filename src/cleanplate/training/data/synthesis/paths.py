@@ -117,7 +117,7 @@ def strike(rng: np.random.Generator, width: float, height: float) -> Drawing:
 
 
 def loop(rng: np.random.Generator, width: float, height: float) -> Drawing:
-    """Return a ring about a box, not quite closed or a little more than closed."""
+    """Return a ring around a box, not quite closed or a little more than closed."""
     turn = np.linspace(0, 2 * np.pi * rng.uniform(0.96, 1.2), 40) + rng.uniform(0, 2 * np.pi)
     grown = 1 + np.linspace(0, rng.uniform(-0.08, 0.12), 40)
     for waves in (2, 3):  # no hand draws an ellipse

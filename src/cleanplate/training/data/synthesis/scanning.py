@@ -78,7 +78,7 @@ def rounded(page: Array) -> Array:
 
 
 def paper_of(page: Array) -> Array:
-    """Return the brightness (H, W) float32 of the paper about each pixel of a page, 1..255."""
+    """Return the brightness (H, W) float32 of the paper around each pixel of a page, 1..255."""
     grey = cv2.cvtColor(page, cv2.COLOR_RGB2GRAY)
     brightest = cv2.dilate(cv2.blur(grey, (3, 3)), np.ones((AROUND, AROUND), np.uint8))
     paper: Array = np.maximum(cv2.blur(brightest, (AROUND, AROUND)), 1).astype(np.float32)

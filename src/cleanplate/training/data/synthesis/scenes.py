@@ -1,7 +1,7 @@
 """What makes clean pictures more various: other colours, shadows, and lettering in the scene.
 
 A sign, a label or a drawing belongs to the picture: it lies on a surface in perspective, takes that
-surface's light and is as soft as what is about it. A watermark lies flat on the picture instead.
+surface's light and is as soft as its surroundings. A watermark lies flat on the picture instead.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ def signed(rng: np.random.Generator, picture: Array, marks: Watermarks) -> Array
     soft = rng.uniform(0.4, 1.6)
     matrix, part = standing(rng, stamp.shape, (height, width), spare=6)
     size = (part[1].stop - part[1].start, part[0].stop - part[0].start)
-    ink, ground = (cv2.warpPerspective(cover, matrix, size) for cover in (stamp, board))
-    ink, ground = (cv2.GaussianBlur(cover, (0, 0), soft) for cover in (ink, ground))
+    ink, board = (cv2.warpPerspective(cover, matrix, size) for cover in (stamp, board))
+    ink, board = (cv2.GaussianBlur(cover, (0, 0), soft) for cover in (ink, board))
     here = picture[part].astype(np.float32) / 255
     light = cv2.GaussianBlur(here.mean(-1), (0, 0), max(1.0, side * rng.uniform(0.05, 0.3)))
-    if ground.max() > 0:  # a board hides the surface but not the light on it
-        light = light / max(float(light[ground > 0.5].mean()) if (ground > 0.5).any() else 1, 0.05)
-        here = over(here, ground, lit(rng.random(3), light))
+    if board.max() > 0:  # a board hides the surface but not the light on it
+        light = light / max(float(light[board > 0.5].mean()) if (board > 0.5).any() else 1, 0.05)
+        here = over(here, board, lit(rng.random(3), light))
     paint = lit(rng.random(3), light)
     here = over(here, ink * rng.uniform(0.85, 1.0), paint)
     grain = rng.normal(0, rng.uniform(0, 0.03), light.shape).astype(np.float32)
-    here += (grain * np.maximum(ink, ground))[..., None]
+    here += (grain * np.maximum(ink, board))[..., None]
     picture = picture.copy()
     picture[part] = np.rint(here * 255).clip(0, 255).astype(np.uint8)
     return picture
