@@ -289,6 +289,13 @@ def test_several_pictures_are_of_a_kind_that_is_not_taken(format_: str) -> None:
         Picture.read(out.getvalue())
 
 
+@pytest.mark.parametrize("brand", [b"avis", b"msf1", b"hevc"])
+def test_a_sequence_without_a_still_is_an_animation(brand: bytes) -> None:
+    head = struct.pack(">I", 20) + b"ftyp" + brand + bytes(4) + brand
+    with pytest.raises(UnsupportedError, match="an animation"):
+        Picture.read(head + struct.pack(">I", 16) + b"moov" + bytes(8))
+
+
 def test_an_avif_sequence_of_one_picture_is_read() -> None:
     out = io.BytesIO()
     Image.fromarray(SMOOTH).save(out, "AVIF", save_all=True, append_images=[])

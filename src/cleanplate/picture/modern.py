@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from cleanplate.errors import PictureError, UnsupportedError
-from cleanplate.picture import arrays, coded, container, pillow
+from cleanplate.picture import arrays, boxes, coded, container, pillow
 from cleanplate.picture.planes import Mask, Planes, damaged, eight_bits
 
 # The whole picture is coded again, so rather too well than too badly.
@@ -41,6 +41,11 @@ class Modern:
             plugin = self._opener()
         except UnsupportedError as error:
             raise UnsupportedError(f"{name}: {error}") from error
+        outer, _ = boxes.outer(data)
+        if b"moov" in outer and b"meta" not in outer:
+            raise UnsupportedError(
+                f"{name}: it is an animation; Cleanplate cleans single pictures."
+            )
         with pillow.decoding(name, f"{self.format} file"):
             found = _coded(data)
             if found:
