@@ -13,6 +13,7 @@ from typing import Any
 
 SECONDS = 10  # of processor time
 BYTES = 2**30  # of memory
+LARGE = 4_000_000  # samples that are too many to be compared
 LIMIT = 6 * 2**30  # of addresses: no file may take the machine down
 
 
@@ -82,7 +83,7 @@ def _try(data: bytes, random: Random) -> None:
         again = _opened(result, options)
         size = again.pixels.shape[:2]
         assert size == picture.pixels.shape[:2], f"another size after {options}"
-        if _exact(picture.format, result, options):
+        if before.size < LARGE and _exact(picture.format, result, options):
             now, then = _joined(again.to_array()), _joined(before)
             same = (now == then).all(axis=2) if now.shape == then.shape else _grey_in_rgb(now, then)
             assert (same | edited).all(), f"a sample has changed after {options}"

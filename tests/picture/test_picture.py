@@ -436,3 +436,12 @@ def test_a_turned_picture_is_upright_where_the_format_cannot_say_so(orientation:
     picture = Picture.read(saved(samples(24, 40), "PNG", exif=exif(orientation)))
     again = read_by_others(picture.encode(nowhere(picture), format="bmp"))
     np.testing.assert_array_equal(np.asarray(again), picture.pixels)
+
+
+@pytest.mark.parametrize(("format_", "side"), [("webp", 16384), ("jpeg", 65536)])
+def test_a_format_that_has_no_room_for_a_side_is_named(format_: str, side: int) -> None:
+    picture = Picture.from_array(np.zeros((1, side), np.uint8), name="strip")
+    with pytest.raises(
+        PictureError, match=f"strip: .* holds {side - 1} pixels a side.*PNG or TIFF"
+    ):
+        picture.encode(nowhere(picture), format=format_)

@@ -376,7 +376,7 @@ def _writing(name: str, format_: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise PictureError(f"{name}: not enough memory to write this {format_}.") from error
-    except (OSError, ValueError, OverflowError, RuntimeError) as error:
+    except (OSError, ValueError, OverflowError, RuntimeError, SystemError, struct.error) as error:
         raise PictureError(f"{name}: it cannot be written as {format_} ({error}).") from error
 
 

@@ -19,10 +19,12 @@ from cleanplate.picture.planes import (
     damaged,
     resolution,
     resolution_of,
+    room_for,
 )
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 _QUALITY = 95
+_MOST = 65535  # pixels of a side
 _SMOOTHED = 2  # pixels by which colours of half the size reach across a block's edge
 _SOF = {0xC0, 0xC1, 0xC2}
 _OTHER_SOF = {
@@ -119,6 +121,7 @@ def encode(planes: Planes, name: str) -> bytes:
         raise PictureError(f"{name}: JPEG holds 8 bits, this picture has 16; write PNG or TIFF.")
     if planes.alpha is not None and not (planes.alpha == 255).all():
         raise PictureError(f"{name}: JPEG holds no transparency; write PNG, TIFF or WebP.")
+    room_for(planes, _MOST, "JPEG", name)
     options = pillow.save_options(planes.metadata)
     image = pillow.join(planes.pixels, None, name)
     return pillow.save(image, "JPEG", quality=_QUALITY, subsampling=0, **options)

@@ -63,9 +63,8 @@ class Modern:
         self._opener()
         options = pillow.save_options(planes.metadata)
         options.pop("dpi", None)
-        with pillow.decoding(name, "picture"):
-            image = pillow.join(planes.pixels, planes.alpha, name)
-            return self._writer(image, options, planes.metadata.cicp, lossless)
+        image = pillow.join(planes.pixels, planes.alpha, name)
+        return self._writer(image, options, planes.metadata.cicp, lossless)
 
     def rewrite(
         self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str

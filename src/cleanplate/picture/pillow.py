@@ -75,14 +75,19 @@ def decoding(name: str, kind: str) -> Iterator[None]:
 
 
 def load(
-    plugin: Callable[[io.BytesIO], ImageFile], data: bytes, name: str, *, sized: bool = False
+    plugin: Callable[[Any], ImageFile],
+    data: bytes | io.RawIOBase,
+    name: str,
+    *,
+    sized: bool = False,
 ) -> ImageFile:
-    """Open and decode; the size is checked in between, unless it was before.
+    """Open and decode a file or its bytes; the size is checked in between, or was before.
 
     Raises:
         PictureError: the picture is too large or animated.
     """
-    image = plugin(io.BytesIO(data))
+    file = io.BytesIO(data) if isinstance(data, bytes) else io.BufferedReader(data)
+    image = plugin(file)
     if not sized:
         check_size(*image.size, name)
     frames = getattr(image, "n_frames", 1)

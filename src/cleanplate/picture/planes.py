@@ -161,6 +161,20 @@ def eight_bits(planes: Planes, format_: str, name: str) -> None:
         raise PictureError(f"{name}: {format_} holds 8 bits, this picture 16; write PNG or TIFF.")
 
 
+def room_for(planes: Planes, most: int, format_: str, name: str) -> None:
+    """Refuse a picture with more pixels a side than a format has room for.
+
+    Raises:
+        PictureError: it has more than `most`.
+    """
+    height, width = planes.pixels.shape[:2]
+    if max(height, width) > most:
+        raise PictureError(
+            f"{name}: {format_} holds {most} pixels a side, this picture has {width} x {height}; "
+            "write PNG or TIFF."
+        )
+
+
 def damaged(name: str, kind: str, why: object) -> PictureError:
     """Return the error for a file whose bytes do not decode."""
     return PictureError(f"{name}: this {kind} is damaged or cut short ({why}).")

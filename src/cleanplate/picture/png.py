@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from bisect import bisect
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,7 +208,41 @@ def _decode_shallow(
     if key is not None:
         shown.append(Chunk(b"tRNS", _transparent(bytes(key), depth, colour)))
         shown.sort(key=lambda one: _ORDER.index(one.kind))
-    return pillow.split(pillow.load(PngImageFile, _join(shown), name), name)
+    return pillow.split(pillow.load(PngImageFile, _Stream(shown), name), name)
+
+
+class _Stream(io.RawIOBase):
+    """A PNG file of some chunks, read from where they lie: a copy would be as large as the file."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self._parts = [memoryview(SIGNATURE)]
+        for kind, data in chunks:
+            head = struct.pack(">I4s", len(data), kind)
+            check = struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+            self._parts += map(memoryview, (head, data, check))
+        self._starts = [0, *accumulate(map(len, self._parts))]
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}.get(whence, 0)
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        number = bisect(self._starts, self._at) - 1
+        if number >= len(self._parts):
+            return 0
+        start = self._at - self._starts[number]
+        piece = self._parts[number][start : start + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
 
 def _transparent(key: bytes, depth: int, colour: int) -> bytes:

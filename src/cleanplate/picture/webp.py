@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from cleanplate.picture import directory, pillow
-from cleanplate.picture.planes import Mask, Planes, check_size, damaged, eight_bits
+from cleanplate.picture.planes import Mask, Planes, check_size, damaged, eight_bits, room_for
 
 # The lossy codec codes the whole picture again, so rather too well than too badly.
 _QUALITY = 95
+_MOST = 16383  # pixels of a side
 _HEAD = 16  # bytes of a frame before its chunks
 _ANIMATED, _HAS_EXIF, _HAS_XMP = 2, 8, 4  # flags of the extended header
 _FRAME, _HEADER = b"ANMF", b"VP8X"
@@ -44,16 +45,16 @@ def decode(data: bytes, name: str) -> Planes:
 def encode(planes: Planes, name: str, *, lossless: bool = True) -> bytes:
     """Return a new WebP file, lossless unless said otherwise."""
     eight_bits(planes, "WebP", name)
+    room_for(planes, _MOST, "WebP", name)
     options = pillow.save_options(planes.metadata)
     options.pop("dpi", None)
     # Of a lossless file "quality" is the effort; "exact" keeps colours under transparency.
     options |= (
         {"lossless": True, "exact": True, "quality": 50} if lossless else {"quality": _QUALITY}
     )
-    with pillow.decoding(name, "picture"):
-        image = pillow.join(planes.pixels, planes.alpha, name)
-        mode = "RGB" if planes.alpha is None else "RGBA"
-        return pillow.save(image.convert(mode), "WEBP", method=4, **options)
+    image = pillow.join(planes.pixels, planes.alpha, name)
+    mode = "RGB" if planes.alpha is None else "RGBA"
+    return pillow.save(image.convert(mode), "WEBP", method=4, **options)
 
 
 def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
