@@ -6,15 +6,17 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".cleanplate-", ".part"
+_PIECE = 1 << 20  # bytes
 
 
 def write_all(
-    contents: Mapping[Path, bytes],
+    contents: Mapping[Path, bytes | Path],
     *,
     source: os.stat_result | None = None,
     keep_times: bool = False,
@@ -25,7 +27,7 @@ def write_all(
     permissions. Folders are made as needed.
 
     Args:
-        contents: what goes where.
+        contents: what goes where; a path is that of a file, whose content it is.
         source: the file that all of it was made from: who may not read that may not read it either.
         keep_times: give the files the times of the source.
 
@@ -39,7 +41,7 @@ def write_all(
 
 @contextlib.contextmanager
 def staged(
-    contents: Mapping[Path, bytes],
+    contents: Mapping[Path, bytes | Path],
     *,
     source: os.stat_result | None = None,
     keep_times: bool = False,
@@ -66,6 +68,17 @@ def staged(
         for temporary in written.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def digest(content: bytes | Path) -> str:
+    """Return the sha256 of bytes or of a file. Raises OSError."""
+    if not isinstance(content, Path):
+        return hashlib.sha256(content).hexdigest()
+    found = hashlib.sha256()
+    with content.open("rb") as file:
+        while piece := file.read(_PIECE):
+            found.update(piece)
+    return found.hexdigest()
 
 
 def sync_folders(paths: Iterable[Path]) -> None:
@@ -116,7 +129,9 @@ def _stem(path: Path) -> str:
     return _PREFIX + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16] + "-"
 
 
-def _write(temporary: Path, place: Path, content: bytes, source: os.stat_result | None) -> None:
+def _write(
+    temporary: Path, place: Path, content: bytes | Path, source: os.stat_result | None
+) -> None:
     # Opened by hand: tempfile's 0600 would hide the result from all but its owner.
     mode = 0o666 if source is None else 0o600 | (source.st_mode & 0o666)
     descriptor = os.open(
@@ -124,7 +139,11 @@ def _write(temporary: Path, place: Path, content: bytes, source: os.stat_result 
     )
     with os.fdopen(descriptor, "wb") as file:
         _permit(temporary, place, source)  # while it is empty
-        file.write(content)
+        if isinstance(content, Path):
+            with content.open("rb") as given:
+                shutil.copyfileobj(given, file, _PIECE)
+        else:
+            file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

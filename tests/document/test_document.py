@@ -203,3 +203,33 @@ def test_a_page_that_was_finished_is_told_of_as_before(tmp_path: Path) -> None:
         second = Cleaning(document, Blot(), finished=finished).clean_page(1)
     np.testing.assert_array_equal(first.mask, second.mask)
     assert (first.report, first.unchanged) == (second.report, second.unchanged)
+
+
+def test_a_hundred_thousand_objects_and_deep_nesting(tmp_path: Path) -> None:
+    head = b"%PDF-1.5\n1 0 obj << /Type /Catalog /Pages 2 0 R /Extra 4 0 R >> endobj\n"
+    head += b"2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj\n"
+    head += b"3 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >> endobj\n"
+    many = b"".join(b"%d 0 obj << /A %d 0 R >> endobj\n" % (n, n + 1) for n in range(4, 100_000))
+    content = head + many + b"trailer << /Root 1 0 R /Size 100001 >>\n"
+    result, (page,) = cleaned(content, Blot(), marks=True, repeated=True)
+    assert (result, page.report["images"]) == (content, 0)
+    deep = head.replace(b"/Extra 4 0 R", b"/Extra " + b"[" * 5000 + b"]" * 5000)
+    with pytest.raises(PictureError, match="damaged"):
+        Document(deep + b"trailer << /Root 1 0 R /Size 4 >>\n")
+
+
+def test_forms_in_forms_without_end_and_very_many_draws() -> None:
+    pdf = marked()
+    page = pdf.pages[0].obj
+    inner = page.Resources.XObject.Im0
+    for _ in range(60):
+        form = pdf.make_stream(b"/X Do " * 3)
+        form.Type, form.Subtype, form.BBox = Name.XObject, Name.Form, Array([0, 0, 9, 9])
+        form.Resources = Dictionary(XObject=Dictionary(X=inner))
+        inner = pdf.make_indirect(form)
+    page.Resources.XObject.Im0 = inner
+    content = saved(pdf)
+    result, (told,) = cleaned(content, Blot(), marks=True, repeated=True)
+    assert result is content
+    assert [one.code for one in told.remarks] == ["page-left-out"]
+    assert "draws more than 20000 forms" in told.remarks[0].text

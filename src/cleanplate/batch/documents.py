@@ -132,6 +132,16 @@ class DocumentRun:
             self._cleaned.append((page.filled, page.unchanged, page.doubt))
             yield page
 
+    def write(self, place: Path) -> Path:
+        """Write the result into a file, and return it; the source where nothing is changed.
+
+        Raises:
+            PictureError: it cannot be written.
+            OSError: what is finished cannot be read.
+        """
+        changed = self._cleaning.save(place, strip_metadata=self._maker.strip_metadata)
+        return place if changed else self._job.source
+
     def content(self) -> bytes:
         """Return the file of the result; the source's own bytes where nothing is changed.
 

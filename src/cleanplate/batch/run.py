@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from cleanplate.picture import Picture, encode_mask, losses_of
 from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks, mask_of
 from cleanplate.writing import (
+    digest,
     make_folders,
     remove_leftovers,
     staged,
@@ -212,7 +212,7 @@ class Run:
                     maker.check(page.remarks, f"{job.name}, page {page.number}")
                     models.update(page.models)
                     yield self._page_done(job, page, len(run), source)
-                content = run.content()
+                content = run.write(waiting_folder(job.result) / "result.pdf")
                 told = run.summary()
             maker.check(told["remarks"], job.name)
             seconds = round(time.monotonic() - begin, 3)
@@ -299,7 +299,7 @@ class Run:
         self,
         job: Job,
         done: Outcome,
-        files: dict[Path, bytes],
+        files: Mapping[Path, bytes | Path],
         source: os.stat_result,
         settings: Settings,
     ) -> None:
@@ -311,11 +311,11 @@ class Run:
             **done.line(),
             **_fingerprint(source),
             "settings": settings,
-            "result_size": len(content),
+            "result_size": content.stat().st_size if isinstance(content, Path) else len(content),
         }
         in_place = _are_same(job.source, job.result)
         # In place, a kill would leave no other sign of which picture it is that lies there.
-        sign = {"result_sha256": hashlib.sha256(content).hexdigest()} if in_place else {}
+        sign = {"result_sha256": digest(content)} if in_place else {}
         with self._gate:
             for path in files:
                 self._make_folder_of(path, job)
@@ -364,8 +364,7 @@ class Run:
                     return False
             if in_place and known.get("status") == "writing":
                 # Killed between the rename and its record: cleaning again would clean the result.
-                written = hashlib.sha256(job.result.read_bytes()).hexdigest()
-                if known.pop("result_sha256", None) != written:
+                if known.pop("result_sha256", None) != digest(job.result):
                     return False
                 self._record({**known, **now, "status": "done"})
                 return True

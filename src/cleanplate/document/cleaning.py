@@ -210,13 +210,7 @@ class Cleaning:
         """
         changed = any(self._removed.values())
         changed |= strip_metadata and self.document.strip_metadata()
-        for key in self._finished.keys():  # noqa: SIM118 - it is no dict
-            done = self._finished.image(key)
-            if done is not None and done.coded is not None:
-                stream = self.document.pdf.get_object(key)
-                assert isinstance(stream, Stream)
-                done.coded.put(stream)
-                changed = True
+        changed |= self._finished.put(self.document.pdf)
         if not changed:
             return False
         self._drop_thumbnails()

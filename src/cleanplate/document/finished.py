@@ -7,20 +7,23 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pikepdf
 from numpy.typing import NDArray
+from pikepdf import Pdf, Stream
 
 from cleanplate.document.images import Coded
 from cleanplate.document.placing import Key
 from cleanplate.picture import Picture, encode_mask
 from cleanplate.writing import write_all
 
-_STATE = "state.json"
+_STATE, _CARRIER = "state.json", "parts.pdf"
+_NO_PAGES = b"<< /Type /Pages /Kids [] /Count 0 >>"
 
 
 @dataclass
@@ -63,9 +66,14 @@ class Finished:
         """Return what became of an image; None where it is not finished."""
         return self._images.get(key)
 
-    def keys(self) -> list[Key]:
-        """Return the images that are finished, in the order of their objects."""
-        return sorted(self._images)
+    def put(self, pdf: Pdf) -> bool:
+        """Put all images into their document; return whether any is another."""
+        changed = [(key, done.coded) for key, done in self._images.items() if done.coded]
+        for key, coded in changed:
+            stream = pdf.get_object(key)
+            assert isinstance(stream, Stream)
+            coded.put(stream)
+        return bool(changed)
 
     def models(self) -> list[dict[str, str]]:
         """Return the models that ran on each finished page, sha256 by name."""
@@ -121,9 +129,26 @@ class FinishedIn(Finished):
         mask = self._file(number, key, "png").read_bytes() if line["mask"] else None
         return ImageDone(coded, mask)
 
-    def keys(self) -> list[Key]:
-        """Return the images that are finished, in the order of their objects."""
-        return sorted(self._places)
+    def put(self, pdf: Pdf) -> bool:
+        """Put all images into their document; return whether any is another.
+
+        Their data stay in a file until the document is written, as there may be very many.
+        """
+        keys = sorted(key for key, (_, line) in self._places.items() if line["coded"] is not None)
+        if not keys:
+            return False
+        carrier = self._folder / _CARRIER
+        _carry(carrier, (self._file(self._places[key][0], key, "bin") for key in keys))
+        with pikepdf.open(carrier) as carried:
+            for number, key in enumerate(keys, 1):
+                old, new = pdf.get_object(key), pdf.copy_foreign(carried.get_object(number, 0))
+                assert isinstance(old, Stream) and isinstance(new, Stream)
+                for name, value in old.items():
+                    if name != "/Length":
+                        new[name] = value
+                Coded(b"", **self._places[key][1]["coded"]).describe(new)
+                pdf._swap_objects(key, new.objgen)  # so the image keeps its number
+        return True
 
     def add(self, number: int, page: PageDone) -> None:
         """Write a page, its line last. Raises OSError."""
@@ -161,6 +186,28 @@ class FinishedIn(Finished):
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self._folder / _STATE).read_bytes())
         return None
+
+
+def _carry(path: Path, parts: Iterable[Path]) -> None:
+    """Write a PDF whose objects from 1 on are streams of the bytes of these files."""
+    places = []
+    with path.open("wb") as file:
+        file.write(b"%PDF-1.5\n")
+        for number, part in enumerate(parts, 1):
+            places.append(file.tell())
+            file.write(b"%d 0 obj\n<< /Length %d >>\nstream\n" % (number, part.stat().st_size))
+            with part.open("rb") as content:
+                shutil.copyfileobj(content, file)
+            file.write(b"\nendstream\nendobj\n")
+        count = len(places)
+        for words in (b"<< /Type /Catalog /Pages %d 0 R >>" % (count + 2), _NO_PAGES):
+            places.append(file.tell())
+            file.write(b"%d 0 obj\n%b\nendobj\n" % (len(places), words))
+        start = file.tell()
+        file.write(b"xref\n0 %d\n0000000000 65535 f \n" % (count + 3))
+        file.writelines(b"%010d 00000 n \n" % place for place in places)
+        trailer = b"<< /Size %d /Root %d 0 R >>" % (count + 3, count + 1)
+        file.write(b"trailer %b\nstartxref\n%d\n%%%%EOF\n" % (trailer, start))
 
 
 def mask_png(mask: NDArray[np.uint8]) -> bytes | None:

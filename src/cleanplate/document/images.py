@@ -56,10 +56,16 @@ class Coded:
 
     def put(self, stream: Stream) -> None:
         """Write it into the stream of the image, whose other entries stay."""
-        parms = Dictionary({key: _object(value) for key, value in self.parms.items()})
-        stream.write(
-            self.data, filter=Name(self.filter), decode_parms=parms if self.parms else None
-        )
+        stream.write(self.data)
+        self.describe(stream)
+
+    def describe(self, stream: Stream) -> None:
+        """Have the dictionary of a stream that holds its data say how they are coded."""
+        stream.Filter = Name(self.filter)
+        if self.parms:
+            stream.DecodeParms = Dictionary({key: _object(one) for key, one in self.parms.items()})
+        elif Name.DecodeParms in stream:
+            del stream.DecodeParms
         for key, value in {"/Alternates": None, **self.entries}.items():
             if value is not None:
                 stream[key] = _object(value)

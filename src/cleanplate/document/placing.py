@@ -21,7 +21,7 @@ Matrix: TypeAlias = NDArray[np.float64]
 """(3, 3), for columns (x, y, 1)."""
 
 _DEEPEST = 32  # forms in forms
-_MOST = 20_000  # placements on a page
+_MOST = 20_000  # images, and forms, that a page draws
 _LONGEST = 1 << 26  # bytes of a content stream
 _DEFAULT_BOX = (0.0, 0.0, 612.0, 792.0)
 
@@ -49,6 +49,7 @@ class Placer:
     def __init__(self) -> None:
         self._read: dict[Key, list[tuple[str, Any]]] = {}
         self.inline = 0
+        self._forms_left = 0
 
     def placements(self, page: pikepdf.Page) -> list[Placement]:
         """Return the images that a page shows, in the order in which it draws them.
@@ -57,8 +58,9 @@ class Placer:
 
         Raises:
             pikepdf.PdfError: its content cannot be read.
+            ValueError: it is a bomb: of bytes, or of forms that draw forms.
         """
-        self.inline = 0
+        self.inline, self._forms_left = 0, _MOST
         resources = page.obj.get(Name.Resources, Dictionary())
         found: list[Placement] = []
         for placement in self._walk(page.obj, resources, np.eye(3), ()):
@@ -93,6 +95,9 @@ class Placer:
         if kind == Name.Image:
             yield Placement(drawn.objgen, matrix)
         elif kind == Name.Form and drawn.objgen not in above and len(above) < _DEEPEST:
+            self._forms_left -= 1
+            if self._forms_left < 0:
+                raise ValueError(f"it draws more than {_MOST} forms")
             own = matrix @ matrix_of(drawn.get(Name.Matrix))
             inner = drawn.get(Name.Resources, resources)
             yield from self._walk(drawn, inner, own, (*above, drawn.objgen))
