@@ -36,7 +36,7 @@ def load_clean(folders: Sequence[str | Path], side: int) -> list[Array]:
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
     if not pictures:
-        raise UsageError(f"no pictures under {', '.join(map(str, folders))}")
+        raise UsageError(f"There are no pictures under {', '.join(map(str, folders))}.")
     return pictures
 
 

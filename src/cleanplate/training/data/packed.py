@@ -26,7 +26,7 @@ def pack(folder: Path, store: Path) -> None:
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise UsageError(f"no pictures under {folder}")
+        raise UsageError(f"There are no pictures under {folder}.")
     named = [[path.relative_to(folder).as_posix(), path.stat().st_size] for path in paths]
     index = store.with_name(f"{store.name}.json")
     if index.is_file() and json.loads(index.read_text())["files"] == named:

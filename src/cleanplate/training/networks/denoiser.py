@@ -17,15 +17,16 @@ from cleanplate.training.networks.layers import crop_like, pad_to_multiple, scal
 from cleanplate.training.networks.registry import NetworkCard, register
 
 FACTOR = 4  # of the estimator's pixel-unshuffle
-DETAIL = 8.0  # brings noise near the size that layers start with
-COARSE = 2 * FACTOR  # pixels a value of the estimated level is for
+DETAIL = 8.0  # scales noise to about 1, the range initial weights are made for
+COARSE = 2 * FACTOR  # side in pixels of the square that one estimated level stands for
 
 
 class LevelEstimator(nn.Module):
     """Estimate the local standard deviation of noise, in units of the picture's range.
 
-    Four 3x3 convolutions behind a pixel-unshuffle, over what differs from the mean of 3x3 pixels.
-    The last two see 8x8 pixels as one, and how light these are, as black and white cut noise off.
+    Four 3x3 convolutions after a pixel-unshuffle, on the difference from the mean of 3x3 pixels.
+    The last two work on squares of 8x8 pixels. They also see the mean colour of each square, as
+    noise is clipped near black and near white.
     """
 
     def __init__(self, channels: int = 32) -> None:
@@ -48,7 +49,8 @@ class LevelEstimator(nn.Module):
         maps = self.fine(F.pixel_unshuffle(detail, FACTOR))
         coarse = [F.avg_pool2d(maps, COARSE // FACTOR), F.avg_pool2d(picture, COARSE)]
         level = self.coarse(torch.cat([x.to(maps.dtype) for x in coarse], 1)).float()
-        # Levels are small numbers: the network works in tenths. A ReLU would die here.
+        # Levels are small, so the network predicts ten times the level. Softplus, because a ReLU
+        # that is 0 everywhere would get no gradient.
         return 0.1 * F.softplus(
             F.interpolate(level, scale_factor=COARSE, mode="bilinear", align_corners=False)
         )

@@ -120,10 +120,10 @@ class ConvNeXtUNet(NoiseUNet):
         self.out = nn.Sequential(ChannelNorm(channels[0]), nn.Conv2d(channels[0], planes, 1))
 
 
-GAIN = 10.0  # brings the root of what the network sees near the size that layers start with
-SHIFT = 2e-3  # about four photoelectrons: keeps what noise brings below 0
-LEAST = 1e-6  # of what a root is drawn
-AROUND = 5  # side in positions of the mean that is told apart from what differs from it
+GAIN = 10.0  # scales the square root to about 1, the range initial weights are made for
+SHIFT = 2e-3  # added before the square root, as noise makes some values negative (~4 electrons)
+SMALLEST = 1e-6  # least value a square root is taken of, so that its gradient stays finite
+MEAN_SIDE = 5  # side of the local mean, which the network gets apart from the detail
 
 
 @register(
@@ -138,11 +138,10 @@ AROUND = 5  # side in positions of the mean that is told apart from what differs
     )
 )
 class LeanRaw(LeanUNet):
-    """The denoiser of RAW files that ships: a residual U-Net over the root of normalised planes.
+    """The denoiser of RAW files that ships: a residual U-Net on the square root of the planes.
 
-    In planes brought to one noise (`cleanplate.tasks.denoise.sensor_noise`) the variance grows with
-    the value; in their root it is alike everywhere (Anscombe, 1948), and that is what the network
-    takes off.
+    In normalised planes (`cleanplate.tasks.denoise.sensor_noise`) the variance of the noise grows
+    with the value. In their square root it is the same everywhere (Anscombe, 1948).
 
     Args:
         width: scales all channels.
@@ -165,9 +164,10 @@ class LeanRaw(LeanUNet):
     def forward(self, mosaic: Tensor) -> dict[str, Tensor]:
         """Map (N, 4, H, W) to `picture` of the same shape."""
         padded = pad_to_multiple(mosaic, self.multiple)
-        root = GAIN * (padded + SHIFT).clamp_min(LEAST).sqrt()
-        # Bright light of little noise is a large number, of which half precision keeps no noise.
-        mean = F.avg_pool2d(root, AROUND, 1, AROUND // 2, count_include_pad=False)
+        root = GAIN * (padded + SHIFT).clamp_min(SMALLEST).sqrt()
+        # A bright value is large beside its noise, and half precision would round the noise away:
+        # the network gets the difference from the local mean, and the mean by itself.
+        mean = F.avg_pool2d(root, MEAN_SIDE, 1, MEAN_SIDE // 2, count_include_pad=False)
         change = self.residue(torch.cat([root - mean, mean / GAIN], 1))
         clean = torch.relu(root + change)
         return {"picture": crop_like(clean.square() / GAIN**2 - SHIFT, mosaic)}

@@ -69,7 +69,7 @@ class Pictures:
             if path.suffix.lower() in SUFFIXES
         ]
         if not self.names:
-            raise UsageError(f"no pictures under {', '.join(map(str, folders))}")
+            raise UsageError(f"There are no pictures under {', '.join(map(str, folders))}.")
         self.side = side
         self.cache = PictureCache(len(self.names), MEMORY)
 

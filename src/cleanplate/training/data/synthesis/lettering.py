@@ -83,7 +83,7 @@ class Lettering:
             if path.suffix.lower() in FONT_SUFFIXES
         )
         if not paths:
-            raise UsageError(f"no fonts under {', '.join(map(str, folders))}")
+            raise UsageError(f"There are no fonts under {', '.join(map(str, folders))}.")
         self.faces = [(path, characters(path)) for path in paths]
         self.latin = [i for i, (_, has) in enumerate(self.faces) if has.issuperset(b"AZaz09")]
         self.han = [i for i, (_, has) in enumerate(self.faces) if len(has) > 2000 and 0x7684 in has]

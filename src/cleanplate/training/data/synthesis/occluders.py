@@ -56,7 +56,8 @@ class Occluders:
                 kind = self.heads if path.parent.name == PEOPLE else self.hands
                 kind.append(cv2.cvtColor(patch, cv2.COLOR_BGRA2RGBA))
         if not self.hands:
-            raise UsageError(f"no cut-out hands (RGBA) under {', '.join(map(str, folders))}")
+            named = ", ".join(map(str, folders))
+            raise UsageError(f"There are no cut-out hands (RGBA) under {named}.")
 
     def draw(self, rng: np.random.Generator, page: Array) -> Occlusion:
         """Put one occluder, now and then two, before a page (H, W, 3) uint8, RGB."""

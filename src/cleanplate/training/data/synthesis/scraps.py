@@ -29,7 +29,7 @@ class Scraps:
         """
         self.paths = sorted(path for folder in folders for path in Path(folder).rglob("*.png"))
         if not self.paths:
-            raise UsageError(f"no ink (.png) under {', '.join(map(str, folders))}")
+            raise UsageError(f"There is no ink (.png) under {', '.join(map(str, folders))}.")
 
     def draw(self, rng: np.random.Generator, unit: float) -> Array:
         """Return one in some size, turn, strength and colour: light (h, w, 3) in [0, 1].

@@ -38,7 +38,8 @@ class Strokes:
                 alphabets[PurePosixPath(name).parts[-3]].append(text)
         self.alphabets = [alphabets[name] for name in sorted(alphabets)]
         if not self.alphabets:
-            raise UsageError(f"no pen strokes (.txt, .zip) under {', '.join(map(str, folders))}")
+            named = ", ".join(map(str, folders))
+            raise UsageError(f"There are no pen strokes (.txt, .zip) under {named}.")
 
     def word(
         self, rng: np.random.Generator, count: int, em: float, width: float

@@ -55,7 +55,7 @@ class Watermarks:
         read = (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths)
         self.logos = [logo for logo in read if logo is not None]
         if not self.logos:
-            raise UsageError(f"no logos (PNG) under {', '.join(map(str, logos))}")
+            raise UsageError(f"There are no logos (PNG) under {', '.join(map(str, logos))}.")
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> Mark:
         """Return a mark for a canvas of `height` x `width` pixels."""
