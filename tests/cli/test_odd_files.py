@@ -144,6 +144,9 @@ def test_in_place_what_will_go_is_said_before(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"skipped: {source} exists; --overwrite replaces it; the further" in result.stderr
     assert source.read_bytes() == before
+    result = run("watermark", source, "-o", source)
+    assert (result.exit_code, "replaces it; the further pictures" in result.stderr) == (1, True)
+    assert source.read_bytes() == before
     result = run("watermark", source.parent, "-o", source.parent, "--overwrite")
     assert (result.exit_code, "note: " in result.stderr) == (0, True)
     assert len(source.read_bytes()) < len(before)
