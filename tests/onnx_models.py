@@ -87,6 +87,14 @@ def guesses(seen: float) -> dict[str, Any]:
     return {"nodes": nodes, "weights": weights, "planes": 7, "outputs": {"fill": 3, "seen": 1}}
 
 
+def coarse_guesses() -> dict[str, Any]:
+    """A filler of photographs: `fill` is the coarse fill that it is given, beside the hole."""
+    node = helper.make_node("Slice", ["planes", "zero", "three", "axis"], ["fill"])
+    numbers = {"zero": 0, "three": 3, "axis": 1}
+    weights = {name: np.array([value], np.int64) for name, value in numbers.items()}
+    return {"nodes": [node], "weights": weights, "planes": 4, "outputs": {"fill": 3}}
+
+
 def write(folder: Path, name: str, graph: dict[str, Any], **fields: Any) -> Path:
     """Write `NAME.onnx` and its card `NAME.json`; `fields` replace those of the card."""
     outputs = [_value(key, planes) for key, planes in graph["outputs"].items()]

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cleanplate
+from cleanplate.tasks import photo_fill
 
-TASKS = ("inpaint", "occlusion")
+TASKS = ("inpaint", "occlusion", "photo")
 
 
 def scene(rng: np.random.Generator, size: tuple[int, int], depth: type, colours: int) -> np.ndarray:
@@ -33,11 +34,18 @@ def blobs(rng: np.random.Generator, size: tuple[int, int], count: int) -> np.nda
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A filler that says of everything that it is seen: the most tempting one."""
+def cleaners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, cleanplate.Cleaner]:
+    """Tasks with a filler that says of everything that it is seen: the most tempting one; and with
+    one for photographs."""
     folder = tmp_path_factory.mktemp("models")
     graph = onnx_models.guesses(seen=1.0)
-    return onnx_models.write(folder, "tempting", graph, tile=256, parameters={"side": 192})
+    page = onnx_models.write(folder, "tempting", graph, tile=256, parameters={"side": 192})
+    inputs = list(photo_fill.INPUTS)
+    photo = onnx_models.write(
+        folder, "photo", onnx_models.coarse_guesses(), tile=64, multiple=8, inputs=inputs
+    )
+    made = {task: cleanplate.Cleaner(task, filler=page) for task in ("inpaint", "occlusion")}
+    return made | {"photo": cleanplate.Cleaner("inpaint", filler=photo)}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -50,7 +58,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_lies_in_a_hole_changes_no_sample(
-    model: Path,
+    cleaners: dict[str, cleanplate.Cleaner],
     task: str,
     seed: int,
     size: tuple[int, int],
@@ -62,20 +70,21 @@ def test_what_lies_in_a_hole_changes_no_sample(
     one = scene(rng, size, depth, colours)
     mask = blobs(rng, size, count)
     other = np.where(mask[..., None] > 127, np.iinfo(depth).max - one, one)
-    clean = cleanplate.Cleaner(task, filler=model)
-    results = [clean(picture, mask=mask).to_array() for picture in (one, other)]
+    results = [cleaners[task](picture, mask=mask).to_array() for picture in (one, other)]
     assert np.array_equal(*results)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_lies_in_a_hole_changes_no_byte(model: Path, task: str, tmp_path: Path) -> None:
+def test_what_lies_in_a_hole_changes_no_byte(
+    cleaners: dict[str, cleanplate.Cleaner], task: str, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(1)
     one = scene(rng, (90, 120), np.uint8, 3)
     mask = blobs(rng, (90, 120), 2)
     other = np.where(mask[..., None] > 127, 255 - one, one)
-    clean, written = cleanplate.Cleaner(task, filler=model), []
+    written = []
     for picture in (one, other):
         cv2.imwrite(str(tmp_path / "page.png"), picture)
-        clean(tmp_path / "page.png", mask=mask).save(tmp_path / "out.png")
+        cleaners[task](tmp_path / "page.png", mask=mask).save(tmp_path / "out.png")
         written.append((tmp_path / "out.png").read_bytes())
     assert written[0] == written[1]

@@ -15,9 +15,10 @@ from cleanplate.models import load
 from cleanplate.picture import Picture
 from cleanplate.tasks import create, crop_fill
 from cleanplate.tasks.base import Cleaned, Task
+from cleanplate.tasks.inpainting import Inpaint
 from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.masks import Masks
-from cleanplate.tasks.occlusion.task import Inpaint, Occlusion
+from cleanplate.tasks.occlusion.task import Occlusion
 
 BLOB = (slice(60, 100), slice(50, 90))
 

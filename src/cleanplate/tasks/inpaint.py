@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from cleanplate.tasks.taskinfo import TaskInfo
+from cleanplate.tasks.taskinfo import Option, TaskInfo
 
 INFO = TaskInfo(
     name="inpaint",
     summary="Fill in what a mask names (--mask).",
-    make="cleanplate.tasks.occlusion.task:Inpaint",
+    make="cleanplate.tasks.inpainting:Inpaint",
     roles=("filler",),
     mask="required",
+    options=(
+        Option(
+            "kind",
+            "auto",
+            kind="choice",
+            choices=("auto", "page", "photo"),
+            help="What is filled in; auto: what surrounds the mask tells.",
+        ),
+    ),
 )

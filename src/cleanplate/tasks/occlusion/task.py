@@ -13,69 +13,12 @@ from cleanplate.errors import UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
-from cleanplate.tasks import coarse_fill, crop_fill
-from cleanplate.tasks.base import Cleaned, Report, doubt_of, share_filled
-from cleanplate.tasks.inpainting_mask import InpaintingMask, conceal
+from cleanplate.tasks.base import Cleaned, doubt_of
+from cleanplate.tasks.inpainting import Inpaint
+from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats, planes_of
 
 NONE = "none"  # as the locator: all of the page is hidden
-
-
-class Inpaint:
-    """Fills in what a mask names: nothing is searched for."""
-
-    def __init__(
-        self,
-        *,
-        filler: str | Path = "occlusion-filler",
-        eraser: str | Path | None = None,
-        device: str = "auto",
-        threads: int = 0,
-    ) -> None:
-        """Load the model.
-
-        Args:
-            filler: gives the page (`fill`) and how much of it is to be seen (`seen`); or, like
-                DeepFill v2, what it paints on a small square (`picture`), see `crop_fill.paint`.
-            eraser: gives the clean page from the page (`picture`), such as NAFNet; it takes the
-                place of the filler, on a square around what is hidden.
-            device: see `models.load`.
-            threads: see `models.load`.
-
-        Raises:
-            ModelError: the model or the device cannot be used.
-            UsageError: there is no such model, or it does not fit this task.
-        """
-        self._model = models.load(eraser or filler, device=device, threads=threads)
-        card = self._model.card
-        on_squares = eraser is not None or card.inputs == crop_fill.INPUTS
-        if on_squares:
-            card.check("inpaint", planes=3 if eraser else 4, outputs=("picture",))
-        else:
-            coarse_fill.check(card)
-        self._fill = (
-            crop_fill.erase if eraser else crop_fill.fill if on_squares else coarse_fill.fill
-        )
-
-    def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
-        """Fill in what `mask` names, in place; see `Task.clean`.
-
-        Nothing of what lies under the mask reaches the result: it is painted over first.
-        """
-        if mask is None:
-            raise UsageError("Say what to fill in: inpaint needs a mask.")
-        hidden = InpaintingMask(mask, 0.5, mask.shape, blind=True)
-        conceal(picture, hidden)
-        return self.fill(picture, hidden)
-
-    def fill(self, picture: Picture, hidden: InpaintingMask) -> Cleaned:
-        """Fill in what is hidden of a picture, in place."""
-        mask = np.zeros((picture.height, picture.width), np.uint8)
-        steps: dict[str, Floats] = {}
-        if hidden.small.any():
-            steps = self._fill(self._model, picture, mask, hidden)
-        report: Report = {"device": self._model.device, "filled": share_filled(mask)}
-        return Cleaned(picture, mask, report, steps)
 
 
 class Occlusion:
@@ -107,7 +50,9 @@ class Occlusion:
             UsageError: there is no such model, or it does not fit this task; or there is neither
                 locator nor eraser.
         """
-        self._inpaint = Inpaint(filler=filler, eraser=eraser, device=device, threads=threads)
+        self._inpaint = Inpaint(
+            filler=filler, eraser=eraser, kind="page", device=device, threads=threads
+        )
         self._locator = None
         self._threshold = 0.5
         if locator != NONE:
