@@ -16,6 +16,7 @@ from cleanplate import metrics, models
 from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_in_bands, run_tiled
+from cleanplate.tasks import create
 from cleanplate.tasks.cutout.task import Cutout
 from cleanplate.tasks.maps import planes_of
 from cleanplate.tasks.occlusion.task import Occlusion
@@ -218,3 +219,27 @@ def test_noise_comes_off_and_its_level_is_known(sigma: int, gain: float) -> None
     before, after = (metrics.psnr(x / 255, clean / 255) for x in (noisy, result.to_array()))
     assert after - before > gain
     assert result.report["noise"] == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize("colour", [(190, 40, 50), (40, 60, 170)])
+def test_ink_is_found_on_a_page_and_print_is_left(colour: tuple[int, int, int]) -> None:
+    page = np.full((700, 600, 3), 244, np.uint8)
+    for top in range(50, 666, 28):
+        text = "The answer to this question is worth two points."
+        face = cv2.FONT_HERSHEY_TRIPLEX
+        cv2.putText(page, text, (40, top), face, 0.55, (25, 25, 25), 1, cv2.LINE_AA)
+    noise = np.random.default_rng(0).normal(0, 2, page.shape)
+    page = np.clip(page + noise, 0, 255).astype(np.uint8)
+    ink = np.zeros(page.shape[:2], np.uint8)
+    wave = [(80 + 6 * k, 300 + int(18 * np.sin(0.9 * k) + 8 * np.sin(0.23 * k))) for k in range(60)]
+    cv2.polylines(ink, [np.array(wave, np.int32)], False, 255, 4, cv2.LINE_AA)
+    cv2.ellipse(ink, (420, 480), (70, 40), 0, 0, 340, 255, 4, cv2.LINE_AA)
+    share = ink[..., None] / 255
+    written = np.rint(page * (1 - share) + page * (np.array(colour) / 255) * share).astype(np.uint8)
+    eraser = create("handwriting", device="cpu", threads=1)
+    found = eraser.clean(Picture.from_array(written)).mask > 127
+    beside = cv2.dilate(ink, np.ones((9, 9))) == 0
+    assert found[ink > 100].mean() > 0.65
+    assert found[beside].mean() < 0.0015
+    untouched = Picture.from_array(page.copy())
+    assert eraser.clean(untouched).unchanged

@@ -105,9 +105,14 @@ def test_ink_is_kept_alone(eraser: Path) -> None:
     assert (result.mask[40:44, 20:160] == 255).all() and not result.mask[:30].any()
 
 
-def test_without_a_model_it_says_what_to_do() -> None:
-    with pytest.raises(UsageError, match=r"No model for handwriting ships yet.*--model eraser="):
-        cleanplate.Cleaner("handwriting")
+def test_what_only_looks_like_ink_is_left_where_no_ink_is_certain() -> None:
+    probability = np.zeros((60, 60), np.uint8)
+    probability[10:20, 10:20] = 180
+    assert not detected(probability, 0.2).any()
+    probability[40:50, 40:50] = 250  # ink for certain elsewhere on the page
+    found = detected(probability, 0.2)
+    assert found[10:20, 10:20].all() and found[40:50, 40:50].all()
+    assert found.sum() == 200
 
 
 def test_models_of_other_tasks_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes
 
-HIGH = 0.75  # probability that a pixel of each find must reach, or a higher threshold
+HIGH = 0.6  # probability that a pixel of each find must reach, or a higher threshold
+CERTAIN = 0.95, 20  # a page is written on if a find of so many pixels has one that is as sure
 LEAST = 6  # pixels of a find
 FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without any is blank
 WINDOW = 31  # pixels of these surroundings
@@ -32,7 +33,7 @@ class Handwriting:
     def __init__(
         self,
         *,
-        eraser: str | Path | None = None,
+        eraser: str | Path = "handwriting-eraser",
         ink: str = "all",
         keep: str | None = None,
         threshold: float | None = None,
@@ -55,11 +56,6 @@ class Handwriting:
             ModelError: the model or the device cannot be used.
             UsageError: there is no such model, or it is not of this task.
         """
-        if eraser is None:
-            raise UsageError(
-                "No model for handwriting ships yet: train one (`cleanplate train handwriting`, "
-                "docs/handwriting.md) and give it, --model eraser=mine.onnx."
-            )
         self.ink, self.keep = ink, keep
         self.model = models.load(eraser, device=device, threads=threads)
         self.fill = _fill_of(self.model)
@@ -147,15 +143,23 @@ def detected(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.boo
 
     Args:
         probability: (H, W), 0 to 255.
-        threshold: 0 to 1; connected pixels above it are ink where one of them reaches HIGH.
+        threshold: 0 to 1; connected pixels above it are ink where one of them reaches HIGH, if
+            there is ink on the page for certain: what only looks like ink is on many pages.
     """
     likely = probability > 255 * threshold
     count, labels, figures, _ = cv2.connectedComponentsWithStats(likely.astype(np.uint8))
-    sure = np.zeros(count, bool)
-    sure[labels[probability > 255 * max(threshold, HIGH)]] = True
-    kept = sure & (figures[:, cv2.CC_STAT_AREA] >= LEAST)
-    kept[0] = False
-    return np.asarray(kept[labels])
+    sizes = figures[:, cv2.CC_STAT_AREA]
+
+    def with_one(above: float) -> NDArray[np.bool_]:
+        reached = np.zeros(count, bool)
+        reached[labels[probability > 255 * max(threshold, above)]] = True
+        reached[0] = False
+        return reached
+
+    surest, enough = CERTAIN
+    if not (with_one(surest) & (sizes >= enough)).any():
+        return np.zeros(probability.shape, bool)
+    return np.asarray((with_one(HIGH) & (sizes >= LEAST))[labels])
 
 
 def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
