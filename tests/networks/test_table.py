@@ -53,6 +53,8 @@ SHIPPED = {  # the network of each model that ships
     "occlusion-filler": "occlusion-filler",
     "cutout-locator": "locator",
     "denoiser": "denoiser",
+    "handwriting-eraser": "handwriting-eraser",
+    "photo-filler": "photo-filler",
 }
 
 

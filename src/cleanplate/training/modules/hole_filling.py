@@ -47,7 +47,10 @@ class HoleFilling(Learner):
     terms: ClassVar[Mapping[str, Term]] = {"texture": texture_loss}
 
     def __init__(
-        self, network: str = "filler", loss: str | dict[str, float] | None = None, **kwargs: Any
+        self,
+        network: str = "photo-filler",
+        loss: str | dict[str, float] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Put a network to its training.
 

@@ -106,6 +106,18 @@ _card = partial(
 )
 @register(
     _card(
+        "photo-filler",
+        planes=4,
+        outputs=("fill",),
+        logits=(),
+        parameters=2.643e6,
+    ),
+    planes=4,
+    heads={},
+    widths=(32, 48, 96, 128, 128, 128),
+)
+@register(
+    _card(
         "handwriting-eraser",
         planes=3,
         outputs=("fill", "mask", "print"),
