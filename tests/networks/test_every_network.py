@@ -30,6 +30,7 @@ EXPORTED_QUICKLY = (  # in five seconds of one core, or about that
     "erasenet-discriminator",
     "fcn-8s",
     "filler",
+    "handwriting-eraser",
     "lean-raw",
     "occlusion-filler",
     "residual-unet-raw",
@@ -174,8 +175,15 @@ def test_onnx_parity(name: str) -> None:
     assert_parity(frozen(name), name, networks.card(name).multiple)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["erasenet", "residual-unet-raw", "deepfill-v2-twin", "unet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "residual-unet-raw",
+        "unet",
+        pytest.param("erasenet", marks=pytest.mark.slow),
+        pytest.param("deepfill-v2-twin", marks=pytest.mark.slow),
+    ],
+)
 def test_onnx_takes_odd_sizes(name: str) -> None:
     assert_parity(frozen(name), name, 1)
 
