@@ -16,6 +16,7 @@ from cleanplate.batch import (
     CleanedDocument,
     DocumentOptions,
     Maker,
+    begins_document,
     clean_document,
     format_by,
     format_of,
@@ -355,7 +356,7 @@ def _document_of(source: Source) -> tuple[Path | bytes, str] | None:
     if isinstance(source, str | Path):
         path = Path(source)
         return (path, path.name) if is_document(path) else None
-    if isinstance(source, _BYTES) and bytes(source[:5]) == b"%PDF-":
+    if isinstance(source, _BYTES) and begins_document(bytes(source[:5])):
         return bytes(source), "document"
     return None
 

@@ -18,6 +18,7 @@ from cleanplate.batch.single import clean_one
 from cleanplate.batch.sources import (
     Job,
     Plan,
+    begins_document,
     documents_in,
     format_by,
     format_of,
@@ -35,6 +36,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Run",
+    "begins_document",
     "clean_document",
     "clean_one",
     "documents_in",

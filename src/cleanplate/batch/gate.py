@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 
 from cleanplate.errors import CleanplateError
 
@@ -30,12 +29,7 @@ class Gate:
                 raise StoppedError("the run was stopped")
             self._inside += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._changed:
             self._inside -= 1
             self._changed.notify_all()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.batch.documents import DocumentOptions, clean_document
 from cleanplate.batch.making import Maker
 from cleanplate.batch.sources import (
+    begins_document,
     check_suffix,
     format_by,
     format_of,
@@ -52,7 +53,7 @@ def clean_one(
     """
     if mask_out is not None and mask_out.suffix.lower() != ".png":
         raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")
-    of_document = documents is not None and source.startswith(b"%PDF-")
+    of_document = documents is not None and begins_document(source)
     if of_document and mask_out is not None:
         raise UsageError("A PDF on standard input goes without --mask-out: give its name.")
     form = None

@@ -36,6 +36,11 @@ DOCUMENTS = frozenset({".pdf"})
 """Endings of documents, whose pages hold pictures."""
 
 
+def begins_document(content: bytes) -> bool:
+    """Say whether bytes are those of a document, by the first of them."""
+    return content.startswith(b"%PDF-")
+
+
 def is_document(path: Path) -> bool:
     """Say whether a file is a document, by its name."""
     return path.suffix.lower() in DOCUMENTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _STREAM = Path("-")
 
+_path_option = partial(typer.Option, parser=path_of, metavar="PATH")
+
 
 _Paths = Annotated[
     list[Path],
@@ -28,25 +31,19 @@ _Paths = Annotated[
 ]
 _Out = Annotated[
     Path | None,
-    typer.Option(
+    _path_option(
         "--out",
         "-o",
-        parser=path_of,
-        metavar="PATH",
         help="Folder for the results; for one picture, a file.",
     ),
 ]
 _MaskOut = Annotated[
     Path | None,
-    typer.Option(
-        parser=path_of, metavar="PATH", help="Folder for masks (PNG) of what was filled in."
-    ),
+    _path_option(help="Folder for masks (PNG) of what was filled in."),
 ]
 _Explain = Annotated[
     Path | None,
-    typer.Option(
-        parser=path_of,
-        metavar="PATH",
+    _path_option(
         help="Folder for sheets (PNG) of the steps that led to each result.",
     ),
 ]
@@ -59,9 +56,7 @@ _Model = Annotated[
 ]
 _Mask = Annotated[
     Path | None,
-    typer.Option(
-        parser=path_of,
-        metavar="PATH",
+    _path_option(
         help="What to fill in, white: a picture, or a folder with one for each picture.",
     ),
 ]
@@ -73,9 +68,7 @@ _Region = Annotated[
 ]
 _Protect = Annotated[
     Path | None,
-    typer.Option(
-        parser=path_of,
-        metavar="PATH",
+    _path_option(
         help="What is never touched, white: a picture, or a folder with one for each picture.",
     ),
 ]

@@ -35,6 +35,8 @@ class Box(NamedTuple):
     >>> box = Box(2, 3, 6, 9)
     >>> box.height, box.width, box.moved(-2, -3)
     (4, 6, Box(top=0, left=0, bottom=4, right=6))
+    >>> box.grown(3, (7, 20)), box.common(Box(4, 0, 8, 5))
+    (Box(top=0, left=0, bottom=7, right=12), Box(top=4, left=3, bottom=6, right=5))
     >>> box.cut(np.zeros((10, 10, 3))).shape
     (4, 6, 3)
     """
@@ -62,6 +64,21 @@ class Box(NamedTuple):
     def moved(self, down: int, right: int) -> Box:
         """Return the box so many pixels farther down and to the right."""
         return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
+    def grown(self, by: int, size: tuple[int, ...]) -> Box:
+        """Return the box with so many pixels around it, as far as a picture of a size reaches."""
+        return Box(
+            max(0, self.top - by),
+            max(0, self.left - by),
+            min(size[0], self.bottom + by),
+            min(size[1], self.right + by),
+        )
+
+    def common(self, other: Box) -> Box | None:
+        """Return what two boxes share; None where they share nothing."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Box(top, left, bottom, right) if top < bottom and left < right else None
 
     def cut(self, values: NDArray[Sample]) -> NDArray[Sample]:
         """Return the view of the box in an array (H, W, ...)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from cleanplate.restoring import regions, run_tiled
 from cleanplate.tasks import grain, lines
 from cleanplate.tasks.base import write_found
 from cleanplate.tasks.inpainting_mask import InpaintingMask, strips
-from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, planes_of, resized
+from cleanplate.tasks.maps import Floats, as_planes, dilated, enlarged, grey, planes_of, resized
 from cleanplate.tasks.pull_push import pull_push_parts
 
 MARGIN = 0.5  # of a hole's longer side, seen around it
@@ -106,9 +105,7 @@ def context_of(rgb: Floats, hidden: NDArray[np.bool_], edges: list[lines.Edge]) 
         hidden: a map of any size.
         edges: of the page and what lies under it.
     """
-    hole = covered(hidden, rgb.shape)
-    brush = np.ones((2 * GROWTH + 1, 2 * GROWTH + 1), np.uint8)
-    hole = cv2.dilate(hole.astype(np.uint8), brush) > 0
+    hole = dilated(covered(hidden, rgb.shape), GROWTH)
     return Context(rgb, hole, pull_push_parts(rgb, hole, lines.sides(edges, rgb.shape)))
 
 

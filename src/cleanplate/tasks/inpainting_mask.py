@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, regions
-from cleanplate.tasks.maps import Floats, enlarged, scaled
+from cleanplate.tasks.maps import Floats, enlarged, resized, scaled
 
 RIM = 4  # pixels of the copy around a find that are worked on with it, for its soft edge
 CONCEALED = 0.5  # grey, in [0, 1]
@@ -37,6 +37,10 @@ class InpaintingMask(NamedTuple):
     def small(self) -> NDArray[np.bool_]:
         """Where the copy is hidden, (h, w)."""
         return self.found > self.threshold
+
+    def of_copy(self, size: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return which pixels of a copy of some size (h, w) are hidden, be it in the least part."""
+        return resized(self.small.astype(np.float32), size) > 0
 
     def parts(self) -> list[Box]:
         """Return boxes of the picture around what is hidden, which do not overlap."""

@@ -50,6 +50,12 @@ def resized(values: Floats, size: tuple[int, ...]) -> Floats:
     return np.asarray(cv2.resize(values, size[1::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
+def dilated(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Return a mask (h, w) grown by so many pixels, across corners too."""
+    brush = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), brush) > 0)
+
+
 def enlarged(values: Floats, box: Box, size: tuple[int, ...]) -> Floats:
     """Return the part of a map (h, w), enlarged to `size`, that lies in a box."""
     down, right = values.shape[0] / size[0], values.shape[1] / size[1]

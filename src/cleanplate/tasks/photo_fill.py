@@ -19,7 +19,7 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_in_bands, run_tiled
 from cleanplate.tasks.base import write_found
 from cleanplate.tasks.inpainting_mask import InpaintingMask
-from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey, resized
+from cleanplate.tasks.maps import Floats, as_planes, enlarged, grey
 from cleanplate.tasks.pull_push import pull_push_fill
 
 INPUTS = ("guess red", "guess green", "guess blue", "hole")
@@ -49,7 +49,7 @@ def fill(
         ModelError: the model failed.
     """
     before = picture.shrunk(SHOWN_SIDE)
-    where = grey((resized(hidden.small.astype(np.float32), before.shape) > 0).astype(np.float32))
+    where = grey(hidden.of_copy(before.shape).astype(np.float32))
     size = (picture.height, picture.width)
     coarse: Floats | None = None
     halvings = levels(hidden)
@@ -63,14 +63,15 @@ def fill(
                 model,
                 partial(_planes_at, picture, hidden, guess),
                 size,
-                region=_seen(part, size),
+                region=part.grown(CONTEXT, size),
                 outputs=("fill",),
+                wanted=lambda tile: bool(hidden.within(tile).any()),
             )
             for guess in guesses
         ]
         for filled in zip(*bands, strict=True):
             band = filled[0][0]
-            box = _common(band, part)
+            box = band.common(part)
             if box is not None:
                 page = np.asarray(np.mean([maps["fill"] for _, maps in filled], 0, np.float32))
                 page = page[:, box.top - band.top : box.bottom - band.top]
@@ -81,12 +82,12 @@ def fill(
 
 def levels(hidden: InpaintingMask) -> int:
     """Return how often a picture is halved until no pixel of a hole lies deeper than NEAR."""
-    inside = np.pad(hidden.small.astype(np.uint8), 1)  # what lies outside the picture is unknown
-    known = np.pad(~hidden.small, 1, constant_values=False)
-    if not known.any():
+    if hidden.small.all():
         return 0
-    distance = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
-    deepest = float(distance[inside > 0].max(initial=0)) * hidden.size[0] / inside.shape[0]
+    unknown = np.pad(hidden.small, 1, constant_values=True)  # as what lies outside the picture is
+    distance = cv2.distanceTransform(unknown.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    deepest = distance[1:-1, 1:-1][hidden.small].max(initial=0)
+    deepest = float(deepest) * hidden.size[0] / unknown.shape[0]
     most = int(math.log2(max(1, max(hidden.size) / LEAST_SIDE)))
     return min(most, max(0, math.ceil(math.log2(max(1e-6, deepest / NEAR)))))
 
@@ -94,7 +95,7 @@ def levels(hidden: InpaintingMask) -> int:
 def _filled(model: Model, small: Floats, hidden: InpaintingMask, coarse: Floats | None) -> Floats:
     """Return a small copy (h, w, 3) with its holes filled."""
     size = small.shape[:2]
-    hole = resized(hidden.small.astype(np.float32), size) > 0
+    hole = hidden.of_copy(size)
     filled: Floats = small.copy()
     for box in regions(hole, 0, least=CONTEXT):
 
@@ -123,16 +124,3 @@ def _planes(
         guess = np.where(hole[..., None], enlarged(coarse, box, size), rgb)
     planes: Floats = as_planes(np.dstack([guess, hole.astype(np.float32)]))
     return planes
-
-
-def _seen(part: Box, size: tuple[int, int]) -> Box:
-    """Return a box with what is seen about it."""
-    top, left = max(0, part.top - CONTEXT), max(0, part.left - CONTEXT)
-    return Box(top, left, min(size[0], part.bottom + CONTEXT), min(size[1], part.right + CONTEXT))
-
-
-def _common(box: Box, other: Box) -> Box | None:
-    """Return what two boxes share; None where they share nothing."""
-    top, left = max(box.top, other.top), max(box.left, other.left)
-    bottom, right = min(box.bottom, other.bottom), min(box.right, other.right)
-    return Box(top, left, bottom, right) if top < bottom and left < right else None

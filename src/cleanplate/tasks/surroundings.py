@@ -7,7 +7,7 @@ import numpy as np
 
 from cleanplate.picture import Picture
 from cleanplate.tasks.inpainting_mask import InpaintingMask
-from cleanplate.tasks.maps import resized
+from cleanplate.tasks.maps import dilated
 
 SIDE = 512  # longer side in pixels of the copy that is looked at
 PAPER = 15  # pixels: print is narrower than that
@@ -24,9 +24,9 @@ def is_page(picture: Picture, hidden: InpaintingMask) -> bool:
     surface surrounds the holes.
     """
     rgb = picture.shrunk(SIDE)
-    hole = resized(hidden.small.astype(np.float32), rgb.shape) > 0
-    near = _grown(hole, RIM)
-    around = _grown(hole, max(REACH[1], int(REACH[0] * np.sqrt(hole.sum())))) & ~near
+    hole = hidden.of_copy(rgb.shape)
+    near = dilated(hole, RIM)
+    around = dilated(hole, max(REACH[1], int(REACH[0] * np.sqrt(hole.sum())))) & ~near
     if not around.any():
         around = ~near
     if not around.any():
@@ -38,8 +38,3 @@ def is_page(picture: Picture, hidden: InpaintingMask) -> bool:
     flat = float(((paper - darkest) / paper < EVEN)[around].mean())
     colour = float(((brightest - darkest) / np.maximum(brightest, 0.05))[around].mean())
     return flat >= FLAT and colour < COLOUR
-
-
-def _grown(hole: np.ndarray, reach: int) -> np.ndarray:
-    brush = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    return np.asarray(cv2.dilate(hole.astype(np.uint8), brush) > 0)

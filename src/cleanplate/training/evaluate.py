@@ -63,7 +63,14 @@ FIGURES = (
     "peak_mb",
 )
 OF_PICTURES = (
-    *("psnr_input", "psnr", "ms_ssim", "ssim", "psnr_mask", "changed", "ocr_error", "ocr_noise"),
+    "psnr_input",
+    "psnr",
+    "ms_ssim",
+    "ssim",
+    "psnr_mask",
+    "changed",
+    "ocr_error",
+    "ocr_noise",
 )
 GROWN = 9  # px; what a mask's soft border may touch
 CELL = 320  # longer side in pixels of a picture on a sheet

@@ -94,7 +94,7 @@ class Cutout:
         if mask is None:
             copy, alpha = self._found(picture, whole)
         elif (box := box_of(mask)) is not None:
-            region = grown(box, whole)
+            region = box.grown(round(MARGIN * max(box.size)), whole.size)
             copy, alpha = self._found(picture, region)
             alpha = alpha * within(box, region, alpha.shape)
         else:
@@ -226,17 +226,6 @@ def outline(mask: np.ndarray) -> Box | None:
     """Return the smallest box that holds all of a mask (H, W) that is not 0; None for none."""
     left, top, width, height = cv2.boundingRect(mask)
     return Box(top, left, top + height, left + width) if width else None
-
-
-def grown(box: Box, whole: Box) -> Box:
-    """Return a box with a margin around it, as far as the picture reaches."""
-    by = round(MARGIN * max(box.size))
-    return Box(
-        max(whole.top, box.top - by),
-        max(whole.left, box.left - by),
-        min(whole.bottom, box.bottom + by),
-        min(whole.right, box.right + by),
-    )
 
 
 def within(box: Box, region: Box, size: tuple[int, ...]) -> Floats:

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from cleanplate.models import Card
 from cleanplate.picture import Box
-from cleanplate.tasks.maps import Floats
+from cleanplate.tasks.maps import Floats, dilated
 from cleanplate.tasks.watermark.detection import Detection
 from cleanplate.tasks.watermark.overlay import Overlay, Sides, compare, estimate
 from cleanplate.tasks.watermark.verification import confidence, features
 
 Mask = NDArray[np.bool_]
 
-JOINED = 9  # pixels: what lies nearer is one find
+JOINED = 4  # pixels that finds are grown by: those that then touch are one
 BESIDE = 24  # pixels: what is too small to be asked goes with a find that is as near
 SEEDS = 5  # finds whose paint is tried
 ABOUT = 16  # pixels about a find that its outline is compared on
@@ -38,9 +38,7 @@ CHANGE_COPY = 0.15  # the same of a copy
 SEEN = 0.06  # of the range: a find beside a mark that changes less is none by itself
 STRONG = 0.15  # opacity that such a find must have
 BEYOND = 0.06  # of the range: what noise and JPEG change at most
-IMPOSSIBLE = (
-    0.35  # share of a find, or of a letter, that may look as if black or white lay under it
-)
+IMPOSSIBLE = 0.35  # share of a find, or of a letter, that may be darker or lighter than can be
 
 
 @dataclass(eq=False)
@@ -78,8 +76,7 @@ class Find:
         assert self.sides is not None
         outside = self.sides.outside
         expected = (1 - paint.opacity) * outside + paint.opacity * paint.colour
-        change = self.expected(paint)
-        return float(np.abs(self.sides.inside - expected).max()) / max(change, least)
+        return float(np.abs(self.sides.inside - expected).max()) / max(self.expected(paint), least)
 
     def expected(self, paint: Overlay) -> float:
         """Return how far a paint should change the colours at its outline."""
@@ -135,7 +132,7 @@ def groups(card: Card, detection: Detection) -> list[Group]:
     rest = [find for find in finds if find.sides is not None]
     if not rest:
         paint = detection.overlay or estimate(detection.small, detection.coverage)
-        return [Group(_grown(labels > 0, JOINED), paint)]
+        return [Group(dilated(labels > 0, JOINED), paint)]
     if detection.overlay is not None:
         copied = _on_copies(detection, labels)
         paint = detection.overlay
@@ -177,17 +174,11 @@ def impossible(picture: Floats, coverage: Floats, paint: Overlay) -> Mask:
 
 def _apart(detection: Detection) -> tuple[NDArray[np.int32], list[Find]]:
     """Number the finds, (h, w), 0 where there is none; and look at each."""
-    canvas = (detection.mask | (detection.coverage > 0.3)).astype(np.uint8)
-    joined = cv2.dilate(canvas, np.ones((JOINED, JOINED), np.uint8))
+    joined = dilated(detection.mask | (detection.coverage > 0.3), JOINED).astype(np.uint8)
     _, labels, figures, _ = cv2.connectedComponentsWithStats(joined, ltype=cv2.CV_32S)
     finds = []
     for label, (left, top, width, height, _) in enumerate(figures[1:].tolist(), 1):
-        box = Box(
-            max(0, top - ABOUT),
-            max(0, left - ABOUT),
-            min(labels.shape[0], top + height + ABOUT),
-            min(labels.shape[1], left + width + ABOUT),
-        )
+        box = Box(top, left, top + height, left + width).grown(ABOUT, labels.shape)
         own = box.cut(labels) == label
         picture, coverage = box.cut(detection.small), box.cut(detection.coverage) * own
         size = int((box.cut(detection.mask) & own).sum())
@@ -232,11 +223,11 @@ def _places(
     result: list[Group] = []
     for chosen, paint in found:
         own = _among(labels, [find.label for find in chosen])
-        beside = labels[_grown(own, 2 * BESIDE + 1) & small]
+        beside = labels[dilated(own, BESIDE) & small]
         if detection.overlay is not None and not result:
             beside = np.append(beside, labels[small & (detection.repeat_mask > 0)])
         own |= _among(labels, np.unique(beside))
-        where = _grown(own, JOINED) & ~(left & ~own)
+        where = dilated(own, JOINED) & ~(left & ~own)
         where &= ~_impossible_letters(detection, paint)
         for group in result:
             where &= ~group.where
@@ -255,7 +246,7 @@ def _impossible_letters(detection: Detection, paint: Overlay) -> Mask:
     bad = (share > IMPOSSIBLE) & (sizes >= LEAST)
     if not bad.any():
         return np.zeros(core.shape, bool)
-    return _grown(bad[letters], JOINED) & ~_grown(core & ~bad[letters], 3)
+    return dilated(bad[letters], JOINED) & ~dilated(core & ~bad[letters], 1)
 
 
 def _on_copies(detection: Detection, labels: NDArray[np.int32]) -> set[int]:
@@ -268,8 +259,3 @@ def _among(labels: NDArray[np.int32], chosen: Sequence[int] | NDArray[np.int32])
     table = np.zeros(int(labels.max()) + 1, bool)
     table[np.asarray(chosen, np.intp)] = True
     return np.asarray(table[labels])
-
-
-def _grown(where: Mask, side: int) -> Mask:
-    """Return a mask (h, w) grown by half a square of `side` pixels."""
-    return np.asarray(cv2.dilate(where.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cleanplate.models import Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import regions, run_tiled
-from cleanplate.tasks.maps import Floats, as_planes, planes_of, resized
+from cleanplate.tasks.maps import Floats, as_planes, dilated, planes_of, resized
 from cleanplate.tasks.masks import shrunk
 from cleanplate.tasks.watermark.overlay import Overlay
 from cleanplate.tasks.watermark.repeats import repeated
@@ -49,7 +49,7 @@ class Detection(NamedTuple):
 
     def boxes(self) -> list[Box]:
         """Return boxes around the finds; letters of a line share one."""
-        return regions(cv2.dilate(self.mask.astype(np.uint8), np.ones((5, 5))) > 0)
+        return regions(dilated(self.mask, 2))
 
 
 class Detector(NamedTuple):
