@@ -14,7 +14,7 @@ from cleanplate.tasks.pull_push import pull_push_fill  # noqa: E402
 from cleanplate.training.data.holed import HoledCrops  # noqa: E402
 from cleanplate.training.data.synthesis.holes import MOST, holes  # noqa: E402
 from cleanplate.training.export import export_checkpoint  # noqa: E402
-from cleanplate.training.modules.hole_filling import texture_loss  # noqa: E402
+from cleanplate.training.modules.hole_filling import HoleFilling, texture_loss  # noqa: E402
 from cleanplate.training.train import train  # noqa: E402
 
 
@@ -39,6 +39,18 @@ def test_nothing_of_a_hole_is_shown() -> None:
         rgb, hole = item["target"].numpy().transpose(1, 2, 0), item["hole"][0].numpy() > 0
         other = np.where(hole[..., None], 1 - rgb, rgb)
         assert np.array_equal(pull_push_fill(other, hole), item["guess"].numpy().transpose(1, 2, 0))
+
+
+def test_the_own_guess_is_a_coarse_one_of_the_hole_alone() -> None:
+    module = HoleFilling(network_options={"width": 0.125})
+    torch.manual_seed(0)
+    fine, hole = torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
+    hole[..., 16:48, 16:48] = 1
+    own = module.own_guess(fine, hole)  # a new network gives its guess back
+    where = hole.expand_as(own) == 0
+    assert torch.equal(own[where], fine[where])
+    assert 0 < own[~where].std() < 0.7 * fine[~where].std()
+    assert not own.requires_grad
 
 
 def test_texture_asks_for_detail_wherever_it_lies() -> None:

@@ -1,4 +1,8 @@
-"""Training of a filler that is blind in holes: it sees a coarse fill, not what was there."""
+"""Training of a filler that is blind in holes: it sees a coarse fill, not what was there.
+
+The coarse fill is the tone around a hole or, as where a wide hole is filled from coarse to fine
+(`tasks.photo_fill`), what the network itself fills in on a copy half as large.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +54,7 @@ class HoleFilling(Learner):
         self,
         network: str = "photo-filler",
         loss: str | dict[str, float] | None = None,
+        own_share: float = 0.4,
         **kwargs: Any,
     ) -> None:
         """Put a network to its training.
@@ -57,6 +62,7 @@ class HoleFilling(Learner):
         Args:
             network: name of a registered network of the planes INPUTS with the output `fill`.
             loss: see `Learner`; the term `texture` is `texture_loss`.
+            own_share: share of the training pictures whose coarse fill is the network's own.
             kwargs: see `Learner`.
 
         Raises:
@@ -64,12 +70,26 @@ class HoleFilling(Learner):
             ModelError: `init_from` cannot be used.
         """
         super().__init__(network, loss=loss or {"l1_hole": 1.0, "texture": 0.3}, **kwargs)
+        self.own_share = own_share
         self.built_from["planes"] = list(INPUTS)
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
         """Return the planes INPUTS, and what is there in the hole."""
-        planes = torch.cat([batch["guess"], batch["hole"]], 1)
-        return channels_last(planes), {"picture": batch["target"], "mask": batch["hole"]}
+        guess, hole = batch["guess"], batch["hole"]
+        own = round(self.own_share * len(guess)) if self.training else 0
+        if own:
+            guess = torch.cat([self.own_guess(guess[:own], hole[:own]), guess[own:]])
+        planes = torch.cat([guess, hole], 1)
+        return channels_last(planes), {"picture": batch["target"], "mask": hole}
+
+    @torch.no_grad()
+    def own_guess(self, guess: Tensor, hole: Tensor) -> Tensor:
+        """Return the pictures with what the network fills in on copies half as large."""
+        small, unknown = F.avg_pool2d(guess, 2), F.max_pool2d(hole, 2)
+        fill = self(channels_last(torch.cat([small, unknown], 1)))["picture"].clamp(0, 1)
+        coarse = torch.lerp(small, fill.to(small.dtype), unknown)
+        large = F.interpolate(coarse, size=guess.shape[-2:], mode="bilinear", align_corners=False)
+        return torch.lerp(guess, large, hole)
 
     def measure(self, outputs: Tensors, batch: Batch) -> tuple[Tensors, Tensors]:
         """Measure PSNR in the holes, of fill and coarse fill, and the share of detail."""

@@ -16,7 +16,7 @@ from cleanplate.training.data.synthesis.watermarks import place
 
 SHIFT = 4  # bits of the fraction of a coordinate
 KINDS = ("seal", "dashes", "rules", "figure", "logo", "heading")
-CHANCES = (0.2, 0.16, 0.14, 0.24, 0.12, 0.14)
+CHANCES = (0.16, 0.12, 0.11, 0.19, 0.1, 0.32)
 
 
 class Clutter:
@@ -108,7 +108,7 @@ class Clutter:
 
     def _heading(self, rng: np.random.Generator, cover: Array, unit: float) -> None:
         """Print a few words, large or small, in any face."""
-        size = max(10, int(unit * np.exp(rng.uniform(*np.log((0.012, 0.06))))))
+        size = max(10, int(unit * np.exp(rng.uniform(*np.log((0.012, 0.09))))))
         line = self._text(rng, size, int(rng.integers(2, 14)))
         place(cover, line, *_somewhere(rng, cover, line))
 
