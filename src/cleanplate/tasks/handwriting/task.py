@@ -16,15 +16,22 @@ from cleanplate.restoring import composite, feather, run_in_bands
 from cleanplate.tasks.base import EDGE, Cleaned, doubt_of, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
 from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
+from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, Strokes, strokes_of, votes
 from cleanplate.tasks.inpainting_mask import strips
-from cleanplate.tasks.maps import Floats, as_planes
+from cleanplate.tasks.maps import Floats, as_planes, dilated
+from cleanplate.tasks.pull_push import pull_push_fill
 
-HIGH = 0.6  # probability that a pixel of each find must reach, or a higher threshold
-CERTAIN = 0.95, 20  # a page is written on if a find of so many pixels has one that is as sure
+HIGH = 0.6  # probability that a find on a large mark must reach somewhere, or a higher threshold
+COLOURED = 0.5  # share of the threshold that a coloured stroke must reach: print mostly has none
+CERTAIN = 0.7, 20  # a page is written on if one stroke of so many dark pixels is as probably ink
 LEAST = 6  # pixels of a find
 FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without any is blank
 WINDOW = 31  # pixels of these surroundings
 OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
+HALO = (
+    2  # pixels beside a stroke that its blur and JPEG's traces reach, and paper is not taken from
+)
+ABOUT = 64  # pixels around a strip of the page in which paper is looked for
 
 
 class Handwriting:
@@ -66,7 +73,9 @@ class Handwriting:
         """Take the ink off `picture`, in place; see `Task.clean`."""
         INFO.check_mask(mask is not None)
         clean, probability = self._predict(picture)
-        found = detected(probability, self.threshold)
+        found, doubt = detected(picture, probability, self.threshold)
+        if "print" in self.model.card.outputs:
+            fill_with_paper(clean, picture, found)
         if self.ink != "all":
             for box in strips(Box(0, 0, *found.shape)):
                 part, page = box.cut(found), picture.rgb(box)
@@ -82,8 +91,7 @@ class Handwriting:
                     page = as_planes(_floats(box.cut(clean), picture))
                     write_found(picture, noted, box, page, box.cut(found))
         cleaned.report["filled"] = share_filled(noted)
-        sure = probability[found]
-        cleaned.doubt = doubt_of([float(sure.mean()) / 255] if sure.size else [])
+        cleaned.doubt = doubt
         return cleaned
 
     def _predict(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], NDArray[np.uint8]]:
@@ -138,28 +146,74 @@ def is_blank(page: Floats) -> bool:
     return not bool((cv2.blur(darkest, (WINDOW, WINDOW)) - darkest > FAINT).any())
 
 
-def detected(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
-    """Return where ink is, (H, W): hysteresis thresholding of its probability.
+def detected(
+    picture: Picture, probability: NDArray[np.uint8], threshold: float
+) -> tuple[NDArray[np.bool_], float]:
+    """Return where ink is, (H, W), and the doubt about it.
+
+    A stroke is ink as a whole, or none of it; so is what the model found where no stroke stands
+    out from the paper. Of large marks, which are rules or frames and what touches them, those
+    pixels are ink that the model says are.
 
     Args:
-        probability: (H, W), 0 to 255.
-        threshold: 0 to 1; connected pixels above it are ink where one of them reaches HIGH, if
-            there is ink on the page for certain: what only looks like ink is on many pages.
+        picture: the page.
+        probability: (H, W), 0 to 255, that a pixel is ink.
+        threshold: 0 to 1; strokes that are more probably ink are, if there is ink on the page for
+            certain: what only looks like ink is on many pages.
     """
+    marks = strokes_of(picture, probability)
+    said = votes(marks)
+    large = marks.size >= LARGE
+    needed = np.where(marks.kind > NEUTRAL, COLOURED, 1.0) * threshold
+    ink = said > np.where(large, max(HIGH, threshold), needed)
+    ink[0] = False
+    surest, enough = CERTAIN
+    if not (ink & (said > surest) & (marks.weight >= enough)).any():
+        return np.zeros(probability.shape, bool), 0.0
+    by_pixel = hysteresis(probability, threshold)
+    undecided = large & ~ink
+    undecided[0] = False
+    found = ink[marks.labels] | (undecided[marks.labels] & by_pixel) | alone(marks, by_pixel)
+    mean = float(np.average(said[ink], weights=marks.weight[ink]))
+    return found, doubt_of([max(mean, 0.5)])
+
+
+def hysteresis(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
+    """Return which connected pixels above a threshold, 0 to 1, have one that reaches HIGH."""
     likely = probability > 255 * threshold
     count, labels, figures, _ = cv2.connectedComponentsWithStats(likely.astype(np.uint8))
-    sizes = figures[:, cv2.CC_STAT_AREA]
+    kept = np.zeros(count, bool)
+    kept[labels[probability > 255 * max(threshold, HIGH)]] = True
+    kept &= figures[:, cv2.CC_STAT_AREA] >= LEAST
+    kept[0] = False
+    return np.asarray(kept[labels])
 
-    def with_one(above: float) -> NDArray[np.bool_]:
-        reached = np.zeros(count, bool)
-        reached[labels[probability > 255 * max(threshold, above)]] = True
-        reached[0] = False
-        return reached
 
-    surest, enough = CERTAIN
-    if not (with_one(surest) & (sizes >= enough)).any():
-        return np.zeros(probability.shape, bool)
-    return np.asarray((with_one(HIGH) & (sizes >= LEAST))[labels])
+def alone(marks: Strokes, by_pixel: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return finds that touch no mark: ink that hardly stands out from the paper."""
+    count, labels = cv2.connectedComponents(by_pixel.astype(np.uint8))
+    kept = np.ones(count, bool)
+    kept[labels[dilated(marks.labels > 0, HALO)]] = False
+    kept[0] = False
+    return np.asarray(kept[labels])
+
+
+def fill_with_paper(
+    clean: NDArray[np.uint8 | np.uint16], picture: Picture, found: NDArray[np.bool_]
+) -> None:
+    """Let the tone of the paper flow into what was found, in a copy of the page (H, W, 3)."""
+    size = found.shape
+    for strip in strips(Box(0, 0, *size)):
+        across = np.flatnonzero(strip.cut(found).any(0))
+        if not across.size:
+            continue
+        part = strip._replace(left=int(across[0]), right=int(across[-1]) + 1)
+        wide = part.grown(ABOUT, size)
+        hole = dilated(wide.cut(found), HALO)
+        paper = pull_push_fill(picture.rgb(wide), hole) * np.float32(picture.max_value)
+        paper = part.moved(-wide.top, -wide.left).cut(paper)
+        where = part.cut(found)
+        part.cut(clean)[where] = np.rint(paper[where]).astype(clean.dtype)
 
 
 def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
