@@ -13,9 +13,10 @@ from onnx import TensorProto, helper
 
 import cleanplate
 from cleanplate.errors import UsageError
+from cleanplate.picture import Picture
 from cleanplate.tasks.handwriting import INKS
 from cleanplate.tasks.handwriting.inks import ink_mask
-from cleanplate.tasks.handwriting.task import detected, is_blank
+from cleanplate.tasks.handwriting.task import detected, fill_with_paper, hysteresis, is_blank
 
 PAPER = 230
 INK = {
@@ -50,6 +51,10 @@ def eraser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     fields = {"task": "handwriting", "role": "eraser", "inputs": ("red", "green", "blue")}
     return onnx_models.write(folder, "erasing", erasing(), tile=64, **fields)
+
+
+def picture_of(page: np.ndarray) -> Picture:
+    return Picture.from_array(page)
 
 
 def blank() -> np.ndarray:
@@ -106,13 +111,15 @@ def test_ink_is_kept_alone(eraser: Path) -> None:
 
 
 def test_what_only_looks_like_ink_is_left_where_no_ink_is_certain() -> None:
-    probability = np.zeros((60, 60), np.uint8)
-    probability[10:20, 10:20] = 180
-    assert not detected(probability, 0.2).any()
+    page, probability = np.full((60, 60, 3), PAPER, np.uint8), np.zeros((60, 60), np.uint8)
+    page[10:20, 10:20] = page[40:50, 40:50] = INK["black"]
+    probability[10:20, 10:20] = 120
+    assert not detected(picture_of(page), probability, 0.2)[0].any()
     probability[40:50, 40:50] = 250  # ink for certain elsewhere on the page
-    found = detected(probability, 0.2)
+    found, doubt = detected(picture_of(page), probability, 0.2)
     assert found[10:20, 10:20].all() and found[40:50, 40:50].all()
     assert found.sum() == 200
+    assert 0 < doubt < 0.6
 
 
 def test_models_of_other_tasks_are_refused(tmp_path: Path) -> None:
@@ -128,15 +135,48 @@ def test_an_eraser_that_gives_a_picture_runs(tmp_path: Path) -> None:
     assert np.array_equal(result.picture, blank())
 
 
-def test_finds_have_a_sure_pixel_and_some_size() -> None:
+def test_finds_of_pixels_have_a_sure_one_and_some_size() -> None:
     certain = np.zeros((40, 60), np.uint8)
     certain[5:10, 5:20] = 140  # likely, but nowhere sure
     certain[20:24, 5:20] = 140
     certain[21, 10] = 250
     certain[30, 50] = 255  # a speck
-    found = detected(certain, 0.5)
+    found = hysteresis(certain, 0.5)
     assert found[20:24, 5:20].all() and found.sum() == 60
-    assert not detected(certain, 0.99).any()
+    assert not hysteresis(certain, 0.99).any()
+
+
+def test_of_what_touches_a_large_mark_the_pixels_are_told_apart() -> None:
+    page, probability = np.full((300, 300, 3), PAPER, np.uint8), np.zeros((300, 300), np.uint8)
+    page[150:153, 10:290] = page[120:170, 100:104] = PRINT  # a stroke through a rule
+    probability[120:170, 100:104] = 230
+    page[20:30, 20:40] = PRINT
+    probability[20:30, 20:40] = 250
+    found, _ = detected(picture_of(page), probability, 0.5)
+    assert found[120:170, 100:104].all() and not found[150:153, 10:100].any()
+
+
+def test_ink_that_hardly_stands_out_is_found_by_its_pixels() -> None:
+    page, probability = np.full((120, 120, 3), PAPER, np.uint8), np.zeros((120, 120), np.uint8)
+    page[60:64, 20:100] = PAPER - 14
+    page[20:30, 20:40] = INK["blue"]
+    probability[60:64, 20:100] = probability[20:30, 20:40] = 240
+    probability[20:30, 40:44] = 240  # beside a stroke
+    found, _ = detected(picture_of(page), probability, 0.5)
+    assert found[60:64, 20:100].all() and found[20:30, 20:40].all()
+    assert not found[20:30, 40:44].any()
+
+
+def test_holes_are_filled_with_the_paper_around_them() -> None:
+    tone = np.linspace(140, 235, 700)[:, None, None] * np.ones((1, 90, 3))
+    page = np.rint(tone).astype(np.uint8)
+    clean, found = np.zeros_like(page), np.zeros((700, 90), bool)
+    page[300:560, 40:44] = INK["blue"]
+    page[300:560, 39] = page[300:560, 44] = 150  # its blurred edge
+    found[300:560, 40:44] = True
+    fill_with_paper(clean, picture_of(page), found)
+    assert np.abs(clean[found] - tone[found]).max() < 4
+    assert not clean[~found].any()
 
 
 def test_blank_paper_is_known() -> None:

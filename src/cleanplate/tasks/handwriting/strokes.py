@@ -1,7 +1,7 @@
 """Strokes: connected marks of one colour on a page, each of which is ink or print as a whole.
 
 What a model says of single pixels wavers along a stroke. So its pixels vote, and with them those of
-the marks nearby that are as dark and as large: print stands in lines of its like, and so does
+the marks of the same line that are as dark and as large: print stands among its like, and so does
 handwriting. The weights are those of a bilateral filter (Tomasi and Manduchi, ICCV 1998), over
 marks in the place of pixels.
 """
@@ -28,7 +28,9 @@ COLOURED = (
 )  # how far a coloured mark's channels differ, of the light and of what it absorbs
 NEUTRAL = 1  # the kind of marks without colour; the others are one a channel, the brightest
 LARGE = 200  # pixels: rules, frames, and whatever touches them, are no one stroke
-REACH = 8.0, 120.0  # pixels: as far as twice its size, within these, a mark has neighbours
+LINE = 5.0, 0.5  # standard deviation, along a line and across, of how far marks vote, by their size
+LEAST_SIZE = 6  # pixels: smaller marks count as that large
+FARTHEST = 400  # pixels: no vote comes from farther
 SAME_TONE = 0.05  # standard deviation of the transmitted light of marks by one pen
 SAME_SIZE = 0.4  # the same of the logarithm of their size
 ROUNDS = 2  # of votes: neighbours' neighbours count, too
@@ -142,7 +144,7 @@ def votes(strokes: Strokes) -> Floats:
     voters = np.flatnonzero((strokes.size > 0) & (strokes.size < LARGE))
     if not 0 < len(voters) <= MOST:
         return said
-    rows = (strokes.middle[voters, 1] / REACH[1]).astype(int)
+    rows = (strokes.middle[voters, 1] / LARGE).astype(int)  # none votes farther across a line
     for _ in range(ROUNDS):
         new: Floats = said.copy()
         for row in np.unique(rows):
@@ -160,10 +162,12 @@ def _weights(strokes: Strokes, own: NDArray[np.intp], near: NDArray[np.intp]) ->
         apart = values[own][:, None] - values[near][None]
         return np.asarray((apart**2).sum(-1), np.float32)
 
-    sigma = np.clip(2 * strokes.size[own], *REACH)[:, None] / 2
-    space = square(strokes.middle) / sigma**2
+    sigma = np.maximum(strokes.size[own], LEAST_SIZE)[:, None]
+    across, down = (square(strokes.middle[:, [axis]]) for axis in range(2))
+    space = across / (LINE[0] * sigma) ** 2 + down / (LINE[1] * sigma) ** 2
     tone = square(strokes.light) / SAME_TONE**2
     size = square(np.log(strokes.size + 3)[:, None]) / SAME_SIZE**2
-    alike = (space <= 4) & (strokes.kind[own][:, None] == strokes.kind[near][None])
+    near_enough = (space <= 4) & (across + down <= FARTHEST**2)
+    alike = near_enough & (strokes.kind[own][:, None] == strokes.kind[near][None])
     weights = np.exp(-(space + tone + size) / 2) * alike * strokes.weight[near]
     return np.asarray(weights, np.float32)
