@@ -223,3 +223,28 @@ def test_shipped_recipes_print_as_recipes(
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["data"]["init_args"]["folder"] == str(plain)
     assert printed["model"]["init_args"]["loss"]["l1"] == 1.5
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_bfloat16_is_not_emulated(has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert (
+        training.in_vain("bf16-mixed", "cpu") == training.in_vain("bf16-mixed", "auto") == (not has)
+    )
+    assert not training.in_vain("32-true", "cpu") and not training.in_vain("bf16-mixed", "gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert not training.in_vain("bf16-mixed", "auto")
+
+
+def test_a_run_without_bfloat16_is_trained_in_float32(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = []
+    monkeypatch.setattr(training, "in_vain", lambda precision, _: precision == "bf16-mixed")
+    monkeypatch.setattr(
+        training.pl.Trainer, "fit", lambda self, *_, **__: seen.append(self.precision)
+    )
+    assert start(whole, tmp_path, "--trainer.precision=bf16-mixed") == 0
+    assert "no bfloat16" in capsys.readouterr().out and seen == ["32-true"]

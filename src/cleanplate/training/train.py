@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -171,6 +172,11 @@ class RecipeCLI(LightningCLI):
         """Add the logger, the checkpoints and what resuming needs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         given = self._get(self.config_init, "trainer")
+        if in_vain(str(given.get("precision")), str(given.get("accelerator"))):
+            print(
+                "This processor has no bfloat16 instructions: trained in float32, which is faster."
+            )
+            kwargs["precision"] = "32-true"
         if given.get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
         kept: list[Callback] = [ResumeState(), *self.kept]
@@ -178,6 +184,16 @@ class RecipeCLI(LightningCLI):
         kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES)
         kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]
         return super().instantiate_trainer(default_root_dir=self.folder, **kwargs)
+
+
+def in_vain(precision: str, accelerator: str) -> bool:
+    """Say whether bfloat16 is asked for on a CPU that can only emulate it, many times slower."""
+    if not precision.startswith("bf16"):
+        return False
+    if accelerator == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        return False
+    on_cpu = accelerator in ("auto", "cpu", "None")
+    return on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _known(error: BaseException | None) -> CleanplateError | None:
