@@ -51,11 +51,12 @@ class Handwriting:
 
         Args:
             eraser: takes red, green and blue, gives `mask`, where ink is, and `fill` or `picture`,
-                the page without it; the recipes `handwriting` and `handwriting-erasenet` train
+                the page without it, which is used unless it gives `print`, too: then ink is filled
+                with the paper's tone. The recipes `handwriting` and `handwriting-erasenet` train
                 such.
             ink: `all`, or the one that is worked on: blue, red, black, pencil or highlighter.
             keep: `ink` for the handwriting alone, on white.
-            threshold: probability from which a pixel counts as ink; None for the model's own.
+            threshold: probability from which a stroke counts as ink; None for the model's own.
             device: see `models.load`.
             threads: see `models.load`.
 
@@ -66,6 +67,7 @@ class Handwriting:
         self.ink, self.keep = ink, keep
         self.model = models.load(eraser, device=device, threads=threads)
         self.fill = _fill_of(self.model)
+        self.outputs = ("mask",) if "print" in self.model.card.outputs else (self.fill, "mask")
         own = self.model.card.parameters.get("threshold", 0.5)
         self.threshold = float(own) if threshold is None else threshold
 
@@ -74,7 +76,7 @@ class Handwriting:
         INFO.check_mask(mask is not None)
         clean, probability = self._predict(picture)
         found, doubt = detected(picture, probability, self.threshold)
-        if "print" in self.model.card.outputs:
+        if self.fill not in self.outputs:
             fill_with_paper(clean, picture, found)
         if self.ink != "all":
             for box in strips(Box(0, 0, *found.shape)):
@@ -98,8 +100,8 @@ class Handwriting:
         """Run the model, except on blank paper.
 
         Returns:
-            The page without ink, (H, W, 3) in the picture's depth, and the probability that a
-            pixel is ink, (H, W), 0 to 255.
+            The page without ink, (H, W, 3) in the picture's depth, as it is where the model is not
+            asked for that; and the probability that a pixel is ink, (H, W), 0 to 255.
         """
         size = (picture.height, picture.width)
         clean = np.empty((*size, 3), picture.pixels.dtype)
@@ -116,12 +118,13 @@ class Handwriting:
             self.model,
             planes,
             size,
-            outputs=(self.fill, "mask"),
+            outputs=self.outputs,
             wanted=wanted,
             overlap=min(OVERLAP, self.model.card.tile // 8),
         ):
-            values = np.clip(maps[self.fill], 0, 1) * np.float32(picture.max_value)
-            box.cut(clean)[:] = np.rint(values).transpose(1, 2, 0)
+            if self.fill in maps:
+                values = np.clip(maps[self.fill], 0, 1) * np.float32(picture.max_value)
+                box.cut(clean)[:] = np.rint(values).transpose(1, 2, 0)
             box.cut(probability)[:] = np.rint(np.clip(maps["mask"][0], 0, 1) * 255)
         return clean, probability
 
@@ -201,19 +204,22 @@ def alone(marks: Strokes, by_pixel: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def fill_with_paper(
     clean: NDArray[np.uint8 | np.uint16], picture: Picture, found: NDArray[np.bool_]
 ) -> None:
-    """Let the tone of the paper flow into what was found, in a copy of the page (H, W, 3)."""
+    """Let the tone of the paper flow into what was found, and HALO pixels around it, in a copy of
+    the page (H, W, 3).
+    """
     size = found.shape
     for strip in strips(Box(0, 0, *size)):
-        across = np.flatnonzero(strip.cut(found).any(0))
+        across = np.flatnonzero(strip.grown(HALO, size).cut(found).any(0))
         if not across.size:
             continue
-        part = strip._replace(left=int(across[0]), right=int(across[-1]) + 1)
+        part = strip._replace(left=max(0, int(across[0]) - HALO), right=int(across[-1]) + 1 + HALO)
+        part = part._replace(right=min(part.right, size[1]))
         wide = part.grown(ABOUT, size)
         hole = dilated(wide.cut(found), HALO)
         paper = pull_push_fill(picture.rgb(wide), hole) * np.float32(picture.max_value)
-        paper = part.moved(-wide.top, -wide.left).cut(paper)
-        where = part.cut(found)
-        part.cut(clean)[where] = np.rint(paper[where]).astype(clean.dtype)
+        inner = part.moved(-wide.top, -wide.left)
+        where = inner.cut(hole)
+        part.cut(clean)[where] = np.rint(inner.cut(paper)[where]).astype(clean.dtype)
 
 
 def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
