@@ -339,7 +339,8 @@ class Run:
         """Say why a job is not to be done, or None when it is."""
         known = self._known(job.source)
         if self.resume and self._has_result(job, known):
-            return _outcome(job, "skipped", reason="already done", settled=True)
+            told = {key: known.get(key) for key in ("filled", "unchanged", "doubt")}
+            return _outcome(job, "skipped", reason="already done", settled=True, **told)
         if self.overwrite:
             return None
         for role, path in job.places().items():

@@ -47,6 +47,12 @@ _Explain = Annotated[
         help="Folder for sheets (PNG) of the steps that led to each result.",
     ),
 ]
+_Report = Annotated[
+    Path | None,
+    _path_option(
+        metavar="FILE", help="A page (HTML) of what became of each picture, the doubtful first."
+    ),
+]
 _Model = Annotated[
     list[str] | None,
     typer.Option(
@@ -146,6 +152,7 @@ def clean(
     out: _Out = None,
     mask_out: _MaskOut = None,
     explain: _Explain = None,
+    report: _Report = None,
     model: _Model = None,
     mask: _Mask = None,
     region: _Region = None,
@@ -201,10 +208,10 @@ def clean(
             return info.output(suffix, chosen)
 
         if _STREAM in paths:
-            if len(paths) > 1 or json or resume or explain or preserve_times or dry_run:
+            if len(paths) > 1 or json or resume or explain or report or preserve_times or dry_run:
                 raise UsageError(
                     "- (standard input) goes without other paths, --json, --resume, --explain, "
-                    "--preserve-times and --dry-run."
+                    "--report, --preserve-times and --dry-run."
                 )
             if sys.stdin is None:
                 raise UsageError("Standard input is closed.")
@@ -230,7 +237,9 @@ def clean(
             return
         if out is None:
             raise UsageError("Say where the results go: -o FOLDER.")
-        if _STREAM in (out, mask_out, explain):
+        if report is not None and not (overwrite or resume) and report.exists():
+            raise UsageError(f"{report} exists; --overwrite replaces it.")
+        if _STREAM in (out, mask_out, explain, report):
             raise UsageError("Standard output (-) is for the picture on standard input alone.")
         planned = batch.plan(
             paths,
@@ -265,4 +274,4 @@ def clean(
         if dry_run:
             raise typer.Exit(foresee(run, json=json))
         share = None if info.whole else info.share
-        raise typer.Exit(follow(run, share=share, json=json, debug=debug))
+        raise typer.Exit(follow(run, share=share, json=json, debug=debug, report=report))

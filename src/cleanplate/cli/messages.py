@@ -58,11 +58,28 @@ def explained(debug: bool = False) -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
-def follow(run: Run, *, share: str | None, json: bool, debug: bool) -> int:
+def follow(
+    run: Run, *, share: str | None, json: bool, debug: bool, report: Path | None = None
+) -> int:
     """Carry a run out and tell of every outcome; give the exit status.
 
     `share` is what the share of a picture that was worked on is called; None: it says nothing.
+    `report` is where a page of it goes, of a run that was interrupted, too.
     """
+    told: list[Outcome] | None = None if report is None else []
+    try:
+        return _follow(run, told, share=share, json=json, debug=debug)
+    finally:
+        if report is not None and told is not None:
+            from cleanplate.batch.report import write_report
+
+            write_report(report, told)
+
+
+def _follow(
+    run: Run, told: list[Outcome] | None, *, share: str | None, json: bool, debug: bool
+) -> int:
+    """Carry a run out; outcomes are gathered in `told`, where there is one."""
     counts: Counter[str] = Counter()
     devices: set[str] = set()
     total = len(run.planned)
@@ -74,6 +91,8 @@ def follow(run: Run, *, share: str | None, json: bool, debug: bool) -> int:
                 if outcome.device is not None:
                     devices.add(outcome.device)
                 _tell(outcome, share=share, json=json, debug=debug, bar=advance is not None)
+                if told is not None:
+                    told.append(outcome)
                 if advance is not None:
                     advance(outcome)
     except (KeyboardInterrupt, OutputLostError) as error:
