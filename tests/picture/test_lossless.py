@@ -278,6 +278,17 @@ def test_white_is_zero(tmp_path: Path) -> None:
         np.testing.assert_array_equal(picture.pixels[..., 0], np.iinfo(dtype).max - array)
 
 
+def test_a_fax_of_fewer_bits_than_rows_is_damaged() -> None:
+    """libtiff would make the picture up, at the cost of whatever size the header claims."""
+    out = io.BytesIO()
+    Image.new("1", (64, 60), 1).save(out, "TIFF", compression="group4")
+    height = struct.pack("<HHIHH", 257, 3, 1, 60, 0)
+    assert height in out.getvalue()
+    cut = out.getvalue().replace(height, struct.pack("<HHIHH", 257, 3, 1, 60_000, 0))
+    with pytest.raises(PictureError, match="fewer bits than rows"):
+        Picture.read(cut)
+
+
 @pytest.mark.parametrize(
     ("compression", "options"),
     [("group3", {292: 0}), ("group3", {292: 1}), ("group3", {292: 5}), ("group4", {293: 0})],

@@ -58,6 +58,7 @@ _DEEP = 16
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
 _CODECS = {_LZW: "tiff_lzw", _DEFLATE: "tiff_adobe_deflate", _PACKBITS: "packbits"}
 _BYTEWISE = {_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS, 34925, 50000}
+_FAX = {2, 3, 4}
 _PREMULTIPLIED = 1
 
 
@@ -83,6 +84,8 @@ def decode(data: bytes, name: str) -> Planes:
     _refuse(tags, order, name)
     if _end_of_samples(tags, order) > len(data):
         raise damaged(name, "TIFF file", "its samples reach beyond its end")
+    if _lacks_rows(tags, order, height):
+        raise damaged(name, "TIFF file", "it has fewer bits than rows")
     with pillow.decoding(name, "TIFF file"):
         if number(tags, _BITS, order, 1) == _DEEP:
             pixels, alpha = _decode_deep(data, tags, order, (height, width), name)
@@ -222,6 +225,17 @@ def _end_of_samples(tags: Directory, order: str) -> int:
         )
         ends += [offset + count for offset, count in pairs]
     return max(ends)
+
+
+def _lacks_rows(tags: Directory, order: str, height: int) -> bool:
+    """Return whether a fax has not even a bit for each row, and so is far less than it claims.
+
+    What libtiff does not find of it, it makes up, however large that may be.
+    """
+    if number(tags, _COMPRESSION, order, _NONE) not in _FAX:
+        return False
+    counts = integers(tags, _COUNTS, order, integers(tags, _TILE_COUNTS, order, ()))
+    return bool(counts) and 8 * sum(counts) < height
 
 
 def _open(data: bytes, tags: Directory, order: str, name: str) -> Any:
