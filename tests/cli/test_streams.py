@@ -170,3 +170,12 @@ def test_a_stream_without_an_encoding_is_written_to(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stdout", written)
     streams.put("\u00fc")
     assert written.getvalue() == "\\xfc\n"
+
+
+@linux
+@pytest.mark.parametrize("arguments", [["--help"], ["watermark", "--help"], ["models", "--json"]])
+def test_help_and_lists_say_that_standard_output_is_full(arguments: list[str]) -> None:
+    with FULL.open("wb") as full:
+        done = run(*arguments, stdout=full)
+    words = b"Standard output: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, words)

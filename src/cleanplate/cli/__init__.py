@@ -7,6 +7,7 @@ Only typer is imported up here, so that `--help` answers before numpy would be l
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import asdict
 from json import dumps
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from cleanplate import tasks
 from cleanplate.cli.cleaning import add_task
 from cleanplate.cli.learning import learn_mark
 from cleanplate.cli.messages import explained
-from cleanplate.cli.streams import hold_places
+from cleanplate.cli.streams import OutputLostError, hold_places, say, watched
 
 TRAINING = {
     "train": "Train a model from a recipe.",
@@ -53,7 +54,11 @@ def main() -> None:
     """Run the command line; the entry point of the `cleanplate` command."""
     hold_places()
     try:
-        make_app()()
+        with watched():  # as --help writes by itself
+            make_app()()
+    except OutputLostError as error:
+        say(f"Standard output: {error}.")
+        sys.exit(1)
     except SystemExit as end:
         if end.code == 130:
             # The interpreter would wait for the pictures in hand, which nobody will write.
@@ -88,11 +93,12 @@ def models(
         shipped = [
             {**asdict(card), "size": (FOLDER / card.file).stat().st_size} for card in cards()
         ]
-        if json:
-            for values in shipped:
-                typer.echo(dumps(values))
-        else:
-            _show_table(shipped)
+        with watched():
+            if json:
+                for values in shipped:
+                    typer.echo(dumps(values))
+            else:
+                _show_table(shipped)
 
 
 def _show_table(shipped: list[dict[str, Any]]) -> None:

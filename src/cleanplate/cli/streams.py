@@ -24,7 +24,7 @@ def put(text: str) -> None:
     Raises:
         OutputLostError: it takes no more.
     """
-    with _watched():
+    with _taken():
         if sys.stdout is not None:
             print(_shown(text, sys.stdout), flush=True)
 
@@ -35,7 +35,7 @@ def put_bytes(content: bytes) -> None:
     Raises:
         OutputLostError: it takes no more, or is closed.
     """
-    with _watched():
+    with _taken():
         if sys.stdout is None:
             raise OutputLostError("it is closed")
         sys.stdout.buffer.write(content)
@@ -93,20 +93,37 @@ def drop_output() -> None:
     _drop(sys.stdout)
 
 
-def _drop(stream: TextIO) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Watch what others put on standard output meanwhile.
+
+    Raises:
+        OutputLostError: it takes no more.
+        BrokenPipeError: nobody reads it any more, having seen enough.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()
+        raise OutputLostError(error.strerror or str(error)) from error
 
 
 @contextlib.contextmanager
-def _watched() -> Iterator[None]:
+def _taken() -> Iterator[None]:
+    """Watch what is put on standard output, all of which somebody has to read."""
     try:
-        yield
-    except OSError as error:
+        with watched():
+            yield
+    except BrokenPipeError as error:
         drop_output()
-        broken = isinstance(error, BrokenPipeError)
-        why = "nobody reads it any more" if broken else error.strerror or str(error)
-        raise OutputLostError(why) from error
+        raise OutputLostError("nobody reads it any more") from error
+
+
+def _drop(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _shown(text: str, stream: TextIO) -> str:
