@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -133,8 +134,26 @@ def test_any_buffer_is_taken_for_bytes(
 
 @pytest.mark.parametrize("given", [None, 3, [[0, 1]], io.BytesIO(b"")])
 def test_what_is_no_picture_is_told_by_its_type(given: object) -> None:
-    with pytest.raises(PictureError, match=f"A {type(given).__name__} is no picture; taken are"):
+    with pytest.raises(PictureError, match=f"A picture or mask is .*, not {type(given).__name__}"):
         cleanplate.clean(given, "whiten")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("region", [5, "0,0,10,10", (0, 0, 10), (0.5, 0, 10, 10)])
+def test_a_region_of_another_kind_is_refused(pixels: np.ndarray, region: Any) -> None:
+    shown = "0,0,10" if region == (0, 0, 10) else repr(region)
+    with pytest.raises(UsageError, match=re.escape(f"such as 0,0,640,480, not {shown}.")):
+        cleanplate.clean(pixels, "whiten", region=region)
+
+
+def test_a_model_of_another_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match="restorer must be the name or the path of a model, not 5"):
+        cleanplate.Cleaner("denoise", restorer=5)
+
+
+def test_a_name_without_a_suffix_names_no_format(tmp_path: Path, pixels: np.ndarray) -> None:
+    result = cleanplate.clean(pixels, "whiten")
+    with pytest.raises(UsageError, match=r"out: the name must end in .*\.avif, \.bmp, "):
+        result.save(tmp_path / "out")
 
 
 def test_what_pillow_does_not_hold_comes_as_an_array(tmp_path: Path, pixels: np.ndarray) -> None:

@@ -131,7 +131,11 @@ class DocumentResult(Result):
         return self._content
 
     def to_array(self) -> NDArray[Any]:
-        """Raise PictureError: `cleanplate.Document` gives pages as pictures."""
+        """Refuse: a document is no array.
+
+        Raises:
+            PictureError: always; `cleanplate.Document` gives pages as pictures.
+        """
         raise PictureError("A document is no array; cleanplate.Document gives its pages.")
 
     def save(self, path: str | Path, *, strip_metadata: bool = False) -> None:
@@ -373,6 +377,6 @@ def _read(picture: Source, raw: bool) -> Any:
     if isinstance(picture, Image):
         return Picture.from_pil(picture)
     raise PictureError(
-        f"A {type(picture).__name__} is no picture; taken are the path of a file, the bytes of "
-        "one, a Pillow image or a NumPy array."
+        "A picture or mask is the path of a file, the bytes of one, a Pillow image or a NumPy "
+        f"array, not {type(picture).__name__}."
     )

@@ -4,6 +4,7 @@ import gc
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -93,8 +94,14 @@ def test_only_onnx_files_are_read(
             models.load(model)
 
 
+@pytest.mark.parametrize("threads", [-1, 100_000, "two", 1.5])
+def test_threads_are_a_number_that_can_be_started(path: Path, threads: Any) -> None:
+    with pytest.raises(UsageError, match=f"from 0 to 1024, not {threads!r}"):
+        models.load(path, threads=threads)
+
+
 def test_a_missing_file_or_card_is_named(path: Path) -> None:
-    with pytest.raises(ModelError, match=r"other\.onnx is missing"):
+    with pytest.raises(UsageError, match=r"other\.onnx is missing"):
         models.load(path.with_name("other.onnx"))
     path.with_suffix(".json").unlink()
     with pytest.raises(ModelError, match=r"same\.json is missing"):

@@ -21,8 +21,8 @@ def by_role(given: Sequence[str], roles: Sequence[str]) -> dict[str, str]:
         The models by role.
 
     Raises:
-        UsageError: there is no such model, the task has no such role, or an argument is not of
-            this form.
+        UsageError: there is no such model or file, the task has no such role, or an argument is
+            not of this form.
         ModelError: a card is missing or wrong.
     """
     chosen = {}
@@ -48,6 +48,8 @@ def _with_suffix(model: str) -> str:
 def _role_of(model: str, roles: Sequence[str]) -> str:
     """Return the role that a model's card names."""
     path = Path(model)
+    if path.suffix == ".onnx" and not path.exists():
+        raise UsageError(f"{path} is missing: there is no such model file.")
     found = read_card(path.with_suffix(".json")) if path.suffix == ".onnx" else card(model)
     if found.role not in roles:
         raise UsageError(

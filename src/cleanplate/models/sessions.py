@@ -42,6 +42,9 @@ _PROVIDERS = {
 DEVICES = ("auto", *_PROVIDERS)
 """What `load` takes as `device`."""
 
+MOST_THREADS = 1024
+"""More than any machine gains by; ONNX Runtime would spend minutes on starting them."""
+
 
 class Model:
     """A model that is ready to run; safe to call from several threads.
@@ -129,10 +132,15 @@ def load(model: str | Path, *, device: str = "auto", threads: int = 0) -> Model:
         threads: CPU threads within a run; 0 takes every core that this process may use.
 
     Raises:
-        ModelError: no such file, a card or weights that are wrong, or it does not start.
-        UsageError: no model of this name ships, or the device is not there.
+        ModelError: a card or weights that are wrong, or it does not start.
+        UsageError: there is no such file, no model of this name ships, the device is not there, or
+            `threads` is no such number.
     """
     check_device(device)
+    if not (isinstance(threads, int | np.integer) and 0 <= threads <= MOST_THREADS):
+        raise UsageError(
+            f"threads must be a whole number from 0 to {MOST_THREADS}, not {threads!r}."
+        )
     found, path = _find(model)
     threads = threads or usable_cores()
     weights: bytes | None = None
@@ -164,8 +172,8 @@ def read(model: str | Path) -> tuple[Card, bytes]:
         model: see `load`.
 
     Raises:
-        ModelError: no such file, or a card or weights that are wrong.
-        UsageError: no model of this name ships.
+        ModelError: a card or weights that are wrong.
+        UsageError: there is no such file, or no model of this name ships.
     """
     found, path = _find(model)
     return found, _checked_weights(found, path)
@@ -182,7 +190,7 @@ def _find(model: str | Path) -> tuple[Card, Path]:
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is not an .onnx file: only ONNX models are read.")
     if not path.is_file():
-        raise ModelError(f"{path} is missing: there is no such model file.")
+        raise UsageError(f"{path} is missing: there is no such model file.")
     return read_card(path.with_suffix(".json")), path
 
 

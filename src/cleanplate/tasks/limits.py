@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,13 +77,14 @@ def region_of(numbers: Sequence[int]) -> Box:
     Raises:
         UsageError: these are no four such numbers.
     """
-    whole = all(isinstance(one, int | np.integer) for one in numbers)
-    if len(numbers) != 4 or not whole or min(numbers) < 0 or min(numbers[2:]) < 1:
-        shown = ",".join(map(str, numbers))
+    given = tuple(numbers) if isinstance(numbers, Iterable) else ()
+    whole = all(isinstance(one, int | np.integer) for one in given)
+    if len(given) != 4 or not whole or min(given) < 0 or min(given[2:]) < 1:
+        shown = ",".join(map(str, given)) if given and whole else repr(numbers)
         raise UsageError(
             f"A region is x,y,width,height in whole pixels, such as 0,0,640,480, not {shown}."
         )
-    left, top, width, height = map(int, numbers)
+    left, top, width, height = map(int, given)
     return Box(top, left, top + height, left + width)
 
 

@@ -158,6 +158,10 @@ class TaskInfo:
             if name not in own and name not in self.roles:
                 known = ", ".join((*self.roles, *own, "device", "threads"))
                 raise UsageError(f"The task {self.name} has no option {name!r}; it has: {known}.")
+            if name in self.roles and not isinstance(given[name], str | Path | None):
+                raise UsageError(
+                    f"{name} must be the name or the path of a model, not {given[name]!r}."
+                )
         chosen = {role: given[role] for role in self.roles if given.get(role) is not None}
         for name, option in own.items():
             chosen[name] = option.checked(given[name]) if name in given else option.default
