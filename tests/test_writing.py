@@ -17,6 +17,18 @@ def test_files_are_written_with_their_folders(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+def test_an_error_names_the_file_and_not_the_one_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionError) as error:
+        write_all({tmp_path / "x.png": b"one"})
+    assert error.value.filename == str(tmp_path / "x.png")
+
+
 def test_permissions_are_the_usual_or_those_of_the_file_before(tmp_path: Path) -> None:
     usual = tmp_path / "usual"
     usual.touch()

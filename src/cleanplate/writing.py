@@ -60,9 +60,10 @@ def staged(
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             written[path] = path.with_name(_stem(path) + secrets.token_hex(4) + _SUFFIX)
-            _write(written[path], path, content, source)
-            if source is not None and keep_times:
-                os.utime(written[path], ns=(source.st_atime_ns, source.st_mtime_ns))
+            with _named(path, written[path]):
+                _write(written[path], path, content, source)
+                if source is not None and keep_times:
+                    os.utime(written[path], ns=(source.st_atime_ns, source.st_mtime_ns))
         yield put
     finally:
         for temporary in written.values():
@@ -70,8 +71,23 @@ def staged(
                 temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """Have an error name the file itself, not the one beside it, of which nobody knows."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename == os.fspath(temporary):
+            error.filename = os.fspath(path)
+        raise
+
+
 def digest(content: bytes | Path) -> str:
-    """Return the sha256 of bytes or of a file. Raises OSError."""
+    """Return the sha256 of bytes or of a file.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     if not isinstance(content, Path):
         return hashlib.sha256(content).hexdigest()
     found = hashlib.sha256()
@@ -93,12 +109,15 @@ def sync_folders(paths: Iterable[Path]) -> None:
 
 
 def make_folders(folder: Path, like: Path, depth: int) -> None:
-    """Make a folder that mirrors another one, with those above it; raises OSError.
+    """Make a folder that mirrors another one, with those above it.
 
     Args:
         folder: what to make; where it is there, nothing happens.
         like: the folder that it mirrors: who may not look into that may not look into it either.
         depth: of how many of the folders, from the innermost, this holds.
+
+    Raises:
+        OSError: it cannot be made, or the other one is not there.
     """
     if depth == 0 or folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)

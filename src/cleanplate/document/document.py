@@ -84,7 +84,11 @@ class Document:
         return f"{self.name}, page {number}"
 
     def unchanged(self) -> bytes:
-        """Return the bytes that the document was read from. Raises OSError."""
+        """Return the bytes that the document was read from.
+
+        Raises:
+            OSError: its file cannot be read any more.
+        """
         return self._source if isinstance(self._source, bytes) else self._source.read_bytes()
 
     def strip_metadata(self) -> bool:

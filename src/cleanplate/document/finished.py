@@ -80,7 +80,11 @@ class Finished:
         return [told["models"] for told in self._told.values()]
 
     def add(self, number: int, page: PageDone) -> None:
-        """Keep a page. Raises OSError."""
+        """Keep a page.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         self._told[number] = page.told
         self._images.update(page.images)
 
@@ -151,7 +155,11 @@ class FinishedIn(Finished):
         return True
 
     def add(self, number: int, page: PageDone) -> None:
-        """Write a page, its line last. Raises OSError."""
+        """Write a page, its line last.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         files: dict[Path, bytes] = {}
         images = {}
         for key, done in page.images.items():
