@@ -19,7 +19,7 @@ from cleanplate.batch import Outcome, Run, clean_one, plan
 from cleanplate.batch.sheets import CAPTION
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.picture import Picture
-from cleanplate.tasks.base import Cleaned
+from cleanplate.tasks.base import Cleaned, Remark
 
 Clean = Callable[..., dict[str, Outcome]]
 
@@ -238,6 +238,32 @@ def test_resume_redoes_what_has_another_mask(clean: Clean, tmp_path: Path) -> No
     outcomes = clean(mask=masks, resume=True)
     assert statuses(outcomes) == {**ALL_DONE, "a.png": "skipped"}
     assert statuses(clean(mask=masks / "a.png", resume=True)) == {**ALL_DONE, "a.png": "skipped"}
+
+
+class Remarking(Blot):
+    """Says of a.png that something of it is lost."""
+
+    def clean(self, picture: Picture, **given: Any) -> Cleaned:
+        cleaned = super().clean(picture, **given)
+        if picture.name == "a.png":
+            cleaned.remarks.append(Remark("video-left-out", "the video is left out"))
+        return cleaned
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_strict_run_takes_what_was_done_with_a_loss_for_failed(
+    clean: Clean, photos: Path, tmp_path: Path, in_place: bool
+) -> None:
+    """But leaves it as it is: in place, the picture before is not there any more."""
+    out = photos if in_place else tmp_path / "out"
+    given = {"out": out, "overwrite": in_place, "create": lambda threads: Remarking()}
+    clean(**given)
+    lines, content = manifest(out), (out / "a.png").read_bytes()
+    outcomes = clean(resume=True, strict=True, **given)
+    assert statuses(outcomes) == {**ALL_SKIPPED, "a.png": "failed"}
+    assert outcomes["a.png"].reason == "the video is left out (--strict)"
+    assert (manifest(out), (out / "a.png").read_bytes()) == (lines, content)
+    assert statuses(clean(resume=True, **given)) == ALL_SKIPPED
 
 
 def test_resume_redoes_all_with_other_settings(clean: Clean) -> None:

@@ -69,7 +69,16 @@ def test_pictures_of_other_kinds_in_folders_are_ignored_by_name(
 def test_a_pattern_names_no_file_by_itself(photos: Path, tmp_path: Path) -> None:
     (photos / "a.gif").write_bytes(frames("GIF"))
     result = run("watermark", photos / "*.gif", "-o", tmp_path / "out")
-    assert (result.exit_code, "a.gif: ignored: a GIF" in result.stderr) == (0, True)
+    assert (result.exit_code, "a.gif: ignored: a GIF" in result.stderr) == (2, True)
+
+
+def test_nothing_but_an_animation_is_nothing_to_do(tmp_path: Path) -> None:
+    """That it is one is known only once it is read."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "f.png").write_bytes(ODD["f.png"][0])
+    result = run("watermark", tmp_path / "photos", "-o", tmp_path / "out")
+    assert (result.exit_code, "f.png: ignored: " in result.stderr) == (2, True)
+    assert result.stderr.splitlines()[-1] == "Nothing to do: no picture that is taken."
 
 
 @pytest.mark.parametrize("name", ["a.gif", "f.png", "g.tif"])

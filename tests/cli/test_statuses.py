@@ -45,7 +45,10 @@ def here(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     draw(here / "mixed" / "a.png")
     (here / "mixed" / "cartoon.gif").write_bytes((here / "cartoon.gif").read_bytes())
     (here / "empty").mkdir()
+    (here / "toons").mkdir()
+    (here / "toons" / "a.gif").write_bytes((here / "cartoon.gif").read_bytes())
     Image.new("L", (64, 48)).save(here / "black.png")
+    (here / "black.onnx").write_bytes(b"")
     onnx_models.write(here, "filler", onnx_models.threshold(), role="filler")
     return here
 
@@ -82,6 +85,10 @@ CASES: list[tuple[int, str, list[str]]] = [
     (2, "photos -o out --protect no.png", [NO_FILE]),
     (2, "photos -o out --model locator", ["There is no model 'locator'; those that ship: "]),
     (2, "photos -o out --model filler", ["--model filler.onnx: its card gives it the role filler"]),
+    (2, "photos -o out --model mine.onnx", ["mine.onnx is missing: there is no such model file."]),
+    (2, "photos -o black.onnx", ["black.onnx is a file; give a folder."]),
+    (2, "photos -o out --mask-out black.onnx", ["black.onnx is a file; give a folder."]),
+    (2, "photos -o out --explain black.onnx", ["black.onnx is a file; give a folder."]),
     (2, "photos/a.png -o out.gif", ["out.gif: no picture is written as .gif, but: "]),
     (2, "photos/a.png -o out.png --resume", ["--resume goes on with a folder; "]),
     (2, "photos -o out.png", ["out.png names one picture; give a folder"]),
@@ -90,6 +97,8 @@ CASES: list[tuple[int, str, list[str]]] = [
     (2, "- --dry-run", ["- (standard input) goes without other paths"]),
     (2, "no.png -o out", [NO_FILE]),
     (2, "empty -o out", ["Nothing to do: no picture in empty."]),
+    (2, "toons -o out", ["toons/a.gif: ignored: ", "Nothing to do: no picture that is taken."]),
+    (2, "toons -o out --dry-run", ["toons/a.gif: ignored: ", "0 to be ", "Nothing to do: no "]),
     (130, "photos -o out --workers 1", ["Interrupted: 1 of 3 cleaned; the same command with "]),
 ]
 

@@ -181,6 +181,10 @@ def test_inpaint_takes_masks_by_page(tmp_path: Path) -> None:
         *("inpaint", source, "-o", tmp_path / "strict", "--mask", tmp_path / "masks", "--strict")
     )
     assert (strict.exit_code, "page 2: there is no mask" in strict.stderr) == (1, True)
+    inputs = ("inpaint", source, "-o", tmp_path / "out", "--mask", tmp_path / "masks", "--resume")
+    strict = run(*inputs, "--strict")
+    assert (strict.exit_code, "page 2: there is no mask" in strict.stderr) == (1, True)
+    assert run(*inputs).exit_code == 0
     (tmp_path / "none").mkdir()
     none = run("inpaint", source, "-o", tmp_path / "none", "--mask", tmp_path / "none")
     assert (none.exit_code, "there is no mask scan/page-001.png" in none.stderr) == (1, True)

@@ -183,11 +183,7 @@ class CleanedDocument:
 
     def all_remarks(self) -> list[Remark]:
         """Return those of the pages, which say which page it is, and of the whole."""
-        of_pages = [
-            one._replace(text=f"page {page.number}: {one.text}")
-            for page in self.pages
-            for one in page.remarks
-        ]
+        of_pages = [one.of_page(page.number) for page in self.pages for one in page.remarks]
         return of_pages + self.remarks
 
 
@@ -226,7 +222,11 @@ def without_metadata(content: bytes) -> bytes:
 
 
 def finished_in(folder: Path, state: dict[str, Any], *, resume: bool) -> Finished:
-    """Open the folder in which finished pages wait. Raises OSError."""
+    """Open the folder in which finished pages wait.
+
+    Raises:
+        OSError: it cannot be read or made.
+    """
     found: Finished = _document().FinishedIn(folder, state, resume=resume)
     return found
 

@@ -92,9 +92,8 @@ class Maker:
         Raises:
             PictureError: there is one.
         """
-        grave = [remark.text for remark in remarks if self.strict and remark.grave]
-        if grave:
-            raise PictureError(f"{name}: {'; '.join(grave)} (--strict).")
+        if self.strict and (grave := grave_of(remarks)):
+            raise PictureError(f"{name}: {grave}.")
 
     def _encoded(self, cleaned: Cleaned, format: str | None) -> bytes:
         """Encode a picture, and have its remarks say what is lost by that."""
@@ -102,6 +101,12 @@ class Maker:
         cleaned.remarks += cleaned.losses(strip_metadata=strip, format=format)
         self.check(cleaned.remarks, cleaned.picture.name)
         return cleaned.picture.encode(cleaned.edited, strip_metadata=strip, format=format)
+
+
+def grave_of(remarks: Iterable[Remark]) -> str:
+    """Say why remarks make a failure of a picture in strict runs; empty where they do not."""
+    grave = [remark.text for remark in remarks if remark.grave]
+    return f"{'; '.join(grave)} (--strict)" if grave else ""
 
 
 def sheet_of(cleaned: Cleaned) -> bytes:

@@ -65,6 +65,11 @@ class Manifest:
         key = (self._places.relative(str(source)), None)
         return self._line(key) if key in self._spans else {}
 
+    def pages(self, source: Path) -> list[Line]:
+        """Give the last line of each page of a document."""
+        name = self._places.relative(str(source))
+        return [self._line(key) for key in self._spans if key[0] == name and key[1] is not None]
+
     def place(self, path: Path) -> str:
         """Give how the lines name a path: absolute, through no linked folder."""
         return self._places.absolute(str(path))
@@ -72,7 +77,8 @@ class Manifest:
     def record(self, line: Line, *, sync: bool = True) -> None:
         """Append a line, and with `sync` wait until the disk has it and all before it.
 
-        Raises OSError; no half line is left.
+        Raises:
+            OSError: it cannot be written; no half line is left.
         """
         if self._look:
             return
@@ -211,7 +217,11 @@ def _encoded(line: Line) -> bytes:
 
 
 def _lock(file: FileIO) -> None:
-    """Lock the file for this process. Raises BlockingIOError when another one has it."""
+    """Lock the file for this process.
+
+    Raises:
+        BlockingIOError: another one has it.
+    """
     if sys.platform == "win32":
         return  # there, an open file cannot be replaced: the other run's manifest stays as it is
     import fcntl

@@ -75,7 +75,7 @@ def _version() -> str:
     return version("cleanplate")
 
 
-def reason(error: Exception, name: str) -> str:
+def reason(error: Exception, name: str = "") -> str:
     """Say in a line why something failed, without the picture's name, which the outcome tells."""
     if isinstance(error, CleanplateError):
         return str(error).removeprefix(f"{name}: ").removeprefix(f"{name}, ")

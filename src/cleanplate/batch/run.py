@@ -24,7 +24,7 @@ from cleanplate.batch.documents import (
 )
 from cleanplate.batch.estimating import seconds_for
 from cleanplate.batch.gate import Gate, StoppedError
-from cleanplate.batch.making import Maker, sheet_of
+from cleanplate.batch.making import Maker, grave_of, sheet_of
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.outcome import Outcome, reason
 from cleanplate.batch.settings import Settings, are_same, would_run
@@ -32,6 +32,7 @@ from cleanplate.batch.sources import Job, Plan, is_document
 from cleanplate.errors import UnsupportedError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, losses_of
+from cleanplate.tasks.base import Remark
 from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks, mask_of
 from cleanplate.writing import (
@@ -110,7 +111,7 @@ class Run:
             CleanplateError: nothing can be started: no model, or no writable folder.
         """
         with ExitStack() as stack:
-            if self.planned.folder is not None:
+            if self.planned.folder is not None and not self.planned.all_ignored():
                 self._manifest = stack.enter_context(Manifest(self.planned.folder))
             stack.callback(self._gate.close)
             remove_leftovers(self._places())
@@ -331,7 +332,8 @@ class Run:
         """Record a failure or a refusal, but never over the record of a result that is there."""
         # Where the disk is too full for a line, the screen and the exit status tell.
         with suppress(OSError, StoppedError), self._gate, self._writing:
-            if not (outcome.status == "skipped" and self._known(outcome.source)):
+            untried = outcome.seconds is None and outcome.status != "ignored"
+            if not (untried and self._known(outcome.source)):
                 self._record(outcome.line())
         return outcome
 
@@ -339,8 +341,7 @@ class Run:
         """Say why a job is not to be done, or None when it is."""
         known = self._known(job.source)
         if self.resume and self._has_result(job, known):
-            told = {key: known.get(key) for key in ("filled", "unchanged", "doubt")}
-            return _outcome(job, "skipped", reason="already done", settled=True, **told)
+            return self._kept(job, known)
         if self.overwrite:
             return None
         for role, path in job.places().items():
@@ -350,6 +351,20 @@ class Run:
                     why = "; ".join([why, *losses_of(path).values()])
                 return _outcome(job, "skipped", reason=why)
         return None
+
+    def _kept(self, job: Job, known: Line) -> Outcome:
+        """Say that an earlier run has done a job; where all is to be strict, and it was done with
+        a grave remark, that it failed.
+        """
+        remarks = [Remark(**one) for one in known.get("remarks", ())]
+        if self.strict and self._manifest is not None and self._is_document(job):
+            for line in self._manifest.pages(job.source):
+                of_page = (Remark(**one) for one in line.get("remarks", ()))
+                remarks += [one.of_page(line["page"]) for one in of_page]
+        if self.strict and (grave := grave_of(remarks)):
+            return _outcome(job, "failed", reason=grave)
+        told = {key: known.get(key) for key in ("filled", "unchanged", "doubt")}
+        return _outcome(job, "skipped", reason="already done", settled=True, **told)
 
     def _has_result(self, job: Job, known: Line) -> bool:
         """Say whether an earlier run made this result, from this source with these settings."""
@@ -416,7 +431,11 @@ class Run:
 
 
 def fingerprint(path: Path) -> Line:
-    """Give size and time of a file, by which a change of it is told. Raises OSError."""
+    """Give size and time of a file, by which a change of it is told.
+
+    Raises:
+        OSError: it is not there, or may not be looked at.
+    """
     return _fingerprint(path.stat())
 
 

@@ -93,6 +93,10 @@ class Plan:
     def __len__(self) -> int:
         return len(self.jobs) + len(self.troubles)
 
+    def all_ignored(self) -> bool:
+        """Say whether nothing was found but files of kinds that are not taken."""
+        return not self.jobs and all(one.status == "ignored" for one in self.troubles)
+
     def of_document(self) -> bool:
         """Say whether it is about a single document."""
         return len(self.jobs) == 1 and is_document(self.jobs[0].source)
@@ -159,6 +163,10 @@ def plan(
         for item in found.values():
             if is_document(item.path) != is_document(out):
                 raise UsageError(f"{out}: a PDF is made of a PDF, and of nothing else.")
+    mask_file = to_file and mask_out is not None and _is_file_name(mask_out)
+    for folder in (None if to_file else out, None if mask_file else mask_out, explain):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file; give a folder.")
     planned = Plan(None if to_file else out, troubles=troubles)
     _assign(planned, found, out, mask_out, explain, output, follow)
     return planned
@@ -210,9 +218,9 @@ def format_of(path: Path) -> str:
     form = (BY_SUFFIX | _RAW_RESULTS).get(path.suffix.lower())
     if form is None:
         known = ", ".join(sorted({suffix_of(form) for form in BY_SUFFIX.values()}))
-        raise UsageError(
-            f"{path}: no picture is written as {path.suffix or path.name}, but: {known}."
-        )
+        if not path.suffix:
+            raise UsageError(f"{path}: the name must end in what names a format: {known}.")
+        raise UsageError(f"{path}: no picture is written as {path.suffix}, but: {known}.")
     return form
 
 

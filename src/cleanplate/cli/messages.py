@@ -51,8 +51,10 @@ def explained(debug: bool = False) -> Iterator[None]:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        from cleanplate.batch.outcome import reason
+
         known = isinstance(error, (CleanplateError, OSError))
-        say(str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)")
+        say(reason(error) + ("" if known else " (--debug shows where)"))
         if isinstance(error, OSError):
             drop_output()
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
@@ -107,7 +109,7 @@ def _follow(
         if devices:
             parts[0] += f" on {' and '.join(sorted(devices))}"
         say(", ".join(parts) + ".")
-    return 1 if counts["skipped"] or counts["failed"] else 0
+    return _status(counts)
 
 
 def foresee(run: Run, *, json: bool) -> int:
@@ -123,6 +125,14 @@ def foresee(run: Run, *, json: bool) -> int:
     parts += [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
     seconds = run.estimate(outcomes)
     say(", ".join(parts) + ("." if seconds is None else f"; {_span(seconds)}."))
+    return _status(counts)
+
+
+def _status(counts: Counter[str]) -> int:
+    """Give the exit status of a run with these outcomes."""
+    if not counts.total() - counts["ignored"]:
+        say("Nothing to do: no picture that is taken.")
+        return 2
     return 1 if counts["skipped"] or counts["failed"] else 0
 
 

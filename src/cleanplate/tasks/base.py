@@ -37,6 +37,10 @@ class Remark(NamedTuple):
         """
         return self.code.startswith("mask-") or self.code.endswith(("-left-out", "-again"))
 
+    def of_page(self, number: int) -> Remark:
+        """Return the remark as one about a document, which says of which page it is."""
+        return self._replace(text=f"page {number}: {self.text}")
+
 
 @dataclass
 class Cleaned:
