@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
     options["split"].add_argument("--validation", type=float, default=0.05, metavar="SHARE")
     for name in ("thin", "split"):
         options[name].add_argument("--seed", type=int, default=0)
-    for name in ("crops", "halve"):
+    for name in ("align", "crops", "halve"):
         options[name].add_argument("out", type=Path, help="folder of the new pairs")
     options["crops"].add_argument("--size", type=at_least(1), default=1024, help="pixels (1024)")
     options["crops"].add_argument("--threshold", type=int, default=40, help="of 255 (40)")
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> int:
     _add_pages(verbs)
     _add_ink(verbs)
     _add_labels(verbs)
-    for name in ("check", "masks", "crops", "gradients", "halve", *MAKERS):
+    for name in ("align", "check", "masks", "crops", "gradients", "halve", *MAKERS):
         add_workers(options[name])
     given = parser.parse_args(arguments)
     call: Call = given.call
@@ -124,17 +124,18 @@ def _check(given: argparse.Namespace) -> int:
     from cleanplate.training.data.checking import check
 
     found = survey_of(given)
-    sound, faults = [], 0
+    sound, faults, notes = [], 0, 0
     checked = check(found, given.threshold, given.workers)
     for pair, fault in track(checked, len(found.pairs) + len(found.orphans), "files"):
         if fault is not None:
-            faults += 1
-            print(fault)
-        elif pair is not None:
+            print(f"note: {fault}" if fault.note else fault)
+            notes += fault.note
+            faults += not fault.note
+        if pair is not None and (fault is None or fault.note):
             sound.append(pair)
     if given.list:
         curation.write_list(found.folder / given.list, sound)
-    print(f"{len(sound)} sound pairs, {faults} faults.")
+    print(f"{len(sound)} sound pairs, {faults} faults{f', {notes} notes' if notes else ''}.")
     return 1 if faults else 0
 
 
@@ -202,6 +203,13 @@ def _crops(given: argparse.Namespace) -> int:
     make = partial(crop_around_occluder, side=given.size)
     settings = {"size": given.size, "threshold": given.threshold}
     return _preprocess(given, _masked_pairs_of(given), make, given.threshold, settings)
+
+
+def _align(given: argparse.Namespace) -> int:
+    from cleanplate.training.data.aligning import aligned
+    from cleanplate.training.data.files import MASKED
+
+    return _preprocess(given, pairs_of(given), aligned, MASKED, {})
 
 
 def _halve(given: argparse.Namespace) -> int:
@@ -316,7 +324,8 @@ def _labels(given: argparse.Namespace) -> int:
 
 MAKERS = ("raw", "cutouts", "pages", "ink")  # steps that make files of files that are no pairs
 STEPS: dict[str, tuple[str, Call]] = {
-    "check": ("name unreadable, unequal, partnerless, repeated and blank files", _check),
+    "check": ("name what is wrong with pairs, such as shifted, repeated and blank ones", _check),
+    "align": ("cut pairs that are shifted against each other to what both show", _align),
     "masks": ("make the masks of pairs that have none", _masks),
     "thin": ("list at most N versions of each clean picture", _thin),
     "split": ("list training and validation pairs, by clean picture", _split),

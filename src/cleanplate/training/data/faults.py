@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, in one sentence that names the file."""
+    """What is wrong, in one sentence that names the file; or, a `note`, only worth a look."""
 
     text: str
+    note: bool = False
 
     def __str__(self) -> str:
         return self.text
