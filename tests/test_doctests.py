@@ -12,7 +12,7 @@ MODULES = (
     "cleanplate.library",
     "cleanplate.metrics",
     "cleanplate.picture.core",
-    "cleanplate.picture.planes",
+    "cleanplate.picture.raster",
     "cleanplate.restoring",
     "cleanplate.tasks",
     "cleanplate.tasks.taskinfo",

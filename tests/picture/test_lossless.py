@@ -16,7 +16,7 @@ from picture_makers import EXIF_CAMERA, ICC, exif, read_by_others, samples, save
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import Picture, planes
+from cleanplate.picture import Picture, raster
 
 
 def cv2_png(array: NDArray[Any]) -> bytes:
@@ -192,14 +192,14 @@ def test_png_exif_with_the_prefix_of_other_formats() -> None:
 def test_tiff_of_either_byte_order(order: str, channels: int, predictor: int, dtype: Any) -> None:
     """Written by this package, so read by Pillow and OpenCV, which know nothing of it."""
     from cleanplate.picture import tiff
-    from cleanplate.picture.planes import Metadata, Planes
+    from cleanplate.picture.raster import Metadata, Raster
 
     array = samples(33, 21, channels, dtype).reshape(33, 21, channels)
     colours = 3 if channels > 2 else 1
     alpha = array[..., colours] if channels > colours else None
-    planes = Planes(array[..., :colours], alpha, Metadata())
+    raster = Raster(array[..., :colours], alpha, Metadata())
     for compression in (1, 5, 8, 32773):
-        data = tiff._write(planes, {}, order, compression, predictor, 2)
+        data = tiff._write(raster, {}, order, compression, predictor, 2)
         np.testing.assert_array_equal(
             Picture.read(data).to_array(), np.squeeze(array, 2) if channels == 1 else array
         )
@@ -325,11 +325,11 @@ def test_resolutions_of_any_type_are_read_or_ignored(
 ) -> None:
     from cleanplate.picture import tiff
     from cleanplate.picture.directory import Entry
-    from cleanplate.picture.planes import Metadata, Planes
+    from cleanplate.picture.raster import Metadata, Raster
 
     entry = Entry(kind, 1, data)
-    planes = Planes(samples(6, 9), None, Metadata())
-    source = tiff._write(planes, {282: entry, 283: entry}, "<", 1, 1, 2)
+    raster = Raster(samples(6, 9), None, Metadata())
+    source = tiff._write(raster, {282: entry, 283: entry}, "<", 1, 1, 2)
     after = Picture.read(source).encode(np.zeros((6, 9), bool), format="png")
     assert read_by_others(after).info.get("dpi") == (dots and pytest.approx((dots, dots), abs=0.1))
 
@@ -398,8 +398,8 @@ def test_deep_samples_may_be_as_many_as_others(monkeypatch: pytest.MonkeyPatch) 
     """However wide the picture is that Pillow is shown in their place."""
     array = samples(20, 30, 4, np.uint16)
     source = Picture.from_array(array).encode(np.zeros((20, 30), bool), format="tiff")
-    monkeypatch.setattr(planes, "MAX_PIXELS", 600)
+    monkeypatch.setattr(raster, "MAX_PIXELS", 600)
     np.testing.assert_array_equal(Picture.read(source).to_array(), array)
-    monkeypatch.setattr(planes, "MAX_PIXELS", 599)
+    monkeypatch.setattr(raster, "MAX_PIXELS", 599)
     with pytest.raises(PictureError, match=r"scan\.tif: 30 x 20 pixels"):
         Picture.read(source, name="scan.tif")

@@ -13,7 +13,7 @@ from cleanplate.picture.formats import (
 )
 from cleanplate.picture.marks import MarkFile, encode_mark_file, read_mark
 from cleanplate.picture.mosaic import PATTERNS, Mosaic
-from cleanplate.picture.planes import MAX_PIXELS, Box
+from cleanplate.picture.raster import MAX_PIXELS, Box
 from cleanplate.picture.raw import RawPicture, read_any
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError
-from cleanplate.picture.planes import DEEP_MAX, Samples
+from cleanplate.picture.raster import DEEP_MAX, Samples
 
 _ACCEPTED = (
     "taken are (H, W) and (H, W, 1 to 4) of uint8, uint16 or floats in [0, 1]: "

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.picture.planes import Mask, Samples
+from cleanplate.picture.raster import Mask, Samples
 
 _Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 

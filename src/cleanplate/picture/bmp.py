@@ -7,32 +7,32 @@ import struct
 import numpy as np
 
 from cleanplate.picture import pillow
-from cleanplate.picture.planes import Mask, Planes, eight_bits
+from cleanplate.picture.raster import Mask, Raster, eight_bits
 
 _FIFTH, _EMBEDDED = 124, b"DEBM"  # a header's length, and what it says of a profile in the file
 
 
-def decode(data: bytes, name: str) -> Planes:
+def decode(data: bytes, name: str) -> Raster:
     """Samples and resolution of a bitmap."""
     from PIL.BmpImagePlugin import BmpImageFile
 
     with pillow.decoding(name, "BMP file"):
         image = pillow.load(BmpImageFile, data, name)
-        return Planes(*pillow.split(image, name), pillow.metadata(image.info))
+        return Raster(*pillow.split(image, name), pillow.metadata(image.info))
 
 
-def encode(planes: Planes, name: str) -> bytes:
+def encode(raster: Raster, name: str) -> bytes:
     """Return a new bitmap; it has no room for EXIF and ICC."""
-    eight_bits(planes, "BMP", name)
-    dpi = planes.metadata.dpi or (96.0, 96.0)
-    if planes.alpha is None:
-        return pillow.save(pillow.join(planes.pixels, None, name), "BMP", dpi=dpi)
-    return _with_alpha(planes, dpi)
+    eight_bits(raster, "BMP", name)
+    dpi = raster.metadata.dpi or (96.0, 96.0)
+    if raster.alpha is None:
+        return pillow.save(pillow.join(raster.pixels, None, name), "BMP", dpi=dpi)
+    return _with_alpha(raster, dpi)
 
 
-def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+def rewrite(source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str) -> bytes:
     """Return the same as ``encode``: a bitmap has nothing else to keep or to strip."""
-    return encode(planes, name)
+    return encode(raster, name)
 
 
 def losses(source: bytes, *, same: bool) -> dict[str, str]:
@@ -42,14 +42,14 @@ def losses(source: bytes, *, same: bool) -> dict[str, str]:
     return {}
 
 
-def _with_alpha(planes: Planes, dpi: tuple[float, float]) -> bytes:
+def _with_alpha(raster: Raster, dpi: tuple[float, float]) -> bytes:
     """Return the header that names an alpha mask (BITMAPV3INFOHEADER), which Pillow does not
     write.
     """
-    height, width = planes.pixels.shape[:2]
-    assert planes.alpha is not None
-    colours = np.broadcast_to(planes.pixels, (height, width, 3))[::-1, :, ::-1]
-    body = np.dstack([colours, planes.alpha[::-1]]).tobytes()
+    height, width = raster.pixels.shape[:2]
+    assert raster.alpha is not None
+    colours = np.broadcast_to(raster.pixels, (height, width, 3))[::-1, :, ::-1]
+    body = np.dstack([colours, raster.alpha[::-1]]).tobytes()
     across, down = (round(value / 0.0254) for value in dpi)
     masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     info = struct.pack(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import arrays, formats, jpeg, pillow, png, previews, xmp
-from cleanplate.picture.planes import (
+from cleanplate.picture.raster import (
     Box,
     Mask,
     Metadata,
-    Planes,
+    Raster,
     Samples,
     check_size,
     turn_stored,
@@ -53,12 +53,12 @@ class Picture:
             heic; png for arrays and Pillow images.
     """
 
-    def __init__(self, planes: Planes, name: str, origin: _Origin) -> None:
-        turn = planes.metadata.orientation
-        self.pixels: Samples = np.ascontiguousarray(turn_upright(planes.pixels, turn))
+    def __init__(self, raster: Raster, name: str, origin: _Origin) -> None:
+        turn = raster.metadata.orientation
+        self.pixels: Samples = np.ascontiguousarray(turn_upright(raster.pixels, turn))
         self.alpha: Samples | None = None
-        if planes.alpha is not None:
-            self.alpha = np.ascontiguousarray(turn_upright(planes.alpha, turn))
+        if raster.alpha is not None:
+            self.alpha = np.ascontiguousarray(turn_upright(raster.alpha, turn))
         self.new_alpha = False
         self.name = name
         self._origin = origin
@@ -86,8 +86,8 @@ class Picture:
         else:
             raise PictureError(f"a picture is read from a path or bytes, not {type(source)}.")
         format_ = formats.identify(data, name)
-        planes = formats.codec(format_).decode(data, name)
-        return cls(planes, name, _Origin(format_, planes.metadata, source=data))
+        raster = formats.codec(format_).decode(data, name)
+        return cls(raster, name, _Origin(format_, raster.metadata, source=data))
 
     @classmethod
     def from_array(cls, array: NDArray[Any], *, name: str = "array") -> Picture:
@@ -105,11 +105,11 @@ class Picture:
         pixels, alpha = arrays.split(array, name)
         array = np.asarray(array)  # of whatever class it was
         check_size(pixels.shape[1], pixels.shape[0], name)
-        planes = Planes(pixels, alpha, Metadata())
+        raster = Raster(pixels, alpha, Metadata())
         # Samples that cleaning does not change are given back from the array itself, which for
         # floats is more exact than 16 bits.
         kept = array.copy() if array.dtype.kind == "f" else array[:0]
-        return cls(planes, name, _Origin("png", planes.metadata, array=kept))
+        return cls(raster, name, _Origin("png", raster.metadata, array=kept))
 
     @classmethod
     def from_pil(cls, image: Image.Image, *, name: str = "image") -> Picture:
@@ -132,7 +132,7 @@ class Picture:
             metadata = pillow.metadata(image.info)
         info = {key: value for key, value in image.info.items() if key != "transparency"}
         origin = _Origin("png", metadata, image_info=info)
-        return cls(Planes(pixels, alpha, metadata), name, origin)
+        return cls(Raster(pixels, alpha, metadata), name, origin)
 
     @property
     def height(self) -> int:
@@ -253,21 +253,21 @@ class Picture:
                 f"{origin.metadata.cicp}), for which {wanted} has no room; write PNG or AVIF."
             )
         if wanted in formats.UNTURNED:
-            planes = Planes(self.pixels, self.alpha, origin.metadata)
+            raster = Raster(self.pixels, self.alpha, origin.metadata)
         else:
-            planes = self._stored()
-        planes.metadata = planes.metadata.without_claims()
+            raster = self._stored()
+        raster.metadata = raster.metadata.without_claims()
         if touched:
-            planes.metadata = planes.metadata.without_thumbnail()
+            raster.metadata = raster.metadata.without_thumbnail()
         codec = formats.codec(wanted)
         with _writing(self.name, wanted):
             if same:
                 assert origin.source is not None
                 lying = turn_stored(edited, origin.metadata.orientation) if touched else None
-                return codec.rewrite(origin.source, planes, lying, strip_metadata, self.name)
+                return codec.rewrite(origin.source, raster, lying, strip_metadata, self.name)
             if strip_metadata:
-                planes.metadata = planes.metadata.stripped()
-            return codec.encode(planes, self.name)
+                raster.metadata = raster.metadata.stripped()
+            return codec.encode(raster, self.name)
 
     def losses(
         self, edited: Mask, *, strip_metadata: bool = False, format: str | None = None
@@ -313,8 +313,8 @@ class Picture:
             if origin.metadata.unusual():
                 image.info["cicp"] = origin.metadata.cicp
             return image
-        planes = self._stored()
-        image = pillow.join(planes.pixels, planes.alpha, self.name)
+        raster = self._stored()
+        image = pillow.join(raster.pixels, raster.alpha, self.name)
         image.info.update(origin.image_info)
         if "exif" in image.info:
             image.info["exif"] = previews.exif(image.info["exif"])
@@ -332,12 +332,12 @@ class Picture:
         """Return a (H, W, ...) array that lies as the source was stored, turned upright."""
         return np.ascontiguousarray(turn_upright(array, self._origin.metadata.orientation))
 
-    def _stored(self) -> Planes:
+    def _stored(self) -> Raster:
         metadata = self._origin.metadata
         alpha = self.alpha
         if alpha is not None:
             alpha = turn_stored(alpha, metadata.orientation)
-        return Planes(turn_stored(self.pixels, metadata.orientation), alpha, metadata)
+        return Raster(turn_stored(self.pixels, metadata.orientation), alpha, metadata)
 
     def _as_rgb(self, samples: Samples) -> NDArray[np.float32]:
         scaled = np.multiply(samples, np.float32(1 / self.max_value), dtype=np.float32)
@@ -358,7 +358,7 @@ def losses_of(source: Path) -> dict[str, str]:
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
     """Return an 8-bit grey PNG of a mask, (H, W) uint8."""
-    return png.encode(Planes(mask[..., None], None, Metadata()), "mask")
+    return png.encode(Raster(mask[..., None], None, Metadata()), "mask")
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cleanplate.errors import PictureError
 from cleanplate.picture import jpeg, pillow
 from cleanplate.picture.core import Picture, _Origin
-from cleanplate.picture.planes import Metadata, Planes, Samples, check_size
+from cleanplate.picture.raster import Metadata, Raster, Samples, check_size
 
 _FAX_ROWS, _FAX_OFFSETS, _FAX_COUNTS = 278, 273, 279
 _REVERSIBLE = 1  # the transformation of the wavelets (ISO/IEC 15444-1, A.6.1)
@@ -28,9 +28,9 @@ def from_jpeg(data: bytes, turn: int, name: str) -> Picture:
     Raises:
         PictureError: as for a file.
     """
-    planes = jpeg.decode(data, name)
-    planes.metadata = replace(planes.metadata, orientation=turn)
-    return Picture(planes, name, _Origin("jpeg", planes.metadata, source=data))
+    raster = jpeg.decode(data, name)
+    raster.metadata = replace(raster.metadata, orientation=turn)
+    return Picture(raster, name, _Origin("jpeg", raster.metadata, source=data))
 
 
 def from_samples(samples: Samples, turn: int, name: str) -> Picture:
@@ -39,8 +39,8 @@ def from_samples(samples: Samples, turn: int, name: str) -> Picture:
     They are copied; `Picture.lying` gives them back.
     """
     metadata = Metadata(orientation=turn)
-    planes = Planes(samples.copy(), None, metadata)
-    return Picture(planes, name, _Origin("png", metadata, array=samples[:0]))
+    raster = Raster(samples.copy(), None, metadata)
+    return Picture(raster, name, _Origin("png", metadata, array=samples[:0]))
 
 
 def decode_jpeg2000(data: bytes, name: str) -> tuple[Samples, bool]:
@@ -64,7 +64,7 @@ def decode_jpeg2000(data: bytes, name: str) -> tuple[Samples, bool]:
 
 def encode_jpeg(pixels: Samples, name: str) -> bytes:
     """Return samples (H, W, 1 or 3) uint8 as a JPEG of quality 95 without chroma subsampling."""
-    return jpeg.encode(Planes(pixels, None, Metadata()), name)
+    return jpeg.encode(Raster(pixels, None, Metadata()), name)
 
 
 def encode_fax(black: NDArray[np.bool_]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import bmp, jpeg, modern, png, tiff, webp
-from cleanplate.picture.planes import Mask, Planes
+from cleanplate.picture.raster import Mask, Raster
 
 BY_SUFFIX = {
     ".jpg": "jpeg",
@@ -100,16 +100,16 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 class Codec(Protocol):
     """What each format's module or object offers."""
 
-    def decode(self, data: bytes, name: str) -> Planes:
+    def decode(self, data: bytes, name: str) -> Raster:
         """Samples and metadata of a file's bytes; ``name`` is for messages."""
 
-    def encode(self, planes: Planes, name: str) -> bytes:
-        """Return a new file, with the metadata that ``planes`` carries."""
+    def encode(self, raster: Raster, name: str) -> bytes:
+        """Return a new file, with the metadata that ``raster`` carries."""
 
     def rewrite(
-        self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
+        self, source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
-        """``source`` again with the samples of ``planes``, which differ where ``edited`` (H, W).
+        """``source`` again with the samples of ``raster``, which differ where ``edited`` (H, W).
 
         ``edited`` None: nowhere; the codec may keep the compressed samples. ``strip``: without
         EXIF, XMP and comments.

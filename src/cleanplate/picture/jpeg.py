@@ -11,10 +11,10 @@ import numpy as np
 
 from cleanplate.errors import PictureError
 from cleanplate.picture import blocks, directory, pillow, previews, xmp
-from cleanplate.picture.planes import (
+from cleanplate.picture.raster import (
     Mask,
     Metadata,
-    Planes,
+    Raster,
     check_size,
     damaged,
     resolution,
@@ -88,7 +88,7 @@ class Frame:
         return self.marker == 0xC2
 
 
-def decode(data: bytes, name: str) -> Planes:
+def decode(data: bytes, name: str) -> Raster:
     """Samples and metadata of a JPEG file.
 
     Raises:
@@ -108,26 +108,26 @@ def decode(data: bytes, name: str) -> Planes:
     stream = b"".join([SOI, *bare, EOI if data[end - 2 : end] == EOI else b""])
     with pillow.decoding(name, "JPEG file"):
         pixels, alpha = pillow.split(pillow.load(JpegImageFile, stream, name), name)
-        return Planes(pixels, alpha, _metadata(segments))
+        return Raster(pixels, alpha, _metadata(segments))
 
 
-def encode(planes: Planes, name: str) -> bytes:
+def encode(raster: Raster, name: str) -> bytes:
     """Return a new JPEG file of quality 95 without chroma subsampling.
 
     Raises:
         PictureError: 16-bit samples, or alpha that is not opaque throughout.
     """
-    if planes.deep():
+    if raster.deep():
         raise PictureError(f"{name}: JPEG holds 8 bits, this picture has 16; write PNG or TIFF.")
-    if planes.alpha is not None and not (planes.alpha == 255).all():
+    if raster.alpha is not None and not (raster.alpha == 255).all():
         raise PictureError(f"{name}: JPEG holds no transparency; write PNG, TIFF or WebP.")
-    room_for(planes, _MOST, "JPEG", name)
-    options = pillow.save_options(planes.metadata)
-    image = pillow.join(planes.pixels, None, name)
+    room_for(raster, _MOST, "JPEG", name)
+    options = pillow.save_options(raster.metadata)
+    image = pillow.join(raster.pixels, None, name)
     return pillow.save(image, "JPEG", quality=_QUALITY, subsampling=0, **options)
 
 
-def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+def rewrite(source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str) -> bytes:
     """Return the file again, with new coefficients only in the blocks that ``edited`` (H, W)
     reaches.
 
@@ -140,12 +140,12 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
     first = next(i for i, segment in enumerate(segments) if segment.marker == _SOS)
     head, body = segments[:first], segments[first:]
     if edited is not None:
-        body = _spliced(segments, frame, planes, edited)
+        body = _spliced(segments, frame, raster, edited)
         head = [segment for segment in head if segment.marker not in (_DHT, _DRI, frame.marker)]
         head = _without_previews(head)
     head = [_true(segment) for segment in head if not _goes(segment, strip)]
-    if strip and planes.metadata.orientation != 1:
-        block = _EXIF + directory.orientation_block(planes.metadata.orientation)
+    if strip and raster.metadata.orientation != 1:
+        block = _EXIF + directory.orientation_block(raster.metadata.orientation)
         # JFIF demands to come first where it is present.
         after = 1 if head and head[0].marker == _APP0 else 0
         head.insert(after, Segment(0xE1, block))
@@ -359,14 +359,14 @@ def _model(segments: list[Segment], components: tuple[Component, ...]) -> str:
     return "rgb" if bytes(one.identifier for one in components) == b"RGB" else "ycc"
 
 
-def _spliced(segments: list[Segment], frame: Frame, planes: Planes, edited: Mask) -> list[Segment]:
+def _spliced(segments: list[Segment], frame: Frame, raster: Raster, edited: Mask) -> list[Segment]:
     """Frame, Huffman tables and scans of the picture with the edited blocks coded anew."""
     # Only what carries coefficients is shown to libjpeg, which prints a line about oddities.
     bare = [segment.packed() for segment in segments if segment.marker in _DECODED]
     stream = b"".join([SOI, *bare, EOI])
     sampling = [(component.down, component.across) for component in frame.components]
     grid = blocks.Grid(frame.height, frame.width, sampling, frame.model)
-    new = blocks.renewed(stream, grid, frame.progressive, planes.pixels, edited)
+    new = blocks.renewed(stream, grid, frame.progressive, raster.pixels, edited)
     written, _ = _segments(new, "the new JPEG")
     header = next(segment for segment in written if segment.marker in _SOF)
     old_header = next(segment for segment in segments if segment.marker == frame.marker)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cleanplate.errors import PictureError
 from cleanplate.picture import png
 from cleanplate.picture.core import Picture, read_bytes
-from cleanplate.picture.planes import DEEP_MAX, Metadata, Planes, damaged
+from cleanplate.picture.raster import DEEP_MAX, Metadata, Raster, damaged
 
 CERTAINTY = b"cpCf"
 """The ancillary chunk of certainty: a byte a pixel, row by row, zlib; 255 is certain."""
@@ -62,7 +62,7 @@ def encode_mark_file(mark: MarkFile) -> bytes:
     deep = [np.rint(np.clip(part, 0, 1) * DEEP_MAX).astype(np.uint16) for part in mark[:2]]
     certainty = np.rint(np.clip(mark.certainty, 0, 1) * 255).astype(np.uint8)
     chunk = png.Chunk(CERTAINTY, zlib.compress(certainty.tobytes()))
-    return png.encode_with(Planes(deep[0], deep[1], Metadata()), [chunk])
+    return png.encode_with(Raster(deep[0], deep[1], Metadata()), [chunk])
 
 
 def _unpacked(packed: bytes, size: tuple[int, ...], name: str) -> NDArray[np.float32]:

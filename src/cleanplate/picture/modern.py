@@ -12,7 +12,7 @@ from typing import Any
 
 from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import arrays, boxes, coded, container, pillow
-from cleanplate.picture.planes import Mask, Planes, damaged, eight_bits
+from cleanplate.picture.raster import Mask, Raster, damaged, eight_bits
 
 # The whole picture is coded again, so rather too well than too badly.
 _QUALITY = 95
@@ -31,7 +31,7 @@ class Modern:
         self._opener = opener
         self._writer = writer
 
-    def decode(self, data: bytes, name: str) -> Planes:
+    def decode(self, data: bytes, name: str) -> Raster:
         """Samples and metadata.
 
         Raises:
@@ -55,19 +55,19 @@ class Modern:
                 raise self._refused(name, f"{self.format} whose boxes are not understood")
             self._refuse_depth(image.info.get("bit_depth", 8), name)
             metadata = replace(pillow.metadata(image.info), cicp=found.colours)
-            return Planes(*pillow.split(image, name), metadata)
+            return Raster(*pillow.split(image, name), metadata)
 
-    def encode(self, planes: Planes, name: str, *, lossless: bool = False) -> bytes:
+    def encode(self, raster: Raster, name: str, *, lossless: bool = False) -> bytes:
         """Return a new file, of quality 95 unless it is lossless."""
-        eight_bits(planes, self.format, name)
+        eight_bits(raster, self.format, name)
         self._opener()
-        options = pillow.save_options(planes.metadata)
+        options = pillow.save_options(raster.metadata)
         options.pop("dpi", None)
-        image = pillow.join(planes.pixels, planes.alpha, name)
-        return self._writer(image, options, planes.metadata.cicp, lossless)
+        image = pillow.join(raster.pixels, raster.alpha, name)
+        return self._writer(image, options, raster.metadata.cicp, lossless)
 
     def rewrite(
-        self, source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str
+        self, source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
         """Return the file coded again, or, with nothing edited, its coded samples in a new
         container.
@@ -77,13 +77,13 @@ class Modern:
                 without coding it again.
         """
         if edited is None:
-            return self._without_words(source, planes, name)
-        metadata = planes.metadata.stripped() if strip else planes.metadata
-        new, found = Planes(planes.pixels, planes.alpha, metadata), _coded(source)
+            return self._without_words(source, raster, name)
+        metadata = raster.metadata.stripped() if strip else raster.metadata
+        new, found = Raster(raster.pixels, raster.alpha, metadata), _coded(source)
         if not (found and found.lossless):
             return self.encode(new, name)
         result = self.encode(new, name, lossless=True)
-        if not _alike(planes, self.decode(result, name), edited):
+        if not _alike(raster, self.decode(result, name), edited):
             raise PictureError(
                 f"{name}: a lossless {self.format} in colours cannot be written as such here; "
                 "write PNG, TIFF or WebP."
@@ -133,13 +133,13 @@ class Modern:
             f"{name}: {what} cannot be written back; convert it to PNG or TIFF first."
         )
 
-    def _without_words(self, source: bytes, planes: Planes, name: str) -> bytes:
+    def _without_words(self, source: bytes, raster: Raster, name: str) -> bytes:
         """Return the file without EXIF and XMP, which decodes to the same picture."""
         with suppress(PictureError, *_NOT_UNDERSTOOD):
             bare = container.without_words(source)
             again = self.decode(bare, name)
-            same = again.metadata.stripped() == planes.metadata.stripped()
-            if same and _alike(planes, again, None):
+            same = again.metadata.stripped() == raster.metadata.stripped()
+            if same and _alike(raster, again, None):
                 return bare
         raise PictureError(
             f"{name}: EXIF and the like cannot be left out of this {self.format} without coding "
@@ -155,7 +155,7 @@ def _coded(data: bytes) -> coded.Coded | None:
         return None
 
 
-def _alike(one: Planes, other: Planes, edited: Mask | None) -> bool:
+def _alike(one: Raster, other: Raster, edited: Mask | None) -> bool:
     """Return whether two pictures have the same samples, but for those that were edited."""
     first, second = (arrays.join(each.pixels, each.alpha, None) for each in (one, other))
     if first.shape != second.shape:

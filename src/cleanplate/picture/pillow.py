@@ -12,7 +12,7 @@ import numpy as np
 
 from cleanplate.errors import PictureError, UnsupportedError
 from cleanplate.picture import directory
-from cleanplate.picture.planes import (
+from cleanplate.picture.raster import (
     DEEP_MAX,
     Metadata,
     Samples,

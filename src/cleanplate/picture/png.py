@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from cleanplate.errors import UnsupportedError
 from cleanplate.picture import directory, pillow, previews
-from cleanplate.picture.planes import (
+from cleanplate.picture.raster import (
     Mask,
     Metadata,
-    Planes,
+    Raster,
     Samples,
     check_size,
     damaged,
@@ -61,7 +61,7 @@ class Chunk(NamedTuple):
     data: memoryview | bytes
 
 
-def decode(data: bytes, name: str) -> Planes:
+def decode(data: bytes, name: str) -> Raster:
     """Samples and metadata of a PNG file.
 
     Raises:
@@ -77,17 +77,17 @@ def decode(data: bytes, name: str) -> Planes:
     with pillow.decoding(name, "PNG file"):
         decoder = _decode_deep if depth == _DEEP else _decode_shallow
         pixels, alpha = decoder(chunks, depth, colour, name)
-        return Planes(pixels, alpha, _metadata(chunks))
+        return Raster(pixels, alpha, _metadata(chunks))
 
 
-def encode(planes: Planes, name: str) -> bytes:
+def encode(raster: Raster, name: str) -> bytes:
     """Return a new PNG file with the metadata of any other format."""
-    return _write(planes, list(_chunks_of(planes.metadata)))
+    return _write(raster, list(_chunks_of(raster.metadata)))
 
 
-def encode_with(planes: Planes, others: list[Chunk]) -> bytes:
+def encode_with(raster: Raster, others: list[Chunk]) -> bytes:
     """Return a new PNG file with chunks of one's own before the samples."""
-    return _write(planes, others)
+    return _write(raster, others)
 
 
 def chunk(data: bytes, kind: bytes, name: str) -> bytes | None:
@@ -95,15 +95,15 @@ def chunk(data: bytes, kind: bytes, name: str) -> bytes | None:
     return next((bytes(one.data) for one in _chunks(data, name) if one.kind == kind), None)
 
 
-def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+def rewrite(source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str) -> bytes:
     """Return the file again with these samples; ``edited`` None: with its own, still compressed."""
     chunks = _chunks(source, name)
     kept = _COLOUR if strip else _KEPT
-    turn = planes.metadata.orientation
+    turn = raster.metadata.orientation
     added = [Chunk(b"eXIf", directory.orientation_block(turn))] if strip and turn != 1 else []
     if edited is not None:
         others = [_without_preview(chunk) for chunk in chunks if chunk.kind in kept]
-        return _write(planes, others + added)
+        return _write(raster, others + added)
     tied = kept | {b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"IDAT", b"IEND"}
     return _join(chunks[:1] + added + [chunk for chunk in chunks[1:] if chunk.kind in tied])
 
@@ -269,7 +269,7 @@ def _decode_deep(
         raise ValueError("its compressed data are broken")
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = 3 if colour & 2 else 1
-    # OpenCV's order is blue, green, red, alpha; grey with alpha comes as four such planes.
+    # OpenCV's order is blue, green, red, alpha; grey with alpha comes as four such raster.
     pixels = np.ascontiguousarray(samples[..., 2::-1] if channels > 1 else samples[..., :1])
     if colour & 4:
         return pixels, np.ascontiguousarray(samples[..., -1])
@@ -323,23 +323,23 @@ def _chunks_of(metadata: Metadata) -> Iterator[Chunk]:
         yield Chunk(b"iTXt", _XMP + metadata.xmp)
 
 
-def _write(planes: Planes, others: list[Chunk]) -> bytes:
+def _write(raster: Raster, others: list[Chunk]) -> bytes:
     """Compress strip by strip, so that beside the samples only the file itself is in memory."""
-    height, width, channels = planes.pixels.shape
-    has_alpha = planes.alpha is not None
+    height, width, channels = raster.pixels.shape
+    has_alpha = raster.alpha is not None
     colour = (2 if channels > 1 else 0) + (4 if has_alpha else 0)
-    depth = 8 * planes.pixels.dtype.itemsize
+    depth = 8 * raster.pixels.dtype.itemsize
     out = io.BytesIO()
     out.write(SIGNATURE)
     _put(out, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     for chunk in others:
         _put(out, *chunk)
     packer = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
-    pixel = (channels + has_alpha) * planes.pixels.dtype.itemsize
+    pixel = (channels + has_alpha) * raster.pixels.dtype.itemsize
     step = max(1, _STRIP_BYTES // (width * pixel))
     above = np.zeros((1, width * pixel), np.uint8)
     for top in range(0, height, step):
-        rows = _rows(planes, slice(top, top + step))
+        rows = _rows(raster, slice(top, top + step))
         packed = packer.compress(_filtered(rows, above, pixel))
         above = rows[-1:]
         if packed:
@@ -349,12 +349,12 @@ def _write(planes: Planes, others: list[Chunk]) -> bytes:
     return out.getvalue()
 
 
-def _rows(planes: Planes, which: slice) -> NDArray[np.uint8]:
+def _rows(raster: Raster, which: slice) -> NDArray[np.uint8]:
     """Rows of samples as PNG orders their bytes, (rows, bytes)."""
-    samples = planes.pixels[which]
-    if planes.alpha is not None:
-        samples = np.dstack([samples, planes.alpha[which]])
-    if planes.deep():
+    samples = raster.pixels[which]
+    if raster.alpha is not None:
+        samples = np.dstack([samples, raster.alpha[which]])
+    if raster.deep():
         samples = samples.astype(">u2")
     return np.ascontiguousarray(samples).reshape(len(samples), -1).view(np.uint8)
 

@@ -20,7 +20,7 @@ from cleanplate.errors import PictureError, UnsupportedError, UsageError
 from cleanplate.picture import directory, dng, formats
 from cleanplate.picture.core import Picture, read_bytes
 from cleanplate.picture.mosaic import PATTERNS, Mosaic, by_place, from_places, named_pattern
-from cleanplate.picture.planes import Mask, Metadata, Planes, check_size, damaged
+from cleanplate.picture.raster import Mask, Metadata, Raster, check_size, damaged
 
 DEVELOPED = {"tiff": "TIFF with 16 bits", "jpeg": "JPEG"}
 """What `RawPicture.develop` writes."""
@@ -216,8 +216,8 @@ class RawPicture:
     def _as_picture(self, form: str, strip_metadata: bool) -> bytes:
         pixels = self._developed(16 if form == "tiff" else 8, turned=True)
         exif = b"" if strip_metadata else _upright_exif(dng.carried_block(self._source))
-        planes = Planes(pixels, None, Metadata(exif=exif))
-        return formats.codec(form).encode(planes, self.name)
+        raster = Raster(pixels, None, Metadata(exif=exif))
+        return formats.codec(form).encode(raster, self.name)
 
     def _full(self) -> NDArray[np.uint16]:
         """Return the mosaic with its margins."""

@@ -28,11 +28,11 @@ from cleanplate.picture.directory import (
     number,
     shorts,
 )
-from cleanplate.picture.planes import (
+from cleanplate.picture.raster import (
     DEEP_MAX,
     Mask,
     Metadata,
-    Planes,
+    Raster,
     Samples,
     check_size,
     damaged,
@@ -62,7 +62,7 @@ _FAX = {2, 3, 4}
 _PREMULTIPLIED = 1
 
 
-def decode(data: bytes, name: str) -> Planes:
+def decode(data: bytes, name: str) -> Raster:
     """Samples and metadata of a TIFF file.
 
     Raises:
@@ -92,12 +92,12 @@ def decode(data: bytes, name: str) -> Planes:
         else:
             image = _open(data, {**tags, directory.ORIENTATION: shorts(order, 1)}, order, name)
             pixels, alpha = pillow.split(image, name)
-        return Planes(pixels, alpha, _metadata(tags, order))
+        return Raster(pixels, alpha, _metadata(tags, order))
 
 
-def encode(planes: Planes, name: str) -> bytes:
+def encode(raster: Raster, name: str) -> bytes:
     """Return a new TIFF file, deflated, with the metadata of any other format."""
-    metadata = planes.metadata
+    metadata = raster.metadata
     try:
         tags, order, _ = directory.read(metadata.exif)
     except ValueError:
@@ -110,10 +110,10 @@ def encode(planes: Planes, name: str) -> bytes:
     if metadata.dpi:
         tags[ACROSS], tags[DOWN] = (directory.rational(order, dots) for dots in metadata.dpi)
         tags[UNIT] = shorts(order, INCH)
-    return _write(planes, tags, order, _DEFLATE, predictor=2, extra=2)
+    return _write(raster, tags, order, _DEFLATE, predictor=2, extra=2)
 
 
-def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+def rewrite(source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str) -> bytes:
     """Return the file again with these samples.
 
     No compression, LZW, deflate and PackBits stay what they were; any other becomes deflate.
@@ -129,7 +129,7 @@ def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, nam
         tags = _without_previews(tags)
     kept = {directory.ORIENTATION, ACROSS, DOWN, UNIT, _ICC} if strip else set(tags)
     others = {tag: tags[tag] for tag in kept - _STRUCTURE if tag in tags}
-    return _write(planes, others, order, compression, predictor, extra)
+    return _write(raster, others, order, compression, predictor, extra)
 
 
 def losses(source: bytes, *, same: bool) -> dict[str, str]:
@@ -291,11 +291,11 @@ def _metadata(tags: Directory, order: str) -> Metadata:
 
 
 def _write(
-    planes: Planes, tags: Directory, order: str, compression: int, predictor: int, extra: int
+    raster: Raster, tags: Directory, order: str, compression: int, predictor: int, extra: int
 ) -> bytes:
-    samples = planes.pixels
-    if planes.alpha is not None:
-        samples = np.dstack([samples, planes.alpha])
+    samples = raster.pixels
+    if raster.alpha is not None:
+        samples = np.dstack([samples, raster.alpha])
     height, width, channels = samples.shape
     if compression in (_LZW, _DEFLATE) and predictor == 2:
         samples = samples.copy()
@@ -310,9 +310,9 @@ def _write(
         **tags,
         _WIDTH: longs(order, width),
         _HEIGHT: longs(order, height),
-        _BITS: shorts(order, *[8 * planes.pixels.dtype.itemsize] * channels),
+        _BITS: shorts(order, *[8 * raster.pixels.dtype.itemsize] * channels),
         _COMPRESSION: shorts(order, compression),
-        _PHOTOMETRIC: shorts(order, 2 if planes.pixels.shape[2] > 1 else 1),
+        _PHOTOMETRIC: shorts(order, 2 if raster.pixels.shape[2] > 1 else 1),
         _OFFSETS: longs(order, *starts[:-1]),
         _SAMPLES: shorts(order, channels),
         _ROWS: longs(order, rows_each),
@@ -321,7 +321,7 @@ def _write(
     }
     if predictor != 1:
         written[_PREDICTOR] = shorts(order, predictor)
-    if planes.alpha is not None:
+    if raster.alpha is not None:
         written[_EXTRA] = shorts(order, extra)
     at = starts[-1] + starts[-1] % 2
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", at)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cleanplate.picture import directory, pillow
-from cleanplate.picture.planes import Mask, Planes, check_size, damaged, eight_bits, room_for
+from cleanplate.picture.raster import Mask, Raster, check_size, damaged, eight_bits, room_for
 
 # The lossy codec codes the whole picture again, so rather too well than too badly.
 _QUALITY = 95
@@ -23,7 +23,7 @@ _KNOWN = _SAMPLES | {_HEADER, _FRAME, b"ANIM", b"ICCP", b"EXIF", b"XMP "}
 _Chunk = tuple[bytes, bytes]
 
 
-def decode(data: bytes, name: str) -> Planes:
+def decode(data: bytes, name: str) -> Raster:
     """Samples and metadata of a WebP file.
 
     Raises:
@@ -38,33 +38,33 @@ def decode(data: bytes, name: str) -> Planes:
     with pillow.decoding(name, "WebP file"):
         shown = _file(_still(chunks, frames[0])) if frames else data
         image = pillow.load(WebPImageFile, shown, name)
-        planes = Planes(*pillow.split(image, name), pillow.metadata(image.info))
-        return _on_canvas(planes, chunks, frames[0], name) if frames else planes
+        raster = Raster(*pillow.split(image, name), pillow.metadata(image.info))
+        return _on_canvas(raster, chunks, frames[0], name) if frames else raster
 
 
-def encode(planes: Planes, name: str, *, lossless: bool = True) -> bytes:
+def encode(raster: Raster, name: str, *, lossless: bool = True) -> bytes:
     """Return a new WebP file, lossless unless said otherwise."""
-    eight_bits(planes, "WebP", name)
-    room_for(planes, _MOST, "WebP", name)
-    options = pillow.save_options(planes.metadata)
+    eight_bits(raster, "WebP", name)
+    room_for(raster, _MOST, "WebP", name)
+    options = pillow.save_options(raster.metadata)
     options.pop("dpi", None)
     # Of a lossless file "quality" is the effort; "exact" keeps colours under transparency.
     options |= (
         {"lossless": True, "exact": True, "quality": 50} if lossless else {"quality": _QUALITY}
     )
-    image = pillow.join(planes.pixels, planes.alpha, name)
-    mode = "RGB" if planes.alpha is None else "RGBA"
+    image = pillow.join(raster.pixels, raster.alpha, name)
+    mode = "RGB" if raster.alpha is None else "RGBA"
     return pillow.save(image.convert(mode), "WEBP", method=4, **options)
 
 
-def rewrite(source: bytes, planes: Planes, edited: Mask | None, strip: bool, name: str) -> bytes:
+def rewrite(source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str) -> bytes:
     """Return the file again with these samples; ``edited`` None: with its own, still compressed."""
     chunks = list(_chunks(source, name))
     if edited is None:
-        return _without_words(chunks, planes.metadata.orientation)
-    metadata = planes.metadata.stripped() if strip else planes.metadata
+        return _without_words(chunks, raster.metadata.orientation)
+    metadata = raster.metadata.stripped() if strip else raster.metadata
     lossless = _lossless(chunks)
-    return encode(Planes(planes.pixels, planes.alpha, metadata), name, lossless=lossless)
+    return encode(Raster(raster.pixels, raster.alpha, metadata), name, lossless=lossless)
 
 
 def losses(source: bytes, *, same: bool) -> dict[str, str]:
@@ -101,14 +101,14 @@ def _still(chunks: list[_Chunk], frame: bytes) -> list[_Chunk]:
     return [(_HEADER, header), *profile, *samples, *behind]
 
 
-def _on_canvas(planes: Planes, chunks: list[_Chunk], frame: bytes, name: str) -> Planes:
+def _on_canvas(raster: Raster, chunks: list[_Chunk], frame: bytes, name: str) -> Raster:
     """Return a frame where it lies on its canvas, which is transparent around it."""
     header = next(content for kind, content in chunks if kind == _HEADER)
     width, height = (_number(header, at) + 1 for at in (4, 7))
     left, top = (2 * _number(frame, at) for at in (0, 3))
-    rows, columns, channels = planes.pixels.shape
+    rows, columns, channels = raster.pixels.shape
     if (rows, columns) == (height, width):
-        return planes
+        return raster
     check_size(width, height, name)
     if top + rows > height or left + columns > width:
         raise ValueError("its frame reaches beyond its canvas")
@@ -117,9 +117,9 @@ def _on_canvas(planes: Planes, chunks: list[_Chunk], frame: bytes, name: str) ->
     inside = slice(top, top + rows), slice(left, left + columns)
     pixels = np.zeros((height, width, channels), np.uint8)
     alpha = np.zeros((height, width), np.uint8)
-    pixels[inside] = planes.pixels
-    alpha[inside] = 255 if planes.alpha is None else planes.alpha
-    return Planes(pixels, alpha, planes.metadata)
+    pixels[inside] = raster.pixels
+    alpha[inside] = 255 if raster.alpha is None else raster.alpha
+    return Raster(pixels, alpha, raster.metadata)
 
 
 def _number(data: bytes, at: int) -> int:

@@ -124,7 +124,7 @@ class Metadata:
 
 
 @dataclass
-class Planes:
+class Raster:
     """Samples in the file's own orientation, not turned upright.
 
     ``pixels`` is (H, W, 1) grey or (H, W, 3) RGB; ``alpha`` (H, W) of the same dtype or None.
@@ -168,23 +168,23 @@ def check_size(width: int, height: int, name: str) -> None:
         )
 
 
-def eight_bits(planes: Planes, format_: str, name: str) -> None:
+def eight_bits(raster: Raster, format_: str, name: str) -> None:
     """Refuse 16-bit samples for a format that has no room for them.
 
     Raises:
         PictureError: the samples have 16 bits.
     """
-    if planes.deep():
+    if raster.deep():
         raise PictureError(f"{name}: {format_} holds 8 bits, this picture 16; write PNG or TIFF.")
 
 
-def room_for(planes: Planes, most: int, format_: str, name: str) -> None:
+def room_for(raster: Raster, most: int, format_: str, name: str) -> None:
     """Refuse a picture with more pixels a side than a format has room for.
 
     Raises:
         PictureError: it has more than `most`.
     """
-    height, width = planes.pixels.shape[:2]
+    height, width = raster.pixels.shape[:2]
     if max(height, width) > most:
         raise PictureError(
             f"{name}: {format_} holds {most} pixels a side, this picture has {width} x {height}; "
