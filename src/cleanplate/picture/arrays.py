@@ -17,7 +17,7 @@ _ACCEPTED = (
 
 
 def split(array: NDArray[Any], name: str) -> tuple[Samples, Samples | None]:
-    """Copies of pixels (H, W, 1 or 3) and alpha (H, W) or None; floats as uint16.
+    """Return copies of pixels (H, W, 1 or 3) and alpha (H, W) or None; floats as uint16.
 
     Raises:
         PictureError: the shape, dtype or range is none of those above.

@@ -59,7 +59,7 @@ class Grid(NamedTuple):
         return [(down // one[0], across // one[1]) for one in self.sampling]
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Rows and columns of blocks in each component."""
+        """Return rows and columns of blocks in each component."""
         return [
             (-(-self.height // (_SIDE * down)), -(-self.width // (_SIDE * across)))
             for down, across in self.ratios()
@@ -177,7 +177,7 @@ def touched(edited: Mask, cell: tuple[int, int]) -> Mask:
 
 
 def _window(at: _Places, ratio: tuple[int, int], size: tuple[int, ...]) -> _Places:
-    """Indices of the pixels under each block; beyond the edge the last row and column repeat."""
+    """Index the pixels under each block; beyond the edge the last row and column repeat."""
     spans = [_SIDE * ratio[0], _SIDE * ratio[1]]
     ys, xs = (
         np.minimum(place[:, None] * span + np.arange(span), limit - 1)
@@ -187,7 +187,7 @@ def _window(at: _Places, ratio: tuple[int, int], size: tuple[int, ...]) -> _Plac
 
 
 def _pooled(window: NDArray[Any], ratio: tuple[int, int]) -> NDArray[np.float32]:
-    """(blocks, height, width) to (blocks, 64): the mean of the pixels under each sample."""
+    """Turn (blocks, height, width) into (blocks, 64): the mean of the pixels under each sample."""
     down, across = ratio
     total = np.zeros((len(window), _SIDE, _SIDE), np.float32)
     for row in range(down):

@@ -13,7 +13,7 @@ _FIFTH, _EMBEDDED = 124, b"DEBM"  # a header's length, and what it says of a pro
 
 
 def decode(data: bytes, name: str) -> Raster:
-    """Samples and resolution of a bitmap."""
+    """Return samples and resolution of a bitmap."""
     from PIL.BmpImagePlugin import BmpImageFile
 
     with pillow.decoding(name, "BMP file"):

@@ -11,7 +11,7 @@ PICTURES = {b"av01", b"hvc1", b"grid", b"iovl", b"iden", b"tmap"}
 
 
 def split(data: bytes, at: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each box from ``at`` on."""
+    """Give kind and content of each box from ``at`` on."""
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         start = at + 8
@@ -44,7 +44,7 @@ def primary(meta: dict[bytes, bytes]) -> int:
 
 
 def names(table: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number, kind and entry of each item (``iinf``)."""
+    """Return number, kind and entry of each item (``iinf``)."""
     for kind, body in split(table, 8 if table[0] else 6):
         number, what = struct.unpack_from(">I2x4s" if body[0] == 3 else ">H2x4s", body, 4)
         if kind != b"infe" or body[0] not in (2, 3):
@@ -53,7 +53,7 @@ def names(table: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def items(table: bytes, data: bytes, inline: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each item (``iloc``), wherever in the file it lies."""
+    """Return number and content of each item (``iloc``), wherever in the file it lies."""
     room = len(data)
     for number, within, parts in pieces(table):
         source = inline if within else data
@@ -65,7 +65,7 @@ def items(table: bytes, data: bytes, inline: bytes) -> Iterator[tuple[int, bytes
 
 
 def pieces(table: bytes) -> Iterator[tuple[int, bool, list[tuple[int, int]]]]:
-    """Number of each item, whether it lies beside the table, offset and length of its parts."""
+    """Give of each item number, whether it lies beside the table, and where its parts lie."""
     stream = BytesIO(table)
 
     def take(size: int) -> int:
@@ -103,7 +103,7 @@ def pointers(table: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def properties(table: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number of each item, with kind and content of each of its properties (``iprp``)."""
+    """Return the number of each item, with kind and content of its properties (``iprp``)."""
     parts = list(split(table))
     known = list(split(dict(parts)[b"ipco"]))
     for number, indices in _assigned(parts):
@@ -113,7 +113,7 @@ def properties(table: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _assigned(parts: list[tuple[bytes, bytes]]) -> Iterator[tuple[int, list[int]]]:
-    """Number of each item, and which properties it has, counted from 1 (``ipma``)."""
+    """Return the number of each item, and which properties it has, counted from 1 (``ipma``)."""
     for kind, body in parts:
         if kind != b"ipma":
             continue

@@ -150,7 +150,7 @@ def _is_alpha(what: bytes | None) -> bool:
 
 
 def _auxiliary(properties: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number of each auxiliary item and the type of it (``auxC``)."""
+    """Return the number of each auxiliary item and the type of it (``auxC``)."""
     for number, kind, body in boxes.properties(properties):
         if kind == b"auxC":
             yield number, body[4:].split(b"\0")[0]

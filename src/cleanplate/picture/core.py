@@ -191,12 +191,12 @@ class Picture:
         return self.upright(jpeg.reach(origin.source, self.lying(mask), self.name))
 
     def rgb(self, box: Box | None = None) -> NDArray[np.float32]:
-        """(h, w, 3) float32 in [0, 1] of the picture or of a box in it; grey is replicated."""
+        """Return the picture or a box in it, (h, w, 3) float32 in [0, 1]; grey is replicated."""
         top, left, bottom, right = box or (0, 0, self.height, self.width)
         return self._as_rgb(self.pixels[top:bottom, left:right])
 
     def shrunk(self, side: int) -> NDArray[np.float32]:
-        """(h, w, 3) float32 in [0, 1], area-averaged so that the longer side is at most ``side``.
+        """Shrink to (h, w, 3) float32 in [0, 1], by areas, the longer side at most ``side``.
 
         A smaller picture is given as it is. Averages are rounded to the picture's depth.
         """

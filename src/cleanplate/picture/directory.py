@@ -40,7 +40,7 @@ def bare(block_: bytes) -> bytes:
 
 
 def byte_order(data: bytes) -> str:
-    """``<`` or ``>`` of a TIFF block.
+    """Return ``<`` or ``>`` of a TIFF block.
 
     Raises:
         ValueError: the block does not begin as a classic TIFF does.
@@ -91,7 +91,7 @@ def place_of(data: bytes | bytearray, start: int, order: str, tag: int) -> int |
 
 
 def _entries(data: bytes | bytearray, start: int, order: str) -> dict[int, tuple[int, Entry]]:
-    """By tag, where its value lies, and the entry."""
+    """Return by tag where its value lies, and the entry."""
     (count,) = struct.unpack_from(order + "H", data, start)
     found: dict[int, tuple[int, Entry]] = {}
     for at in range(start + 2, start + 2 + 12 * count, 12):

@@ -72,7 +72,7 @@ class _Place(NamedTuple):
 
 
 def _directories(data: bytes | bytearray, order: str) -> Iterator[_Place]:
-    """All directories of pictures: the chain from the header, and what each points down to."""
+    """Find all directories of pictures: the chain from the header, and what they point down to."""
     todo, seen = [4], set()
     while todo:
         pointer = todo.pop(0)
@@ -100,7 +100,7 @@ def _raw_directory(data: bytes | bytearray, order: str, shape: tuple[int, ...]) 
 
 
 def noise_profile(data: bytes) -> tuple[tuple[float, float], ...]:
-    """Slope and offset of the noise's variance in each colour, or in all (NoiseProfile), if known.
+    """Return slope and offset of the noise's variance, by colour or of all (NoiseProfile).
 
     At light x, 0 for black and 1 for white, the variance is slope * x + offset.
     """
@@ -256,7 +256,7 @@ def _row_bytes(width: int, bits: int) -> int:
 
 
 def _unpacked(data: bytes, block: _Block, bits: int, order: str) -> NDArray[np.uint16]:
-    """Samples (height, width) of a block: 8 and 16 bits plain, others from the highest bit on."""
+    """Unpack a block (height, width): 8 and 16 bits plain, others from the highest bit on."""
     row = _row_bytes(block.width, bits)
     if len(data) < block.height * row:
         raise ValueError("samples beyond the end of the file")

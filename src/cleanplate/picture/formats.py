@@ -101,7 +101,7 @@ class Codec(Protocol):
     """What each format's module or object offers."""
 
     def decode(self, data: bytes, name: str) -> Raster:
-        """Samples and metadata of a file's bytes; ``name`` is for messages."""
+        """Return samples and metadata of a file's bytes; ``name`` is for messages."""
 
     def encode(self, raster: Raster, name: str) -> bytes:
         """Return a new file, with the metadata that ``raster`` carries."""
@@ -109,7 +109,7 @@ class Codec(Protocol):
     def rewrite(
         self, source: bytes, raster: Raster, edited: Mask | None, strip: bool, name: str
     ) -> bytes:
-        """``source`` again with the samples of ``raster``, which differ where ``edited`` (H, W).
+        """Return ``source`` again with the samples of ``raster``, other where ``edited`` (H, W).
 
         ``edited`` None: nowhere; the codec may keep the compressed samples. ``strip``: without
         EXIF, XMP and comments.

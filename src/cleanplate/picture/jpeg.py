@@ -58,7 +58,7 @@ class Segment(NamedTuple):
     coded: memoryview | bytes = b""
 
     def packed(self) -> bytes:
-        """As it stands in a file."""
+        """Return it as it stands in a file."""
         head = struct.pack(">BBH", 0xFF, self.marker, len(self.payload) + 2)
         return b"".join((head, self.payload, self.coded))
 
@@ -89,7 +89,7 @@ class Frame:
 
 
 def decode(data: bytes, name: str) -> Raster:
-    """Samples and metadata of a JPEG file.
+    """Return samples and metadata of a JPEG file.
 
     Raises:
         PictureError: damaged, CMYK, 12-bit, lossless or arithmetic-coded.
@@ -247,7 +247,7 @@ def _without_previews(head: list[Segment]) -> list[Segment]:
 
 
 def _segments(data: bytes, name: str, start: int = 0) -> tuple[list[Segment], int]:
-    """All segments of the picture from `start` on, without SOI and EOI, and where it ends."""
+    """Find all segments of the picture from `start` on, but SOI and EOI, and where it ends."""
     view, segments, at = memoryview(data), [], start + len(SOI)
     while True:
         found = _MARKER.search(data, at)
@@ -298,7 +298,7 @@ def _metadata(segments: list[Segment]) -> Metadata:
 
 
 def _resolution(jfif: list[bytes], exif: bytes) -> tuple[float, float] | None:
-    """Dots per inch by JFIF, or else by EXIF."""
+    """Return dots per inch by JFIF, or else by EXIF."""
     if jfif and len(jfif[0]) >= 7:
         unit, across, down = struct.unpack_from(">BHH", jfif[0], 2)
         if unit in _PER_INCH:
@@ -348,7 +348,7 @@ def _refused(name: str, what: str) -> PictureError:
 
 
 def _model(segments: list[Segment], components: tuple[Component, ...]) -> str:
-    """``grey``, ``ycc`` or ``rgb``, guessed as libjpeg does (jdapimin.c)."""
+    """Return ``grey``, ``ycc`` or ``rgb``, guessed as libjpeg does (jdapimin.c)."""
     if len(components) == 1:
         return "grey"
     if any(one.marker == _APP0 and one.payload.startswith(_JFIF) for one in segments):
@@ -360,7 +360,7 @@ def _model(segments: list[Segment], components: tuple[Component, ...]) -> str:
 
 
 def _spliced(segments: list[Segment], frame: Frame, raster: Raster, edited: Mask) -> list[Segment]:
-    """Frame, Huffman tables and scans of the picture with the edited blocks coded anew."""
+    """Return frame, Huffman tables and scans of the picture with the edited blocks coded anew."""
     # Only what carries coefficients is shown to libjpeg, which prints a line about oddities.
     bare = [segment.packed() for segment in segments if segment.marker in _DECODED]
     stream = b"".join([SOI, *bare, EOI])

@@ -32,7 +32,7 @@ class Modern:
         self._writer = writer
 
     def decode(self, data: bytes, name: str) -> Raster:
-        """Samples and metadata.
+        """Return samples and metadata.
 
         Raises:
             PictureError: damaged, an animation, more than 8 bits a sample, or shown in part.
@@ -165,7 +165,7 @@ def _alike(one: Raster, other: Raster, edited: Mask | None) -> bool:
 
 
 def _depth(record: bytes) -> int:
-    """Bits a sample by the AV1 configuration record; 8 where there is none (HEIC)."""
+    """Return bits a sample by the AV1 configuration record; 8 where there is none (HEIC)."""
     if len(record) < 3 or not record[2] & 0x40:
         return 8
     return 12 if record[2] & 0x20 else 10

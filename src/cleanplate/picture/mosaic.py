@@ -35,13 +35,13 @@ def named_pattern(word: str) -> str:
 
 
 def first_red(pattern: str) -> tuple[int, int]:
-    """Row and column of the first red sample: 0 or 1 each."""
+    """Return row and column of the first red sample: 0 or 1 each."""
     down, across = divmod(pattern.index("R"), 2)
     return down, across
 
 
 def by_place(mosaic: NDArray[Any]) -> NDArray[Any]:
-    """(2h, 2w) to (h, w, 4): upper left, upper right, lower left, lower right of each square.
+    """Turn (2h, 2w) into (h, w, 4): of each square upper left and right, lower left and right.
 
     Raises:
         ValueError: an odd side.
@@ -53,7 +53,7 @@ def by_place(mosaic: NDArray[Any]) -> NDArray[Any]:
 
 
 def from_places(planes: NDArray[Any]) -> NDArray[Any]:
-    """(h, w, 4) to (2h, 2w); undoes `by_place`."""
+    """Turn (h, w, 4) into (2h, 2w); undo `by_place`."""
     height, width = planes.shape[:2]
     mosaic = np.empty((2 * height, 2 * width), planes.dtype)
     for place in range(4):
@@ -100,7 +100,7 @@ class Mosaic:
         return (height + down + 1) // 2, (width + across + 1) // 2
 
     def planes(self, box: Box | None = None) -> Raster:
-        """Red, green beside red, green beside blue and blue of a box of the planes, or of all.
+        """Cut red, green beside red, green beside blue and blue of a box of the planes, or of all.
 
         Args:
             box: in positions of the planes, within `size`.
@@ -157,7 +157,7 @@ class Mosaic:
         return first_red(self.pattern)
 
     def _indices(self, box: Box) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of the samples under a box; one may lie outside on either side."""
+        """Index rows and columns of the samples under a box; one may lie outside on either side."""
         down, across = self._cut
         return (
             np.arange(2 * box.top - down, 2 * box.bottom - down),
@@ -165,12 +165,12 @@ class Mosaic:
         )
 
     def _unified_black(self) -> Raster:
-        """Black levels in the order of the planes."""
+        """Return black levels in the order of the planes."""
         down, across = self._cut
         square = np.asarray(self.black, np.float32).reshape(2, 2)
         return np.roll(square, (-down, -across), (0, 1)).reshape(4)
 
 
 def _reflected(at: NDArray[np.intp], length: int) -> NDArray[np.intp]:
-    """Indices folded back into 0..length-1 without repeating the border: a colour stays itself."""
+    """Fold indices back into 0..length-1, the border not repeated: a colour stays itself."""
     return np.where(at < 0, -at, np.where(at >= length, 2 * (length - 1) - at, at))

@@ -116,7 +116,7 @@ def several(name: str, count: int) -> UnsupportedError:
 
 
 def split(image: Image.Image, name: str) -> tuple[Samples, Samples | None]:
-    """Pixels (H, W, 1 or 3) and alpha (H, W) or None of a Pillow image.
+    """Return pixels (H, W, 1 or 3) and alpha (H, W) or None of a Pillow image.
 
     Palettes are expanded to their exact colours, one-bit pictures to 0 and 255, a transparent
     colour to alpha. Goes strip by strip: Pillow keeps four bytes for each RGB pixel, and whole
@@ -216,7 +216,7 @@ def save_options(metadata_: Metadata) -> dict[str, Any]:
 
 
 def save(image: Image.Image, format_: str, **options: Any) -> bytes:
-    """``Image.save`` into memory."""
+    """Save an image into memory."""
     out = io.BytesIO()
     with quiet():
         image.save(out, format_, **options)

@@ -62,7 +62,7 @@ class Chunk(NamedTuple):
 
 
 def decode(data: bytes, name: str) -> Raster:
-    """Samples and metadata of a PNG file.
+    """Return samples and metadata of a PNG file.
 
     Raises:
         PictureError: the file is damaged, animated or too large.
@@ -150,12 +150,12 @@ def _without_preview(chunk: Chunk) -> Chunk:
 
 
 def _chunks(data: bytes, name: str) -> list[Chunk]:
-    """All sound chunks up to IEND."""
+    """Return all sound chunks up to IEND."""
     return _walk(data, name)[0]
 
 
 def _walk(data: bytes, name: str) -> tuple[list[Chunk], int, int]:
-    """All sound chunks up to IEND, how many others were passed over, and where the file ends.
+    """Give all sound chunks up to IEND, how many others were passed over, and where it ends.
 
     What is not needed to see the picture may be broken.
     """
@@ -200,7 +200,7 @@ def _put(out: io.BytesIO, kind: bytes, data: memoryview | bytes) -> None:
 def _decode_shallow(
     chunks: list[Chunk], depth: int, colour: int, name: str
 ) -> tuple[Samples, Samples | None]:
-    """8-bit samples by Pillow, which is shown what they need and nothing that could upset it."""
+    """Decode 8 bits by Pillow, which is shown what they need and nothing that could upset it."""
     from PIL.PngImagePlugin import PngImageFile
 
     shown = [one for one in chunks if one.kind in _CRITICAL]
@@ -258,7 +258,7 @@ def _transparent(key: bytes, depth: int, colour: int) -> bytes:
 def _decode_deep(
     chunks: list[Chunk], depth: int, colour: int, name: str
 ) -> tuple[Samples, Samples | None]:
-    """16-bit samples; Pillow would cut colour to 8 bits, OpenCV does not."""
+    """Return 16-bit samples; Pillow would cut colour to 8 bits, OpenCV does not."""
     import cv2
 
     # Only what the samples need is shown to OpenCV: it prints warnings about odd profiles,
@@ -350,7 +350,7 @@ def _write(raster: Raster, others: list[Chunk]) -> bytes:
 
 
 def _rows(raster: Raster, which: slice) -> NDArray[np.uint8]:
-    """Rows of samples as PNG orders their bytes, (rows, bytes)."""
+    """Return rows of samples as PNG orders their bytes, (rows, bytes)."""
     samples = raster.pixels[which]
     if raster.alpha is not None:
         samples = np.dstack([samples, raster.alpha[which]])
@@ -360,7 +360,7 @@ def _rows(raster: Raster, which: slice) -> NDArray[np.uint8]:
 
 
 def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], pixel: int) -> bytes:
-    """Rows under the Paeth filter (PNG specification, 9.4), the filter's number before each.
+    """Return rows under the Paeth filter (PNG specification, 9.4), the filter's number before each.
 
     One filter for all rows: trying all five costs more time than it saves bytes.
     """

@@ -36,7 +36,7 @@ def exif(block: bytes) -> bytes:
 
 
 def _thumbnails(tiff: bytes, start: int, order: str) -> list[tuple[int, int]]:
-    """Offsets and lengths of the samples that the directory at ``start`` points to."""
+    """Return offsets and lengths of the samples that the directory at ``start`` points to."""
     try:
         entries, _, _ = directory.read(tiff[:4] + struct.pack(order + "I", start) + tiff[8:])
     except ValueError:
@@ -49,7 +49,7 @@ def _thumbnails(tiff: bytes, start: int, order: str) -> list[tuple[int, int]]:
 
 
 def photoshop(resources: bytes) -> bytes:
-    """Photoshop's image resources without the thumbnails among them, the others byte for byte."""
+    """Return Photoshop's image resources byte for byte, but for the thumbnails among them."""
     kept, at = [], 0
     try:
         while resources[at : at + 4] == b"8BIM":

@@ -140,12 +140,12 @@ class Raster:
 
 
 def resolution(across: float, down: float) -> tuple[float, float] | None:
-    """Dots per inch; None where they are nonsense, or more than JPEG has room for."""
+    """Return dots per inch; None where they are nonsense, or more than JPEG has room for."""
     return (across, down) if all(0 < dots <= _MAX_DPI for dots in (across, down)) else None
 
 
 def resolution_of(tags: directory.Directory, order: str) -> tuple[float, float] | None:
-    """Dots per inch as a directory states them."""
+    """Return dots per inch as a directory states them."""
     unit = directory.number(tags, directory.UNIT, order, directory.INCH)
     per_inch = {directory.INCH: 1.0, directory.CENTIMETRE: 2.54}.get(unit, 0.0)
     places = directory.ACROSS, directory.DOWN

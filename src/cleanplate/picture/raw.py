@@ -174,7 +174,7 @@ class RawPicture:
         return self.remarks
 
     def shrunk(self, side: int) -> NDArray[np.float32]:
-        """(h, w, 3) in [0, 1] to be looked at, its longer side at most `side`; an array's light."""
+        """Return (h, w, 3) in [0, 1] to be looked at, at most `side` long; an array's light."""
         import cv2
 
         if self._frame is None:
@@ -195,7 +195,7 @@ class RawPicture:
         return by_place(self.mosaic.samples) if planes else self.mosaic.samples.copy()
 
     def to_pil(self) -> Image.Image:
-        """Developed, as a Pillow image of 8 bits.
+        """Develop it, as a Pillow image of 8 bits.
 
         Raises:
             PictureError: an array, which has no colours; or it cannot be developed.
@@ -233,7 +233,7 @@ class RawPicture:
         return file.getvalue()
 
     def _developed(self, bits: int, *, turned: bool, half: bool = False) -> NDArray[Any]:
-        """(H, W, 3) of the active area, upright or as it lies."""
+        """Return (H, W, 3) of the active area, upright or as it lies."""
         if self._frame is None:
             raise PictureError(
                 f"{self.name}: an array has no camera whose colours could be developed; "
@@ -425,7 +425,7 @@ def _most(white: float) -> float:
 
 @contextmanager
 def _libraw(data: bytes, name: str) -> Iterator[Any]:
-    """A file opened and decoded.
+    """Open and decode a file.
 
     Raises:
         PictureError: rawpy is not installed, or cannot read the file.

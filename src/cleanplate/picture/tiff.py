@@ -63,7 +63,7 @@ _PREMULTIPLIED = 1
 
 
 def decode(data: bytes, name: str) -> Raster:
-    """Samples and metadata of a TIFF file.
+    """Return samples and metadata of a TIFF file.
 
     Raises:
         PictureError: damaged, several pages, CMYK, floating point, an odd depth, and the like.
@@ -283,7 +283,7 @@ def _decode_deep(
 
 
 def _metadata(tags: Directory, order: str) -> Metadata:
-    """In the form of the other formats: the describing tags and EXIF as a block of their own."""
+    """Give them in the form of the other formats: describing tags and EXIF as one block."""
     about = {tag: entry for tag, entry in tags.items() if tag in _DESCRIBING or entry.inner}
     exif = directory.block(about, order) if about else b""
     icc, xmp = (tags[tag].data if tag in tags else b"" for tag in (_ICC, _XMP))
@@ -329,7 +329,7 @@ def _write(
 
 
 def _strips(rows: NDArray[np.uint8], compression: int) -> tuple[list[bytes], int]:
-    """Rows of bytes, compressed in strips; and the number of rows in each strip."""
+    """Return rows of bytes, compressed in strips; and the number of rows in each strip."""
     if compression == _NONE:
         return [rows.tobytes()], len(rows)
     from PIL import Image

@@ -24,7 +24,7 @@ _Chunk = tuple[bytes, bytes]
 
 
 def decode(data: bytes, name: str) -> Raster:
-    """Samples and metadata of a WebP file.
+    """Return samples and metadata of a WebP file.
 
     Raises:
         PictureError: damaged, or an animation of several frames.
