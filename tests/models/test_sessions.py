@@ -96,7 +96,7 @@ def test_only_onnx_files_are_read(
 
 @pytest.mark.parametrize("threads", [-1, 100_000, "two", 1.5])
 def test_threads_are_a_number_that_can_be_started(path: Path, threads: Any) -> None:
-    with pytest.raises(UsageError, match=f"from 0 to 1024, not {threads!r}"):
+    with pytest.raises(UsageError, match=f"from 0 to 256, not {threads!r}"):
         models.load(path, threads=threads)
 
 

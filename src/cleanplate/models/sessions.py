@@ -42,7 +42,7 @@ _PROVIDERS = {
 DEVICES = ("auto", *_PROVIDERS)
 """What `load` takes as `device`."""
 
-MOST_THREADS = 1024
+MOST_THREADS = 256
 """More than any machine gains by; ONNX Runtime would spend minutes on starting them."""
 
 
