@@ -82,6 +82,15 @@ def test_a_page_with_nothing_on_it_comes_back_as_it_was(models: dict[str, Path])
     assert not cleaned.edited.any()
 
 
+def test_a_find_of_more_than_half_is_doubted_aloud(models: dict[str, Path]) -> None:
+    """A picture of no page is taken for something that hides one."""
+    hidden = page()[1]
+    assert taken_off(Occlusion(**models), hidden)[1].remarks == []
+    hidden[:130] = 250
+    [remark] = (cleaned := taken_off(Occlusion(**models), hidden)[1]).remarks
+    assert (remark.code, remark.grave, cleaned.doubt > 0.5) == ("mask-over-half", True, True)
+
+
 def test_a_speck_is_no_occluder(models: dict[str, Path]) -> None:
     clean, _ = page()
     clean[10:13, 10:13] = 250

@@ -13,10 +13,13 @@ from cleanplate.errors import UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Picture
 from cleanplate.restoring import run_tiled
-from cleanplate.tasks.base import Cleaned, doubt_of
+from cleanplate.tasks.base import Cleaned, Remark, doubt_of
 from cleanplate.tasks.inpainting import Inpaint
 from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats, planes_of
+
+# Most of a page is to be seen. Of a picture of anything else, nearly all may count as hiding it.
+_MOST = 0.5
 
 NONE = "none"  # as the locator: all of the page is hidden
 
@@ -78,6 +81,11 @@ class Occlusion:
         found = _locate(self._locator, picture, self._threshold)
         cleaned = self._inpaint.fill(picture, InpaintingMask(found.kept, self._threshold, size))
         cleaned.doubt = found.doubt
+        share = float((found.kept > self._threshold).mean())
+        if share > _MOST:
+            cleaned.doubt = max(found.doubt, round(share, 3))
+            text = f"{share:.0%} of it was taken for what hides a page; is it a picture of one?"
+            cleaned.remarks.append(Remark("mask-over-half", text))
         return cleaned
 
 
