@@ -25,7 +25,7 @@ from cleanplate.tasks.pull_push import pull_push_fill
 INPUTS = ("guess red", "guess green", "guess blue", "hole")
 """The planes of such a model: a coarse fill, and where the picture is not known."""
 
-NEAR = 24  # pixels: a hole in which no pixel lies deeper is filled at once
+NEAR = 16  # pixels: a hole in which no pixel lies deeper is filled at once
 CONTEXT = 64  # pixels about a hole that are seen
 LEAST_SIDE = 32  # pixels: no copy is smaller
 SHOWN_SIDE = 640  # longer side of the steps
