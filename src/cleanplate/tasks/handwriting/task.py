@@ -23,7 +23,7 @@ from cleanplate.tasks.pull_push import pull_push_fill
 
 HIGH = 0.6  # probability that a find on a large mark must reach somewhere, or a higher threshold
 COLOURED = 0.5  # share of the threshold that a coloured stroke must reach: print mostly has none
-CERTAIN = 0.65, 20  # a page is written on if one stroke of so many dark pixels is as probably ink
+CERTAIN = 0.7, 20  # a page is written on if one stroke of so many dark pixels is as probably ink
 LEAST = 6  # pixels of a find
 FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without any is blank
 WINDOW = 31  # pixels of these surroundings
