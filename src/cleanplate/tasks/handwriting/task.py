@@ -28,9 +28,7 @@ LEAST = 6  # pixels of a find
 FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without any is blank
 WINDOW = 31  # pixels of these surroundings
 OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
-HALO = (
-    2  # pixels beside a stroke that its blur and JPEG's traces reach, and paper is not taken from
-)
+HALO = 2  # pixels beside a stroke that its blur reaches: no paper is taken there
 ABOUT = 64  # pixels around a strip of the page in which paper is looked for
 
 
