@@ -16,7 +16,7 @@ from cleanplate.errors import UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.handwriting import INKS
 from cleanplate.tasks.handwriting.inks import ink_mask
-from cleanplate.tasks.handwriting.task import detected, fill_with_paper, hysteresis, is_blank
+from cleanplate.tasks.handwriting.task import Ink, detected, fill_with_paper, hysteresis, is_blank
 
 PAPER = 230
 INK = {
@@ -114,9 +114,9 @@ def test_what_only_looks_like_ink_is_left_where_no_ink_is_certain() -> None:
     page, probability = np.full((60, 60, 3), PAPER, np.uint8), np.zeros((60, 60), np.uint8)
     page[10:20, 10:20] = page[40:50, 40:50] = INK["black"]
     probability[10:20, 10:20] = 120
-    assert not detected(picture_of(page), probability, 0.2)[0].any()
+    assert not detected(picture_of(page), probability, 0.2).where.any()
     probability[40:50, 40:50] = 250  # ink for certain elsewhere on the page
-    found, doubt = detected(picture_of(page), probability, 0.2)
+    found, *_, doubt = detected(picture_of(page), probability, 0.2)
     assert found[10:20, 10:20].all() and found[40:50, 40:50].all()
     assert found.sum() == 200
     assert 0 < doubt < 0.6
@@ -152,7 +152,7 @@ def test_of_what_touches_a_large_mark_the_pixels_are_told_apart() -> None:
     probability[120:170, 100:104] = 230
     page[20:30, 20:40] = PRINT
     probability[20:30, 20:40] = 250
-    found, _ = detected(picture_of(page), probability, 0.5)
+    found, *_ = detected(picture_of(page), probability, 0.5)
     assert found[120:170, 100:104].all() and not found[150:153, 10:100].any()
 
 
@@ -162,7 +162,7 @@ def test_ink_that_hardly_stands_out_is_found_by_its_pixels() -> None:
     page[20:30, 20:40] = INK["blue"]
     probability[60:64, 20:100] = probability[20:30, 20:40] = 240
     probability[20:30, 40:44] = 240  # beside a stroke
-    found, _ = detected(picture_of(page), probability, 0.5)
+    found, *_ = detected(picture_of(page), probability, 0.5)
     assert found[60:64, 20:100].all() and found[20:30, 20:40].all()
     assert not found[20:30, 40:44].any()
 
@@ -174,10 +174,25 @@ def test_holes_are_filled_with_the_paper_around_them() -> None:
     page[300:560, 40:44] = INK["blue"]
     page[300:560, 39] = page[300:560, 44] = 150  # its blurred edge
     found[300:560, 40:44] = True
-    fill_with_paper(clean, picture_of(page), found)
+    fill_with_paper(clean, picture_of(page), Ink(found, found, found, 0.0))
     assert np.abs(clean[found] - tone[found]).max() < 4
     filled = clean.any(-1)
     assert filled[299:561, 39:45].all() and not filled[:298].any() and not filled[:, 46:].any()
+
+
+def test_print_beside_and_under_red_ink_stays_and_does_not_smear() -> None:
+    page = np.full((200, 240, 3), PAPER, np.uint8)
+    page[:, 100:106] = PRINT
+    clean = page.copy()
+    page[80:88, 60:180] = INK["red"]
+    page[80:88, 100:106] = (8, 2, 2)  # red over black
+    probability = np.zeros(page.shape[:2], np.uint8)
+    probability[80:88, 60:180] = 250
+    ink = detected(picture_of(page), probability, 0.5)
+    assert np.array_equal(ink.where, ink.coloured) and ink.where[84, 70] and ink.where[84, 170]
+    filled = page.copy()
+    fill_with_paper(filled, picture_of(page), ink)
+    assert np.abs(filled.astype(int) - clean).max() <= 8
 
 
 def test_blank_paper_is_known() -> None:

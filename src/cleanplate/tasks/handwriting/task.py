@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from cleanplate.restoring import composite, feather, run_in_bands
 from cleanplate.tasks.base import EDGE, Cleaned, doubt_of, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
 from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
-from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, Strokes, strokes_of, votes
+from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, strokes_of, votes
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes, dilated
 from cleanplate.tasks.pull_push import pull_push_fill
@@ -30,6 +31,22 @@ WINDOW = 31  # pixels of these surroundings
 OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
 HALO = 2  # pixels beside a stroke that its blur reaches: no paper is taken there
 ABOUT = 64  # pixels around a strip of the page in which paper is looked for
+
+
+class Ink(NamedTuple):
+    """What was found on a page, maps (H, W) bool.
+
+    Attributes:
+        where: ink.
+        coloured: of it, strokes that are not black or grey, under which print is seen.
+        marks: all marks, ink or print.
+        doubt: about it, see `Cleaned.doubt`.
+    """
+
+    where: NDArray[np.bool_]
+    coloured: NDArray[np.bool_]
+    marks: NDArray[np.bool_]
+    doubt: float
 
 
 class Handwriting:
@@ -73,9 +90,10 @@ class Handwriting:
         """Take the ink off `picture`, in place; see `Task.clean`."""
         INFO.check_mask(mask is not None)
         clean, probability = self._predict(picture)
-        found, doubt = detected(picture, probability, self.threshold)
+        ink = detected(picture, probability, self.threshold)
+        found = ink.where
         if self.fill not in self.outputs:
-            fill_with_paper(clean, picture, found)
+            fill_with_paper(clean, picture, ink)
         if self.ink != "all":
             for box in strips(Box(0, 0, *found.shape)):
                 part, page = box.cut(found), picture.rgb(box)
@@ -91,7 +109,7 @@ class Handwriting:
                     page = as_planes(_floats(box.cut(clean), picture))
                     write_found(picture, noted, box, page, box.cut(found))
         cleaned.report["filled"] = share_filled(noted)
-        cleaned.doubt = doubt
+        cleaned.doubt = ink.doubt
         return cleaned
 
     def _predict(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], NDArray[np.uint8]]:
@@ -147,13 +165,11 @@ def is_blank(page: Floats) -> bool:
     return not bool((cv2.blur(darkest, (WINDOW, WINDOW)) - darkest > FAINT).any())
 
 
-def detected(
-    picture: Picture, probability: NDArray[np.uint8], threshold: float
-) -> tuple[NDArray[np.bool_], float]:
-    """Return where ink is, (H, W), and the doubt about it.
+def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float) -> Ink:
+    """Find the ink on a page.
 
-    A stroke is ink as a whole, or none of it; so is what the model found where no stroke stands
-    out from the paper. Of large marks, which are rules or frames and what touches them, those
+    A stroke is ink as a whole, or none of it; so is what the model found where no mark stands out
+    from the paper. Of large marks, which are rules or frames and what touches them, those
     pixels are ink that the model says are.
 
     Args:
@@ -170,13 +186,17 @@ def detected(
     ink[0] = False
     surest, enough = CERTAIN
     if not (ink & (said > surest) & (marks.weight >= enough)).any():
-        return np.zeros(probability.shape, bool), 0.0
+        nothing = np.zeros(probability.shape, bool)
+        return Ink(nothing, nothing, nothing, 0.0)
     by_pixel = hysteresis(probability, threshold)
     undecided = large & ~ink
     undecided[0] = False
-    found = ink[marks.labels] | (undecided[marks.labels] & by_pixel) | alone(marks, by_pixel)
+    coloured = (ink & (marks.kind > NEUTRAL))[marks.labels]
+    # What coloured ink crosses is dark by the print under it.
+    on_large = apart_from(coloured, undecided[marks.labels] & by_pixel)
+    found = ink[marks.labels] | on_large | apart_from(marks.labels > 0, by_pixel)
     mean = float(np.average(said[ink], weights=marks.weight[ink]))
-    return found, doubt_of([max(mean, 0.5)])
+    return Ink(found, coloured, marks.labels > 0, doubt_of([max(mean, 0.5)]))
 
 
 def hysteresis(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
@@ -190,34 +210,39 @@ def hysteresis(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.b
     return np.asarray(kept[labels])
 
 
-def alone(marks: Strokes, by_pixel: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return finds that touch no mark: ink that hardly stands out from the paper."""
-    count, labels = cv2.connectedComponents(by_pixel.astype(np.uint8))
+def apart_from(others: NDArray[np.bool_], finds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the connected finds that no other pixels are within HALO of."""
+    count, labels = cv2.connectedComponents(finds.astype(np.uint8))
     kept = np.ones(count, bool)
-    kept[labels[dilated(marks.labels > 0, HALO)]] = False
+    kept[labels[dilated(others, HALO)]] = False
     kept[0] = False
     return np.asarray(kept[labels])
 
 
-def fill_with_paper(
-    clean: NDArray[np.uint8 | np.uint16], picture: Picture, found: NDArray[np.bool_]
-) -> None:
-    """Let the tone of the paper flow into what was found, and HALO pixels around it, in a copy of
-    the page (H, W, 3).
+def fill_with_paper(clean: NDArray[np.uint8 | np.uint16], picture: Picture, ink: Ink) -> None:
+    """Let the tone of the paper flow into ink, and HALO pixels around it, in a copy (H, W, 3).
+
+    Where ink is black, print nearby has its part in that tone: some of it may lie under the ink.
+    Print that is not covered keeps every pixel.
     """
-    size = found.shape
+    size = ink.where.shape
     for strip in strips(Box(0, 0, *size)):
-        across = np.flatnonzero(strip.grown(HALO, size).cut(found).any(0))
+        across = np.flatnonzero(strip.grown(HALO, size).cut(ink.where).any(0))
         if not across.size:
             continue
         part = strip._replace(left=max(0, int(across[0]) - HALO), right=int(across[-1]) + 1 + HALO)
         part = part._replace(right=min(part.right, size[1]))
         wide = part.grown(ABOUT, size)
-        hole = dilated(wide.cut(found), HALO)
-        paper = pull_push_fill(picture.rgb(wide), hole) * np.float32(picture.max_value)
+        where, coloured, marks = (wide.cut(one) for one in ink[:3])
+        rgb, hole = picture.rgb(wide), dilated(where, HALO)
+        paper = pull_push_fill(rgb, hole)
+        if coloured.any():
+            bare = dilated(coloured, HALO)
+            paper[bare] = pull_push_fill(rgb, dilated(where | marks, HALO))[bare]
         inner = part.moved(-wide.top, -wide.left)
-        where = inner.cut(hole)
-        part.cut(clean)[where] = np.rint(inner.cut(paper)[where]).astype(clean.dtype)
+        filled = inner.cut(hole & (where | ~marks))
+        values = inner.cut(paper)[filled] * np.float32(picture.max_value)
+        part.cut(clean)[filled] = np.rint(values).astype(clean.dtype)
 
 
 def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
