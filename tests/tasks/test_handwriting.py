@@ -15,8 +15,9 @@ import cleanplate
 from cleanplate.errors import UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.handwriting import INKS
+from cleanplate.tasks.handwriting.detection import Ink, detected, hysteresis
 from cleanplate.tasks.handwriting.inks import ink_mask
-from cleanplate.tasks.handwriting.task import Ink, detected, fill_with_paper, hysteresis, is_blank
+from cleanplate.tasks.handwriting.task import fill_with_paper, is_blank
 
 PAPER = 230
 INK = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,39 +13,18 @@ from cleanplate.errors import UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, feather, run_in_bands
-from cleanplate.tasks.base import EDGE, Cleaned, doubt_of, share_filled, write_found
+from cleanplate.tasks.base import EDGE, Cleaned, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
+from cleanplate.tasks.handwriting.detection import HALO, Ink, detected
 from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
-from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, strokes_of, votes
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes, dilated
 from cleanplate.tasks.pull_push import pull_push_fill
 
-HIGH = 0.6  # probability that a find on a large mark must reach somewhere, or a higher threshold
-COLOURED = 0.5  # share of the threshold that a coloured stroke must reach: print mostly has none
-CERTAIN = 0.7, 20  # a page is written on if one stroke of so many dark pixels is as probably ink
-LEAST = 6  # pixels of a find
 FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without any is blank
 WINDOW = 31  # pixels of these surroundings
 OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
-HALO = 2  # pixels beside a stroke that its blur reaches: no paper is taken there
 ABOUT = 64  # pixels around a strip of the page in which paper is looked for
-
-
-class Ink(NamedTuple):
-    """What was found on a page, maps (H, W) bool.
-
-    Attributes:
-        where: ink.
-        coloured: of it, strokes that are not black or grey, under which print is seen.
-        marks: all marks, ink or print.
-        doubt: about it, see `Cleaned.doubt`.
-    """
-
-    where: NDArray[np.bool_]
-    coloured: NDArray[np.bool_]
-    marks: NDArray[np.bool_]
-    doubt: float
 
 
 class Handwriting:
@@ -163,60 +141,6 @@ def is_blank(page: Floats) -> bool:
     """Say whether nothing on a page (h, w, 3) is darker than its surroundings."""
     darkest = page.min(-1)
     return not bool((cv2.blur(darkest, (WINDOW, WINDOW)) - darkest > FAINT).any())
-
-
-def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float) -> Ink:
-    """Find the ink on a page.
-
-    A stroke is ink as a whole, or none of it; so is what the model found where no mark stands out
-    from the paper. Of large marks, which are rules or frames and what touches them, those
-    pixels are ink that the model says are.
-
-    Args:
-        picture: the page.
-        probability: (H, W), 0 to 255, that a pixel is ink.
-        threshold: 0 to 1; strokes that are more probably ink are, if there is ink on the page for
-            certain: what only looks like ink is on many pages.
-    """
-    marks = strokes_of(picture, probability)
-    said = votes(marks)
-    large = marks.size >= LARGE
-    needed = np.where(marks.kind > NEUTRAL, COLOURED, 1.0) * threshold
-    ink = said > np.where(large, max(HIGH, threshold), needed)
-    ink[0] = False
-    surest, enough = CERTAIN
-    if not (ink & (said > surest) & (marks.weight >= enough)).any():
-        nothing = np.zeros(probability.shape, bool)
-        return Ink(nothing, nothing, nothing, 0.0)
-    by_pixel = hysteresis(probability, threshold)
-    undecided = large & ~ink
-    undecided[0] = False
-    coloured = (ink & (marks.kind > NEUTRAL))[marks.labels]
-    # What coloured ink crosses is dark by the print under it.
-    on_large = apart_from(coloured, undecided[marks.labels] & by_pixel)
-    found = ink[marks.labels] | on_large | apart_from(marks.labels > 0, by_pixel)
-    mean = float(np.average(said[ink], weights=marks.weight[ink]))
-    return Ink(found, coloured, marks.labels > 0, doubt_of([max(mean, 0.5)]))
-
-
-def hysteresis(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
-    """Return which connected pixels above a threshold, 0 to 1, have one that reaches HIGH."""
-    likely = probability > 255 * threshold
-    count, labels, figures, _ = cv2.connectedComponentsWithStats(likely.astype(np.uint8))
-    kept = np.zeros(count, bool)
-    kept[labels[probability > 255 * max(threshold, HIGH)]] = True
-    kept &= figures[:, cv2.CC_STAT_AREA] >= LEAST
-    kept[0] = False
-    return np.asarray(kept[labels])
-
-
-def apart_from(others: NDArray[np.bool_], finds: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the connected finds that no other pixels are within HALO of."""
-    count, labels = cv2.connectedComponents(finds.astype(np.uint8))
-    kept = np.ones(count, bool)
-    kept[labels[dilated(others, HALO)]] = False
-    kept[0] = False
-    return np.asarray(kept[labels])
 
 
 def fill_with_paper(clean: NDArray[np.uint8 | np.uint16], picture: Picture, ink: Ink) -> None:
