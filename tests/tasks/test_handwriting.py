@@ -157,6 +157,15 @@ def test_of_what_touches_a_large_mark_the_pixels_are_told_apart() -> None:
     assert found[120:170, 100:104].all() and not found[150:153, 10:100].any()
 
 
+def test_the_dark_edge_of_a_scan_is_no_ink_and_a_stroke_at_the_edge_is() -> None:
+    page, probability = np.full((300, 300, 3), PAPER, np.uint8), np.zeros((300, 300), np.uint8)
+    page[:6] = PRINT
+    page[100:104, :60] = INK["blue"]
+    probability[:6] = probability[100:104, :60] = 250
+    found, *_ = detected(picture_of(page), probability, 0.5)
+    assert found[100:104, :60].all() and not found[:6].any()
+
+
 def test_ink_that_hardly_stands_out_is_found_by_its_pixels() -> None:
     page, probability = np.full((120, 120, 3), PAPER, np.uint8), np.zeros((120, 120), np.uint8)
     page[60:64, 20:100] = PAPER - 14

@@ -54,13 +54,14 @@ def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float)
     large = marks.size >= LARGE
     needed = np.where(marks.kind > NEUTRAL, COLOURED, 1.0) * threshold
     ink = said > np.where(large, max(HIGH, threshold), needed)
-    ink[0] = False
+    around = large & at_the_frame(marks.labels, len(said))  # a scan's edge, or the desk
+    ink[0], ink[around] = False, False
     surest, enough = CERTAIN
     if not (ink & (said > surest) & (marks.weight >= enough)).any():
         nothing = np.zeros(probability.shape, bool)
         return Ink(nothing, nothing, nothing, 0.0)
     by_pixel = hysteresis(probability, threshold)
-    undecided = large & ~ink
+    undecided = large & ~ink & ~around
     undecided[0] = False
     coloured = (ink & (marks.kind > NEUTRAL))[marks.labels]
     # What coloured ink crosses is dark by the print under it.
@@ -68,6 +69,14 @@ def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float)
     found = ink[marks.labels] | on_large | apart_from(marks.labels > 0, by_pixel)
     mean = float(np.average(said[ink], weights=marks.weight[ink]))
     return Ink(found, coloured, marks.labels > 0, doubt_of([max(mean, 0.5)]))
+
+
+def at_the_frame(labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+    """Return which of so many labels reach the edge of their map (H, W)."""
+    there = np.zeros(count, bool)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        there[edge] = True
+    return there
 
 
 def hysteresis(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
