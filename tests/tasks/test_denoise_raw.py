@@ -227,7 +227,7 @@ def test_other_verbs_ignore_raw_files_and_say_so(tmp_path: Path) -> None:
     (tmp_path / "in/a.dng").write_bytes(dng(flat("RGGB", 64, 96)))
     asked = ["watermark", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     result = CliRunner().invoke(make_app(), asked)
-    assert result.exit_code == 0
+    assert result.exit_code == 2  # nothing else is there
     assert "a.dng: ignored: a RAW file; `cleanplate denoise` takes such" in result.stderr
     asked[1] = str(tmp_path / "in/a.dng")
     result = CliRunner().invoke(make_app(), asked)
