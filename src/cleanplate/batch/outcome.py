@@ -48,6 +48,11 @@ class Outcome:
     settled: bool = False
     trace: str | None = None  # as text: a traceback itself would keep the picture in memory
 
+    @property
+    def name(self) -> str:
+        """What it is about: a picture, a document or a page of one."""
+        return f"{self.source}" + (f", page {self.page}" if self.page is not None else "")
+
     def line(self) -> Line:
         """Give the outcome as a line of the manifest, its paths absolute."""
         return {

@@ -70,7 +70,6 @@ def _rank(outcome: Outcome) -> tuple[bool, bool, float]:
 
 def _section(outcome: Outcome, folder: Path, pictures: str) -> str:
     """Tell of one outcome."""
-    name = f"{outcome.source}" + (f", page {outcome.page}" if outcome.page is not None else "")
     words = ["unchanged" if outcome.unchanged else outcome.status]
     if outcome.filled and not outcome.unchanged:
         words.append(f"{outcome.filled:.2%} worked on")
@@ -84,7 +83,8 @@ def _section(outcome: Outcome, folder: Path, pictures: str) -> str:
     told = [f'<p class="{outcome.status}">{", ".join([*map(escape, words), *links])}</p>']
     notes = [outcome.reason] if outcome.reason else []
     told += [f"<p>{escape(note)}</p>" for note in (*notes, *(one.text for one in outcome.remarks))]
-    return f"<article>\n<h2>{escape(_shown(name))}</h2>\n{''.join(told)}{pictures}\n</article>\n"
+    heading = f"<h2>{escape(_shown(outcome.name))}</h2>"
+    return f"<article>\n{heading}\n{''.join(told)}{pictures}\n</article>\n"
 
 
 def _pictures(outcome: Outcome) -> str:

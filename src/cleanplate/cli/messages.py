@@ -186,11 +186,6 @@ def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
         say(f"note: {name}: {remark.text}")
 
 
-def _name(outcome: Outcome) -> str:
-    """Give what an outcome is about: a picture, a document or a page of one."""
-    return f"{outcome.source}" + (f", page {outcome.page}" if outcome.page is not None else "")
-
-
 def _kind(outcome: Outcome) -> str:
     """Give what an outcome counts as in the last line."""
     if outcome.settled and outcome.status != "done":
@@ -212,9 +207,9 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
             filled = f"removed: {removed}, {filled}"
         words = f"{filled}{outcome.seconds:.1f} s{device}"
         place = f" -> {outcome.result}" if outcome.page is None else ""
-        put(f"{_name(outcome)}{place} ({words})")
+        put(f"{outcome.name}{place} ({words})")
     if not json:
-        tell_remarks(_name(outcome), outcome.remarks)
+        tell_remarks(outcome.name, outcome.remarks)
     if not outcome.settled and outcome.reason:
         reason = outcome.reason
         before = "" if reason.startswith(str(outcome.source)) else f"{outcome.source}: "

@@ -20,7 +20,7 @@ from cleanplate.picture.raster import Box
 PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 """Colours of the upper left, upper right, lower left and lower right of each square of four."""
 
-Raster = NDArray[np.float32]
+Planes = NDArray[np.float32]
 
 
 def named_pattern(word: str) -> str:
@@ -99,7 +99,7 @@ class Mosaic:
         height, width = self.samples.shape
         return (height + down + 1) // 2, (width + across + 1) // 2
 
-    def planes(self, box: Box | None = None) -> Raster:
+    def planes(self, box: Box | None = None) -> Planes:
         """Cut red, green beside red, green beside blue and blue of a box of the planes, or of all.
 
         Args:
@@ -112,19 +112,19 @@ class Mosaic:
         reflected = [
             _reflected(at, n) for at, n in zip((rows, columns), self.samples.shape, strict=True)
         ]
-        squares: Raster = by_place(self.samples[np.ix_(*reflected)]).astype(np.float32)
+        squares: Planes = by_place(self.samples[np.ix_(*reflected)]).astype(np.float32)
         black = self._unified_black()
         squares -= black
         squares /= np.float32(self.white) - black
         return squares
 
-    def inner_planes(self) -> Raster:
+    def inner_planes(self) -> Planes:
         """Return the planes of the largest part that begins with red, without reflected rows."""
         ends = ((n + cut) // 2 for n, cut in zip(self.samples.shape, self._cut, strict=True))
         bottom, right = ends
         return self.planes(Box(*self._cut, bottom, right))
 
-    def put(self, planes: Raster, box: Box | None = None) -> None:
+    def put(self, planes: Planes, box: Box | None = None) -> None:
         """Write planes, as `planes` gives them, into the samples; what was reflected is dropped.
 
         Whole numbers are rounded and kept within what the file can hold.
@@ -164,7 +164,7 @@ class Mosaic:
             np.arange(2 * box.left - across, 2 * box.right - across),
         )
 
-    def _unified_black(self) -> Raster:
+    def _unified_black(self) -> Planes:
         """Return black levels in the order of the planes."""
         down, across = self._cut
         square = np.asarray(self.black, np.float32).reshape(2, 2)

@@ -269,7 +269,7 @@ def _decode_deep(
         raise ValueError("its compressed data are broken")
     samples = samples.reshape(*samples.shape[:2], -1)
     channels = 3 if colour & 2 else 1
-    # OpenCV's order is blue, green, red, alpha; grey with alpha comes as four such raster.
+    # OpenCV's order is blue, green, red, alpha; grey with alpha comes as four such planes.
     pixels = np.ascontiguousarray(samples[..., 2::-1] if channels > 1 else samples[..., :1])
     if colour & 4:
         return pixels, np.ascontiguousarray(samples[..., -1])

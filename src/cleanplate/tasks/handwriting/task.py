@@ -17,6 +17,7 @@ from cleanplate.tasks.base import EDGE, Cleaned, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
 from cleanplate.tasks.handwriting.detection import HALO, Ink, detected
 from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
+from cleanplate.tasks.handwriting.strokes import least
 from cleanplate.tasks.inpainting_mask import strips
 from cleanplate.tasks.maps import Floats, as_planes, dilated
 from cleanplate.tasks.pull_push import pull_push_fill
@@ -139,7 +140,7 @@ class Handwriting:
 
 def is_blank(page: Floats) -> bool:
     """Say whether nothing on a page (h, w, 3) is darker than its surroundings."""
-    darkest = page.min(-1)
+    darkest = least(page)
     return not bool((cv2.blur(darkest, (WINDOW, WINDOW)) - darkest > FAINT).any())
 
 
