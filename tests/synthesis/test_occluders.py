@@ -11,6 +11,7 @@ import pytest
 from cleanplate.errors import UsageError
 from cleanplate.training.data.occluded import OccludedCrops
 from cleanplate.training.data.synthesis.cutouts import cut_hand, cut_person
+from cleanplate.training.data.synthesis.looks import LOOKS, restyled
 from cleanplate.training.data.synthesis.occluders import Occluders
 from cleanplate.training.data.synthesis.pages import laid
 
@@ -111,3 +112,28 @@ def test_a_page_laid_on_a_ground_covers_most_of_it() -> None:
         picture = laid(np.random.default_rng(seed), page, ground)
         assert picture.shape == page.shape
         assert (picture > 200).mean() > 0.6
+
+
+def test_persons_come_in_every_look_and_stay_cut_out() -> None:
+    patch = np.zeros((300, 100, 4), np.uint8)
+    patch[20:, 20:80] = (*SKIN, 255)
+    means = []
+    for seed in range(120):
+        seen = restyled(np.random.default_rng(seed), patch)
+        assert seen.shape == patch.shape
+        assert seen.dtype == np.uint8
+        assert not seen[:5, :5, 3].any()
+        assert (seen[60:280, 40:60, 3] == 255).all()
+        means.append(seen[150:280, 40:60, :3].mean((0, 1)))
+    tones = np.array(means)
+    assert len(LOOKS) == 8
+    assert (tones.mean(1) > 215).mean() > 0.05  # in white, bleached
+    assert (tones.mean(1) < 90).mean() > 0.05
+    assert (np.ptp(tones, axis=1) < 3).mean() > 0.15  # without colour
+
+
+def test_a_folder_of_persons_gives_whole_persons(tmp_path: Path, cutouts: Path) -> None:
+    patch = np.full((400, 100, 4), 255, np.uint8)
+    (tmp_path / "people").mkdir()
+    cv2.imwrite(str(tmp_path / "people" / "one.png"), patch)
+    assert len(Occluders([cutouts]).people) == 1

@@ -25,6 +25,7 @@ SHIPPED = [card.name for card in models.cards()]
 ELSEWHERE = {"denoiser", "handwriting-eraser", "photo-filler"}  # tests of their own train these
 STAGES = [name for name in SHIPPED if name not in ELSEWHERE]
 STAGES += ["cutout-locator-2", "watermark-filler-2", "watermark-locator-2"]
+STAGES += ["occlusion-locator-2", "watermark-locator-3"]
 FOLDERS = {
     "watermark": {"backgrounds": "{photos: 1.0}", "fonts": "[fonts]", "logos": "[logos]"},
     "occlusion": {

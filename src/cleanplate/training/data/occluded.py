@@ -109,6 +109,8 @@ def printed(rng: np.random.Generator, page: Array, photo: Array) -> None:
     )
     share = max(height / photo.shape[0], width / photo.shape[1]) * rng.uniform(1, 2)
     scaled = cv2.resize(photo, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.4:
+        scaled = np.repeat(scaled.mean(-1, keepdims=True).astype(np.uint8), 3, -1)
     y, x = (
         int(rng.integers(whole - part + 1))
         for whole, part in zip(scaled.shape, (height, width), strict=False)

@@ -1,4 +1,4 @@
-"""Hands, fingers and heads that reach into a photographed page."""
+"""Hands, fingers, heads and whole persons that reach into a photographed page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from cleanplate.errors import UsageError
 from cleanplate.training.data.arrays import Array
+from cleanplate.training.data.synthesis.looks import restyled
 
-PEOPLE = "busts"  # a folder of this name holds heads; any other, hands
+HEADS, PEOPLE = "busts", "people"  # folders of heads, of whole persons; any other: of hands
 VISIBLE, SHADED = 0.02, 0.012  # opacity and shade from which a pixel counts as occluded
 EDGES = ("bottom", "left", "right", "top")
 TURN = {"bottom": 0, "left": -90, "right": 90, "top": 180}  # degrees that point a patch inwards
@@ -43,17 +44,19 @@ class Occluders:
     """A source of occlusions from folders of cut-outs (RGBA, upright; see `cutouts`)."""
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
-        """Load every cut-out under `folders`; those in a folder `busts` are heads.
+        """Load every cut-out under `folders`; those in `busts` are heads, in `people` persons.
 
         Raises:
             UsageError: there is none.
         """
         self.hands: list[Array] = []
         self.heads: list[Array] = []
+        self.people: list[Array] = []
         for path in sorted(p for folder in folders for p in Path(folder).rglob("*.png")):
             patch = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             if patch is not None and patch.ndim == 3 and patch.shape[2] == 4:
-                kind = self.heads if path.parent.name == PEOPLE else self.hands
+                kinds = {HEADS: self.heads, PEOPLE: self.people}
+                kind = kinds.get(path.parent.name, self.hands)
                 kind.append(cv2.cvtColor(patch, cv2.COLOR_BGRA2RGBA))
         if not self.hands:
             named = ", ".join(map(str, folders))
@@ -78,19 +81,28 @@ class Occluders:
     def _layer(self, rng: np.random.Generator, size: tuple[int, int], light: float) -> Layer:
         """Draw an occluder and the place where it enters a page."""
         side = min(size)
-        if self.heads and rng.random() < 0.25:
-            patch = self.heads[rng.integers(len(self.heads))]
+        kind = rng.random()
+        if self.people and kind < 0.42:  # from the head alone to nearly all of them
+            patch = restyled(rng, self.people[rng.integers(len(self.people))])
+            edge = str(rng.choice(EDGES, p=(0.8, 0.08, 0.08, 0.04)))
+            width = side * rng.uniform(0.12, 0.6)
+            length, shown = width * len(patch) / patch.shape[1], rng.uniform(0.12, 0.95)
+        elif self.heads and kind < 0.6:
+            patch = restyled(rng, self.heads[rng.integers(len(self.heads))])
             edge = str(rng.choice(EDGES, p=(0.7, 0.1, 0.1, 0.1)))
             length, shown = side * rng.uniform(0.25, 0.75), rng.uniform(0.3, 0.95)
         else:
             patch = self._hand(rng)
+            if rng.random() < 0.2:
+                patch = restyled(rng, patch)
             edge = str(rng.choice(EDGES, p=(0.3, 0.3, 0.3, 0.1)))
             length, shown = side * rng.uniform(0.25, 0.75), rng.uniform(0.4, 0.95)
             if rng.random() < 0.25:  # no more than fingers
                 length, shown = side * rng.uniform(0.4, 1.1), rng.uniform(0.12, 0.4)
         if rng.random() < 0.5:
             patch = patch[:, ::-1]
-        lit = in_light(rng, patch, light)
+        pasted = rng.random() < 0.4  # with a light of its own
+        lit = in_light(rng, patch, 0.8 if pasted else light)
         turned = turn(lit, length / max(lit.shape[:2]), TURN[edge] + rng.uniform(-30, 30))
         return enter(rng, turned, size, edge, shown)
 

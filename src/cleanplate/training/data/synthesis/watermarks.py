@@ -63,11 +63,15 @@ class Watermarks:
         cover = np.zeros((height, width), np.float32)
         if kind in ("tiled", "logo tiled"):
             self._tile(rng, cover, self._stamp(rng, min(height, width), kind))
+        elif kind == "agency":
+            self._agency(rng, cover)
         else:
             for _ in range(1 if rng.random() < 0.8 else int(rng.integers(2, 4))):
                 scatter(rng, cover, self._stamp(rng, min(height, width), kind))
         if kind == "lines":
             hatch(rng, cover)
+        elif rng.random() < HAIR_LINES:
+            hair_lines(rng, cover)
         return painted(rng, cover)
 
     def _stamp(self, rng: np.random.Generator, side: int, kind: str) -> Array:
@@ -109,6 +113,32 @@ class Watermarks:
         joined = np.concatenate([centred(logo, height), gap, centred(text, height)], axis=1)
         return joined.T.copy() if below else joined
 
+    def _agency(self, rng: np.random.Generator, cover: Array) -> None:
+        """Repeat a word, and between its copies a small word, a logo or a square."""
+        side = min(cover.shape)
+        angle = rng.choice([0, 0, rng.uniform(-50, 50)])
+        large = turned(self._text(rng, max(12, int(side * rng.uniform(0.05, 0.2)))), angle)
+        small = turned(self._small(rng, max(8, int(side * rng.uniform(0.02, 0.06)))), angle)
+        down = int(large.shape[0] * rng.uniform(1.1, 2.4)) + 12
+        right = int(large.shape[1] * rng.uniform(1.05, 2.0)) + 12
+        start = -int(rng.integers(down)), -int(rng.integers(right))
+        for row, y in enumerate(range(start[0] - down, cover.shape[0], down)):
+            for x in range(start[1] - right + row % 2 * right // 2, cover.shape[1], right):
+                place(cover, large, y, x)
+                place(cover, small, y + (down + large.shape[0]) // 2, x + right // 2)
+
+    def _small(self, rng: np.random.Generator, size: int) -> Array:
+        """Return a small word, a logo, or a square with a paler one in it, upright."""
+        kind = rng.random()
+        if kind < 0.4:
+            return self._text(rng, size)
+        if kind < 0.6:
+            return self._logo(rng, max(12, size))
+        square = np.full((size, size), rng.uniform(0.4, 1), np.float32)
+        rim = max(1, size // 8)
+        square[rim:-rim, rim:-rim] = rng.uniform(0, 1)
+        return square
+
     def _tile(self, rng: np.random.Generator, cover: Array, stamp: Array) -> None:
         """Repeat a stamp over the canvas, rows shifted against each other."""
         height, width = stamp.shape
@@ -123,9 +153,10 @@ class Watermarks:
                 place(cover, stamp, y, x)
 
 
-OPACITIES = ((0.1, 0.35), (0.12, 0.85), (0.85, 1.0))
-KINDS = ("single", "large", "tiled", "logo", "logo tiled", "lockup", "lines")
-WEIGHTS = (0.2, 0.1, 0.24, 0.24, 0.06, 0.12, 0.04)
+OPACITIES = ((0.04, 0.35), (0.2, 0.85), (0.85, 1.0))
+KINDS = ("single", "large", "tiled", "logo", "logo tiled", "lockup", "lines", "agency")
+WEIGHTS = (0.18, 0.09, 0.2, 0.21, 0.06, 0.1, 0.04, 0.12)
+HAIR_LINES = 0.1  # share of the marks, of other kinds, that thin lines cross
 
 
 def centred(patch: Array, height: int) -> Array:
@@ -171,24 +202,42 @@ def hatch(rng: np.random.Generator, cover: Array) -> None:
             cv2.line(cover, (x, 0), (x - run, height), 1.0, thick, cv2.LINE_AA)
 
 
+def hair_lines(rng: np.random.Generator, cover: Array) -> None:
+    """Draw a few lines of one to three pixels across the whole picture, paler than the mark."""
+    height, width = cover.shape
+    lines = np.zeros_like(cover)
+    slope = height / width if rng.random() < 0.5 else rng.uniform(0.3, 3)
+    pitch = int(max(height, width) / rng.integers(1, 5))
+    thick, run = int(rng.integers(1, 4)), int(height / slope)
+    for x in range(int(rng.integers(pitch)) - run - pitch, width + run, max(pitch, 8)):
+        cv2.line(lines, (x, 0), (x + run, height), 1.0, thick, cv2.LINE_AA)
+        cv2.line(lines, (x + run, 0), (x, height), 1.0, thick, cv2.LINE_AA)
+    np.maximum(cover, lines * np.float32(rng.uniform(0.4, 1)), out=cover)
+
+
 def painted(rng: np.random.Generator, cover: Array) -> Mark:
-    """Give a cover its colour and opacity; now and then an outline, a shadow, a blur, a ramp."""
+    """Give a cover its colour and opacity; often an outline or a shadow, a blur, a ramp."""
     if rng.random() < 0.1:
         cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 1.5))
-    opacity = float(rng.uniform(*OPACITIES[rng.choice(3, p=(0.25, 0.68, 0.07))]))
+    low, high = OPACITIES[rng.choice(3, p=(0.25, 0.68, 0.07))]
+    opacity = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     colour = some_colour(rng)
     alpha, paint = cover * opacity, colour.reshape(1, 1, 3)
     dressing = rng.random()
-    if dressing < 0.07:
-        reach = 2 * int(rng.integers(1, 3)) + 1
-        under = cv2.dilate(cover, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-        alpha, paint = under_laid(alpha, colour, under * opacity, some_colour(rng))
-    elif dressing < 0.14:
+    if dressing < 0.14:
+        reach = 2 * int(rng.integers(1, 4)) + 1
+        shape = int(rng.choice([cv2.MORPH_ELLIPSE, cv2.MORPH_RECT]))
+        under = cv2.dilate(cover, cv2.getStructuringElement(shape, (reach, reach)))
+        rim = np.zeros(3, np.float32) if rng.random() < 0.6 else some_colour(rng)
+        alpha, paint = under_laid(alpha, colour, under * opacity * rng.uniform(0.35, 1.0), rim)
+    elif dressing < 0.28:
         offset, soft = rng.integers(-4, 5, 2), rng.uniform(0.5, 3)
         under = np.roll(cv2.GaussianBlur(cover, (0, 0), soft), offset, (0, 1))
         shade = np.full(3, rng.choice([0.0, 0.0, 1.0]), np.float32)
         alpha, paint = under_laid(alpha, colour, under * opacity * rng.uniform(0.3, 1.0), shade)
-    elif dressing < 0.18:
+    elif dressing < 0.33:
+        alpha, paint = embossed(rng, cover, colour, opacity)
+    elif dressing < 0.37:
         ramp = np.linspace(0, 1, cover.shape[int(rng.integers(2))], dtype=np.float32)
         ramp = ramp[:, None] if ramp.size == cover.shape[0] else ramp[None]
         paint = (colour + (some_colour(rng) - colour) * ramp[..., None]) * np.ones_like(cover)[
@@ -209,6 +258,20 @@ def under_laid(
     both = alpha + under * (1 - alpha)
     share = (alpha / np.maximum(both, 1e-6))[..., None]
     return both, share * colour + (1 - share) * under_colour
+
+
+def embossed(
+    rng: np.random.Generator, cover: Array, colour: Array, opacity: float
+) -> tuple[Array, Array]:
+    """Return alpha and paint of letters that seem raised: lit on one side, shaded on the other."""
+    step = int(rng.integers(1, 3))
+    away = np.roll(cover, (step, step), (0, 1)), np.roll(cover, (-step, -step), (0, 1))
+    shade, shine = ((side - cover).clip(0, 1) * opacity for side in away)
+    body = cover * opacity * np.float32(rng.uniform(0.1, 0.8))
+    parts = np.stack([body, shade, shine])
+    tones = np.stack([colour, np.zeros(3), np.ones(3)]).astype(np.float32)
+    whole = np.maximum(parts.sum(0), 1e-6)
+    return parts.max(0), np.einsum("khw,kc->hwc", parts, tones) / whole[..., None]
 
 
 def some_colour(rng: np.random.Generator) -> Array:
