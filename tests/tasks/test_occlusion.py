@@ -82,12 +82,16 @@ def test_a_page_with_nothing_on_it_comes_back_as_it_was(models: dict[str, Path])
     assert not cleaned.edited.any()
 
 
-def test_a_find_of_more_than_half_is_doubted_aloud(models: dict[str, Path]) -> None:
-    """A picture of no page is taken for something that hides one."""
+def test_a_picture_that_is_taken_for_what_hides_a_page_is_left_and_it_says_so(
+    models: dict[str, Path],
+) -> None:
     hidden = page()[1]
     assert taken_off(Occlusion(**models), hidden)[1].remarks == []
     hidden[:130] = 250
-    [remark] = (cleaned := taken_off(Occlusion(**models), hidden)[1]).remarks
+    result, cleaned = taken_off(Occlusion(**models), hidden)
+    assert (result == hidden).all()
+    assert cleaned.unchanged
+    [remark] = cleaned.remarks
     assert (remark.code, remark.grave, cleaned.doubt > 0.5) == ("mask-over-half", True, True)
 
 

@@ -18,7 +18,7 @@ from cleanplate.tasks.inpainting import Inpaint
 from cleanplate.tasks.inpainting_mask import InpaintingMask
 from cleanplate.tasks.maps import Floats, planes_of
 
-# Most of a page is to be seen. Of a picture of anything else, nearly all may count as hiding it.
+# Most of a page is to be seen. Of a picture of anything else, nearly all may count as hiding one.
 _MOST = 0.5
 
 NONE = "none"  # as the locator: all of the page is hidden
@@ -79,14 +79,24 @@ class Occlusion:
                 picture, InpaintingMask(np.ones((1, 1), np.float32), 0.5, size)
             )
         found = _locate(self._locator, picture, self._threshold)
-        cleaned = self._inpaint.fill(picture, InpaintingMask(found.kept, self._threshold, size))
-        cleaned.doubt = found.doubt
         share = float((found.kept > self._threshold).mean())
         if share > _MOST:
-            cleaned.doubt = max(found.doubt, round(share, 3))
-            text = f"{share:.0%} of it was taken for what hides a page; is it a picture of one?"
-            cleaned.remarks.append(Remark("mask-over-half", text))
+            return _left(self._locator, picture, found, share)
+        cleaned = self._inpaint.fill(picture, InpaintingMask(found.kept, self._threshold, size))
+        cleaned.doubt = found.doubt
         return cleaned
+
+
+def _left(locator: Model, picture: Picture, found: Found, share: float) -> Cleaned:
+    """Leave a picture as it was: what is found on it is hardly a page with something before it."""
+    text = f"{share:.0%} of it was taken for what hides a page: it is left as it was"
+    return Cleaned(
+        picture,
+        np.zeros((picture.height, picture.width), np.uint8),
+        {"device": locator.device, "filled": 0.0},
+        remarks=[Remark("mask-over-half", text)],
+        doubt=max(found.doubt, round(share, 3)),
+    )
 
 
 class Found(NamedTuple):
