@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import cleanplate
 from cleanplate.tasks import photo_fill
 
-TASKS = ("inpaint", "occlusion", "photo")
+TASKS = ("inpaint", "occlusion", "photo", "opaque")
 
 
 def scene(rng: np.random.Generator, size: tuple[int, int], depth: type, colours: int) -> np.ndarray:
@@ -35,8 +35,8 @@ def blobs(rng: np.random.Generator, size: tuple[int, int], count: int) -> np.nda
 
 @pytest.fixture(scope="module")
 def cleaners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, cleanplate.Cleaner]:
-    """Tasks with a filler that says of everything that it is seen: the most tempting one; and with
-    one for photographs."""
+    """Tasks with a filler that says of everything that it is seen: the most tempting one; with one
+    for photographs; and with those that ship."""
     folder = tmp_path_factory.mktemp("models")
     graph = onnx_models.guesses(seen=1.0)
     page = onnx_models.write(folder, "tempting", graph, tile=256, parameters={"side": 192})
@@ -45,6 +45,7 @@ def cleaners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, cleanplate.C
         folder, "photo", onnx_models.coarse_guesses(), tile=64, multiple=8, inputs=inputs
     )
     made = {task: cleanplate.Cleaner(task, filler=page) for task in ("inpaint", "occlusion")}
+    made["opaque"] = cleanplate.Cleaner("watermark", opaque=True)
     return made | {"photo": cleanplate.Cleaner("inpaint", filler=photo)}
 
 

@@ -10,6 +10,7 @@ import onnx_models
 import pytest
 from onnx import helper
 
+from cleanplate.errors import UsageError
 from cleanplate.models import RGB, read_card
 from cleanplate.picture import Picture
 from cleanplate.tasks.watermark.detection import Detection, Detector
@@ -149,6 +150,37 @@ def test_the_threshold_of_the_user_wins(models: dict[str, Path]) -> None:
     _, picture, _ = marked()
     cleaned = Watermark(**models, threshold=1.0).clean(Picture.from_array(picture.copy()))
     assert not cleaned.edited.any()
+
+
+def test_what_nothing_shows_through_is_filled_from_beside_it(models: dict[str, Path]) -> None:
+    rng = np.random.default_rng(3)
+    tones = rng.uniform(20, 80, (5, 6, 3)).astype(np.float32)
+    clean = cv2.resize(tones, (240, 200), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    stamped = clean.copy()
+    stamped[120:150, 60:180] = 250
+    results = {}
+    for opaque in (False, True):
+        cleaned = make(**models, opaque=opaque).clean(Picture.from_array(stamped.copy()))
+        results[opaque] = cleaned.picture.to_array()
+    under = np.s_[120:150, 60:180]
+    errors = {k: abs(one[under].astype(int) - clean[under]).mean() for k, one in results.items()}
+    assert errors[True] < 12 < errors[False]
+    assert (results[True][:110] == stamped[:110]).all()
+
+
+def test_what_shows_through_is_solved_for_all_the_same(models: dict[str, Path]) -> None:
+    _, picture, _ = marked()
+    one, two = (
+        make(**models, opaque=opaque).clean(Picture.from_array(picture.copy())).picture.to_array()
+        for opaque in (False, True)
+    )
+    assert (one == two).all()
+
+
+@pytest.mark.parametrize("other", [{"eraser": "x.onnx"}, {"mark": Path("x.png")}])
+def test_opaque_goes_with_no_eraser_and_no_known_mark(other: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="opaque"):
+        make(opaque=True, **other)
 
 
 def test_an_eraser_takes_the_place_of_both(tmp_path: Path) -> None:

@@ -13,6 +13,12 @@ INFO = TaskInfo(
     marks=True,
     options=(
         Option("threshold", between=(0, 1), help="How sure to be of a find; lower finds more."),
+        Option(
+            "opaque",
+            False,
+            kind="flag",
+            help="Fill in what nothing shows through, such as date stamps, and what --mask names.",
+        ),
         Option("mark", kind="path", help="The mark itself: from learn-mark, or a logo with alpha."),
     ),
 )

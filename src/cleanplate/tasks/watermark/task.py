@@ -12,11 +12,13 @@ from cleanplate.errors import UsageError
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Cleaned, Task, share_filled
 from cleanplate.tasks.exported import Exported
+from cleanplate.tasks.inpainting import Inpaint
 from cleanplate.tasks.maps import Floats, grey
 from cleanplate.tasks.watermark.agreement import Group, groups
 from cleanplate.tasks.watermark.detection import Detector
 from cleanplate.tasks.watermark.filling import check_filler, fill
 from cleanplate.tasks.watermark.known import KnownMark
+from cleanplate.tasks.watermark.opaque import fill_blind, opaque_finds
 from cleanplate.tasks.watermark.overlay import estimate, seen_through
 from cleanplate.tasks.watermark.verification import check_locator, verified, within
 
@@ -26,6 +28,7 @@ def make(
     eraser: str | Path | None = None,
     threshold: float | None = None,
     mark: Path | None = None,
+    opaque: bool = False,
     **given: Any,
 ) -> Task:
     """Make the task of a locator and a filler, or of an eraser in the place of both.
@@ -34,6 +37,7 @@ def make(
         eraser: a model that gives `mask` and `picture` in one pass, such as EraseNet.
         threshold: see `Watermark` and `Exported`.
         mark: the file of a mark that is known, see `KnownMark`; it needs nothing but a filler.
+        opaque: see `Watermark`.
         given: see `Watermark`; of its models none with an eraser.
 
     Raises:
@@ -43,13 +47,15 @@ def make(
         PictureError: the mark cannot be read.
     """
     if mark is not None:
-        if eraser is not None or threshold is not None or "locator" in given:
-            raise UsageError("A mark is searched by itself: leave out threshold, locator, eraser.")
+        if eraser is not None or threshold is not None or opaque or "locator" in given:
+            raise UsageError(
+                "A mark is searched by itself: leave out threshold, opaque, locator, eraser."
+            )
         return KnownMark(mark, **given)
     if eraser is None:
-        return Watermark(threshold=threshold, **given)
-    if {"locator", "filler"} & set(given):
-        raise UsageError("An eraser takes the place of locator and filler: leave these out.")
+        return Watermark(threshold=threshold, opaque=opaque, **given)
+    if opaque or {"locator", "filler"} & set(given):
+        raise UsageError("An eraser does it all: leave out locator, filler, opaque.")
     task = Exported(eraser, threshold=threshold, **given)
     if task.picture is None:
         raise UsageError(f"{task.model.card.name} gives no picture: it is no eraser.")
@@ -65,6 +71,7 @@ class Watermark:
         locator: str | Path = "watermark-locator",
         filler: str | Path = "watermark-filler",
         threshold: float | None = None,
+        opaque: bool = False,
         device: str = "auto",
         threads: int = 0,
     ) -> None:
@@ -76,6 +83,8 @@ class Watermark:
                 (`fill`).
             threshold: probability from which a pixel counts as marked; None for the model's own. A
                 higher one never fills more.
+            opaque: marks that nothing shows through, such as date stamps, and all that a mask
+                names, are filled in from what surrounds them; see `Inpaint`.
             device: see `models.load`.
             threads: see `models.load`.
 
@@ -92,9 +101,12 @@ class Watermark:
         # Above its own threshold finds stay the same, so that a higher one fills less.
         self.detector = Detector(finder, restorer, min(own, asked))
         self.strict = max(0.0, (asked - own) / (1 - own))
+        self.inpaint = Inpaint(device=device, threads=threads) if opaque else None
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
         """Take the marks off `picture`, in place; see `Task.clean`."""
+        if mask is not None and self.inpaint is not None:
+            return self.inpaint.clean(picture, mask=mask)
         filled = np.zeros((picture.height, picture.width), np.uint8)
         cleaned = Cleaned(picture, filled, {"device": self.detector.locator.device})
         self._take_off(picture, cleaned, mask)
@@ -109,6 +121,10 @@ class Watermark:
             where, cleaned.doubt = verified(self.detector.locator.card, detection)
         else:
             where = within(detection.boxes(), detection.mask.shape)
+        if self.inpaint is not None and detection.mask.any():
+            opaque = opaque_finds(detection)
+            where &= ~opaque
+            fill_blind(self.inpaint, picture, cleaned.mask, detection.only(opaque))
         detection = detection.only(where)
         if not detection.mask.any():
             return
