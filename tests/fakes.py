@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,8 @@ from PIL import Image
 
 from cleanplate import tasks
 from cleanplate.picture import Picture
+from cleanplate.serve.settings import Settings
+from cleanplate.serve.worker import serve_jobs
 from cleanplate.tasks.base import Cleaned
 
 
@@ -46,6 +49,12 @@ class Blot:
 def stand_in(task: type[Blot]) -> None:
     """Put a fake task in the place of the watermark task."""
     tasks.register(replace(tasks.info("watermark"), make=task, roles=("locator",)))
+
+
+def serve_blots(connection: Connection, settings: Settings, scratch: str) -> None:
+    """A server's worker with the fake task."""
+    stand_in(Blot)
+    serve_jobs(connection, settings, scratch)
 
 
 def draw(path: Path, blot: tuple[int, int] = (16, 16)) -> Path:

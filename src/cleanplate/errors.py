@@ -15,6 +15,10 @@ class UnsupportedError(PictureError):
     """A file is a picture of a kind that is not taken, such as an animation; it may be sound."""
 
 
+class TooLargeError(PictureError):
+    """A picture has more pixels than are worked on; its header says so."""
+
+
 class ModelError(CleanplateError):
     """A model's weights, card or device cannot be used."""
 

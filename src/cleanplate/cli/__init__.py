@@ -18,6 +18,7 @@ from cleanplate import tasks
 from cleanplate.cli.cleaning import add_task
 from cleanplate.cli.learning import learn_mark
 from cleanplate.cli.messages import explained
+from cleanplate.cli.serving import serve
 from cleanplate.cli.streams import OutputLostError, hold_places, say, watched
 
 TRAINING = {
@@ -44,6 +45,7 @@ def make_app() -> typer.Typer:
     for name in tasks.names():
         add_task(app, tasks.info(name))
     app.command()(learn_mark)
+    app.command()(serve)
     app.command()(models)
     for verb, summary in TRAINING.items():
         _add_training(app, verb, summary)

@@ -13,7 +13,7 @@ from cleanplate.picture.formats import (
 )
 from cleanplate.picture.marks import MarkFile, encode_mark_file, read_mark
 from cleanplate.picture.mosaic import PATTERNS, Mosaic
-from cleanplate.picture.raster import MAX_PIXELS, Box
+from cleanplate.picture.raster import MAX_PIXELS, Box, limit_pixels
 from cleanplate.picture.raw import RawPicture, read_any
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "encode_mark_file",
     "encode_mask",
     "encode_png",
+    "limit_pixels",
     "losses_of",
     "read_any",
     "read_mark",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.errors import PictureError
+from cleanplate.errors import PictureError, TooLargeError
 from cleanplate.picture import directory, previews, xmp
 
 Sample = TypeVar("Sample", bound=np.generic)
@@ -19,6 +19,8 @@ Mask = NDArray[np.bool_]
 
 MAX_PIXELS = 500_000_000
 """Larger headers are refused before anything is decoded: a small file may claim any size."""
+
+_allowed = MAX_PIXELS  # what this process takes; see `limit_pixels`
 
 DEEP_MAX = 65535
 
@@ -158,14 +160,22 @@ def check_size(width: int, height: int, name: str) -> None:
 
     Raises:
         PictureError: the size is out of range.
+        TooLargeError: there are too many pixels.
     """
     if width < 1 or height < 1:
         raise PictureError(f"{name}: its header says {width} x {height} pixels; it is damaged.")
-    if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
-        raise PictureError(
-            f"{name}: {width} x {height} pixels are more than the limit of {limit} megapixels."
+    most = min(MAX_PIXELS, _allowed)
+    if width * height > most:
+        limit = most / 1_000_000
+        raise TooLargeError(
+            f"{name}: {width} x {height} pixels are more than the limit of {limit:g} megapixels."
         )
+
+
+def limit_pixels(count: int) -> None:
+    """Lower ``MAX_PIXELS`` for the rest of the process: a server works for strangers."""
+    global _allowed
+    _allowed = count
 
 
 def eight_bits(raster: Raster, format_: str, name: str) -> None:

@@ -1,0 +1,43 @@
+"""The body of a request, bounded in bytes and in time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+from cleanplate.serve.refusals import RefusedError
+
+
+async def read_body(request: Request, most: int, seconds: float) -> bytes:
+    """Return the body of a request, which is refused before more than `most` bytes are held.
+
+    Raises:
+        RefusedError: it is too large, as it says or as is counted; it takes longer than `seconds`
+            to come; it is empty; or the client left.
+    """
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared) > most:
+        raise _too_large(most)
+    try:
+        body = await asyncio.wait_for(_counted(request, most), seconds)
+    except asyncio.TimeoutError:
+        raise RefusedError(408, f"The picture did not come within {seconds:g} seconds.") from None
+    except ClientDisconnect:
+        raise RefusedError(400, "The picture was not sent to its end.") from None
+    if not body:
+        raise RefusedError(400, "There is no picture: send its bytes as the body.")
+    return body
+
+
+async def _counted(request: Request, most: int) -> bytes:
+    held = bytearray()
+    async for piece in request.stream():
+        if len(held) + len(piece) > most:
+            raise _too_large(most)
+        held += piece
+    return bytes(held)
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(413, f"A request has at most {most / 1e6:g} MB.")

@@ -1,0 +1,353 @@
+// The page: what its buttons and keys do.
+
+import * as api from "./api.js";
+import { Brushing } from "./brushing.js";
+import { Mask } from "./mask.js";
+import { query, showOptions } from "./options.js";
+import { Queue } from "./queue.js";
+import { Viewer } from "./viewer.js";
+
+const $ = (id) => document.getElementById(id);
+
+const viewer = new Viewer($("stage"), $("layer"), drawZoom);
+const mask = new Mask($("mask"), maskChanged);
+const queue = new Queue($("queue"), open);
+const brushing = new Brushing(viewer, mask, { frame: $("frame"), cursor: $("cursor"), size: $("size") });
+const made = new Map(); // addresses of results, by what they show
+let tasks = [];
+let opening = 0;
+
+const task = () => tasks.find((one) => one.name === $("task").value);
+const paintable = () => Boolean(queue.current?.size) && task()?.mask !== "none";
+
+function say(text, bad = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("bad", bad);
+}
+
+function address(blob) {
+  if (!made.has(blob)) made.set(blob, URL.createObjectURL(blob));
+  return made.get(blob);
+}
+
+async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+// Pictures ------------------------------------------------------------------------------------
+
+function add(files) {
+  const pictures = [...files].filter((file) => file.size);
+  queue.add(pictures);
+  $("empty").hidden = queue.items.length > 0;
+  if (pictures.length) say(`${pictures.length} added.`);
+  refresh();
+}
+
+// Show a picture: as the browser does, or as the server's copy where it cannot.
+async function open(item, former) {
+  const mine = ++opening;
+  brushing.finish();
+  if (former?.size && mask.painted) former.mask = await mask.file();
+  try {
+    item.size ??= await measure(item);
+  } catch (error) {
+    queue.set(item, { state: "failed", error: error.message });
+    say(error.message, true);
+    return;
+  }
+  if (mine !== opening) return; // another one was chosen meanwhile
+  await show(item);
+}
+
+async function measure(item) {
+  const image = $("before");
+  image.src = item.url;
+  try {
+    await image.decode();
+    return { width: image.naturalWidth, height: image.naturalHeight };
+  } catch {
+    const copy = await api.preview(item.file);
+    item.url = address(copy.picture);
+    item.rows.thumb.src = item.url;
+    return { width: copy.report.width, height: copy.report.height };
+  }
+}
+
+async function show(item) {
+  const after = item.result;
+  const resized = after && (item.report.width !== item.size.width || item.report.height !== item.size.height);
+  const { width, height } = resized ? item.report : item.size;
+  $("layer").hidden = false;
+  $("hint").hidden = true;
+  $("before").src = item.url;
+  $("after").hidden = !after;
+  if (after) $("after").src = address(item.shown ?? after);
+  if (viewer.width !== width || viewer.height !== height || viewer.item !== item) viewer.show(width, height);
+  viewer.item = item;
+  $("compare").disabled = !after || resized;
+  mask.reset(item.size.width, item.size.height);
+  const given = item.own ? item.mask : item.found;
+  if (given && !resized) await mask.load(given);
+  mask.painted = false;
+  $("mask").hidden = Boolean(resized);
+  compare();
+  refresh();
+}
+
+// Cleaning ------------------------------------------------------------------------------------
+
+async function clean(item) {
+  const chosen = task();
+  if (item === queue.current && mask.painted) item.mask = await mask.file();
+  const own = item.own && chosen.mask !== "none" ? item.mask : null;
+  if (chosen.mask === "required" && !own) {
+    queue.set(item, { state: "failed", error: "Brush first what is to be filled in." });
+    return;
+  }
+  queue.set(item, { state: "working" });
+  if (item === queue.current) say(`${item.file.name}: being cleaned…`);
+  try {
+    const { picture, mask: found, preview, report } = await api.clean(chosen.name, query($("options")), item.file, own);
+    if (item.result) release(item);
+    queue.set(item, { state: "done", result: picture, found: chosen.whole ? null : found, shown: preview, report });
+  } catch (error) {
+    queue.set(item, { state: "failed", error: error.message });
+  }
+}
+
+function release(item) {
+  for (const blob of [item.result, item.shown]) {
+    if (blob && made.has(blob)) URL.revokeObjectURL(made.get(blob));
+    made.delete(blob);
+  }
+}
+
+async function cleanAll(items) {
+  for (const item of items) queue.set(item, { state: "waiting" });
+  refresh();
+  for (const item of items) {
+    await clean(item);
+    if (item === queue.current) {
+      if (item.state === "done") await show(item);
+      say(item.state === "done" ? told(item) : `${item.file.name}: ${item.error}`, item.state !== "done");
+    }
+    refresh();
+  }
+  if (items.length > 1) say(`${items.filter((one) => one.state === "done").length} of ${items.length} cleaned.`);
+}
+
+function told(item) {
+  const remarks = item.report.remarks.map((one) => ` ${one.text}.`).join("");
+  const what = item.report.unchanged ? "nothing was found, the picture is as it was" : "cleaned";
+  return `${item.file.name}: ${what}, ${item.report.seconds.toFixed(1)} s.${remarks}`;
+}
+
+// Files out: always the server's bytes --------------------------------------------------------
+
+function save(blob, name) {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  say(`${name} is saved.`);
+}
+
+const stem = (name) => name.replace(/\.[^.]*$/, "");
+
+function saveResult() {
+  const { file, report, result } = queue.current ?? {};
+  if (result) save(result, report.same_format ? file.name : stem(file.name) + report.suffix);
+}
+
+// The mask as it was found has soft edges, so its own file is given as long as nothing is brushed.
+async function saveMask() {
+  const item = queue.current;
+  save(item.own || !item.found ? await mask.file() : item.found, `${stem(item.file.name)}.png`);
+}
+
+// The mask ------------------------------------------------------------------------------------
+
+function maskChanged() {
+  if (mask.painted && queue.current) queue.current.own = true;
+  refresh();
+}
+
+async function loadMask(file) {
+  await mask.load(file);
+  queue.current.own = mask.painted = true;
+  refresh();
+}
+
+async function dropMask() {
+  Object.assign(queue.current, { own: false, mask: null });
+  mask.painted = false;
+  await show(queue.current);
+}
+
+// What is seen --------------------------------------------------------------------------------
+
+function compare() {
+  const { disabled } = $("compare");
+  const after = !$("after").hidden;
+  const at = disabled ? (after ? 0 : 100) : Number($("compare").value);
+  const left = `inset(0 ${100 - at}% 0 0)`;
+  $("before").style.clipPath = left;
+  $("after").style.clipPath = `inset(0 0 0 ${at}%)`;
+  $("mask").style.clipPath = after && brushing.tool === "pan" ? left : "none";
+  $("line").hidden = disabled;
+  $("line").style.left = `${at}%`;
+}
+
+function drawZoom(scale) {
+  $("zoom").textContent = `${(scale * 100).toFixed(scale < 0.1 ? 1 : 0)} %`;
+  $("line").style.width = `${2 / scale}px`;
+  brushing?.draw();
+}
+
+function refresh() {
+  const item = queue.current;
+  const busy = item?.state === "working" || item?.state === "waiting";
+  $("clean").disabled = !item || busy;
+  $("clean-all").disabled = !queue.items.some((one) => one.state === "new" || one.state === "failed");
+  $("save").disabled = !item?.result;
+  $("tool-set").querySelectorAll("input:not([value=pan])").forEach((one) => { one.disabled = !paintable(); });
+  if (!paintable() && brushing.tool !== "pan") choose("pan");
+  $("undo").disabled = !mask.before.length;
+  $("redo").disabled = !mask.after.length;
+  $("mask-save").disabled = !item?.size;
+  $("mask-load").disabled = !paintable();
+  $("mask-auto").disabled = !item?.own;
+  $("whose").textContent = whose(item);
+  drawReport(item?.result ? item.report : null);
+}
+
+function whose(item) {
+  const kind = task()?.mask;
+  if (kind === "none") return "This task takes no mask.";
+  if (item?.own) return "Your mask is used.";
+  return kind === "required" ? "Brush what is to be filled in." : "The task finds by itself.";
+}
+
+function drawReport(report) {
+  const rows = !report ? [] : [
+    ["Size", `${report.width} × ${report.height}`],
+    ["Found", `${(100 * report.filled).toFixed(2)} %`],
+    ["Doubt", report.doubt ?? "—"],
+    ["Time", `${report.seconds.toFixed(1)} s`],
+    ...report.remarks.map((one) => ["Note", one.text]),
+  ];
+  $("report").replaceChildren(...rows.flatMap(([name, value]) => [
+    Object.assign(document.createElement("dt"), { textContent: name }),
+    Object.assign(document.createElement("dd"), { textContent: value }),
+  ]));
+}
+
+function chooseTask() {
+  showOptions($("options"), task());
+  $("summary").textContent = task().summary;
+  refresh();
+}
+
+function choose(tool) {
+  const radio = document.querySelector(`[name=tool][value=${tool}]`);
+  if (radio.disabled) return;
+  radio.checked = true;
+  brushing.choose(tool);
+  compare();
+}
+
+function nudge(id, by) {
+  $(id).value = Number($(id).value) + by;
+  $(id).dispatchEvent(new Event("input"));
+}
+
+// Buttons and keys ----------------------------------------------------------------------------
+
+const KEYS = {
+  c: () => $("clean").click(),
+  s: () => $("save").click(),
+  j: () => queue.step(1),
+  k: () => queue.step(-1),
+  h: () => choose("pan"),
+  b: () => choose("brush"),
+  e: () => choose("eraser"),
+  r: () => choose("rectangle"),
+  m: () => $("shown").click(),
+  "[": () => nudge("size", -4),
+  "]": () => nudge("size", 4),
+  ",": () => nudge("compare", -5),
+  ".": () => nudge("compare", 5),
+  "+": () => viewer.zoom(1.25),
+  "-": () => viewer.zoom(0.8),
+  0: () => viewer.fit(),
+  1: () => viewer.zoom(1 / viewer.scale),
+  "?": () => $("help").showModal(),
+};
+
+function key(event) {
+  const typing = event.target.matches("select, input:not([type=radio], [type=checkbox], [type=range])");
+  if (typing || $("help").open || event.altKey) return;
+  const letter = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    if (letter === "y" || (letter === "z" && event.shiftKey)) mask.redo();
+    else if (letter === "z") mask.undo();
+    else return;
+  } else if (KEYS[letter]) KEYS[letter]();
+  else return;
+  event.preventDefault();
+}
+
+function listen() {
+  const on = (id, work) => $(id).addEventListener("click", () => attempt(work));
+  on("add", () => $("files").click());
+  on("clean", () => cleanAll([queue.current]));
+  on("clean-all", () => cleanAll(queue.items.filter((one) => one.state === "new" || one.state === "failed")));
+  on("save", saveResult);
+  on("undo", () => mask.undo());
+  on("redo", () => mask.redo());
+  on("in", () => viewer.zoom(1.25));
+  on("out", () => viewer.zoom(0.8));
+  on("fit", () => viewer.fit());
+  on("one", () => viewer.zoom(1 / viewer.scale));
+  on("mask-save", saveMask);
+  on("mask-load", () => $("mask-file").click());
+  on("mask-auto", dropMask);
+  on("help-open", () => $("help").showModal());
+  $("files").addEventListener("change", () => { add($("files").files); $("files").value = ""; });
+  $("mask-file").addEventListener("change", () => attempt(async () => {
+    await loadMask($("mask-file").files[0]);
+    $("mask-file").value = "";
+  }));
+  $("task").addEventListener("change", chooseTask);
+  $("options").addEventListener("submit", (event) => event.preventDefault());
+  $("compare").addEventListener("input", compare);
+  $("shown").addEventListener("change", () => $("mask").classList.toggle("off", !$("shown").checked));
+  $("tool-set").addEventListener("change", (event) => choose(event.target.value));
+  document.addEventListener("keydown", key);
+  document.addEventListener("paste", (event) => add(event.clipboardData.files));
+  document.addEventListener("dragover", (event) => { event.preventDefault(); $("stage").classList.add("over"); });
+  document.addEventListener("dragleave", () => $("stage").classList.remove("over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("stage").classList.remove("over");
+    add(event.dataTransfer.files);
+  });
+}
+
+async function begin() {
+  listen();
+  brushing.choose("pan");
+  refresh();
+  ({ tasks } = await api.listTasks());
+  $("task").append(...tasks.map((one) => new Option(words(one.name), one.name)));
+  if (tasks.some((one) => one.name === "watermark")) $("task").value = "watermark";
+  chooseTask();
+}
+
+const words = (name) => name[0].toUpperCase() + name.slice(1);
+
+attempt(begin);

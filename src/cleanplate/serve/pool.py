@@ -1,0 +1,131 @@
+"""The workers of a server: who waits for one, for how long, and what ends the work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from cleanplate.serve.hand import Hand, Target
+from cleanplate.serve.jobs import Answer, Job
+from cleanplate.serve.refusals import RefusedError
+from cleanplate.serve.settings import Settings
+from cleanplate.serve.worker import serve_jobs
+
+RETRY = 5  # seconds after which a client may ask again
+_PAUSE = 1.0  # seconds before a worker that did not come up is begun again
+
+_T = TypeVar("_T")
+
+
+class Pool:
+    """Worker processes, and the bounded queue before them.
+
+    Attributes:
+        in_hand: pictures that wait or are worked on, those that are still on their way here too.
+        killed: how many workers were killed, or ended by themselves.
+    """
+
+    def __init__(self, settings: Settings, target: Target = serve_jobs) -> None:
+        self.in_hand = 0
+        self.killed = 0
+        self._settings = settings
+        self._target = target
+        self._idle: asyncio.Queue[Hand] = asyncio.Queue()
+        self._hands: set[Hand] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
+        # Each worker is waited for by one thread, and is killed by another.
+        self._threads = ThreadPoolExecutor(2 * settings.workers + 1, "cleanplate-worker")
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a worker that can be asked, or is at work."""
+        return bool(self._hands) and len(self._hands) > len(self._beginning)
+
+    async def start(self) -> None:
+        """Begin the workers; they become ready later."""
+        for _ in range(self._settings.workers):
+            self._begin()
+
+    async def close(self) -> None:
+        """End all workers."""
+        for task in list(self._beginning):
+            task.cancel()
+        for hand in list(self._hands):
+            await self._in_thread(hand.kill)
+        self._hands.clear()
+        self._threads.shutdown(wait=True)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place in the queue, from before a picture is received, as it needs memory.
+
+        Raises:
+            RefusedError: all are taken.
+        """
+        if self.in_hand >= self._settings.workers + self._settings.queue:
+            raise RefusedError(429, "Too many pictures are waiting; try again.", retry=RETRY)
+        self.in_hand += 1
+        try:
+            yield
+        finally:
+            self.in_hand -= 1
+
+    async def run(self, job: Job) -> Answer:
+        """Have a job carried out by the next worker that is free; cancelled, its work ends, too.
+
+        Raises:
+            RefusedError: no worker was free, or the work took too long, or the worker ended.
+        """
+        seconds = self._settings.deadline
+        try:
+            hand = await asyncio.wait_for(self._idle.get(), seconds)
+        except asyncio.TimeoutError:
+            text = f"No worker was free within {seconds:g} seconds; try again."
+            raise RefusedError(503, text, retry=RETRY) from None
+        try:
+            answer = await asyncio.wait_for(self._in_thread(lambda: hand.ask(job)), seconds)
+        except asyncio.TimeoutError:
+            self._replace(hand)
+            text = f"The picture was not done within {seconds:g} seconds; try a smaller one."
+            raise RefusedError(504, text) from None
+        except (EOFError, OSError):
+            self._replace(hand)
+            text = "The worker ended over this picture, which may need too much memory."
+            raise RefusedError(503, text, retry=RETRY) from None
+        except BaseException:  # the client is gone, and nobody waits for the answer
+            self._replace(hand)
+            raise
+        self._idle.put_nowait(hand)
+        return answer
+
+    def _replace(self, hand: Hand) -> None:
+        self.killed += 1
+        self._begin(hand)
+
+    def _begin(self, former: Hand | None = None) -> None:
+        task = asyncio.ensure_future(self._bring_up(former))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _bring_up(self, hand: Hand | None) -> None:
+        """Kill a worker, if one is given, and begin another until one is ready."""
+        while True:
+            if hand is not None:
+                self._hands.discard(hand)
+                await self._in_thread(hand.kill)
+                hand = None
+            try:
+                hand = Hand(self._target, self._settings)
+                self._hands.add(hand)
+                await self._in_thread(hand.wait)
+            except (EOFError, OSError):
+                await asyncio.sleep(_PAUSE)
+            else:
+                self._idle.put_nowait(hand)
+                return
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)

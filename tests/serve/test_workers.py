@@ -1,0 +1,153 @@
+"""Workers as real processes: killed at the deadline, when the client leaves, with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import picture_makers
+import pytest
+from fakes import draw, serve_blots
+
+pytest.importorskip("starlette")
+
+from cleanplate.serve.jobs import Answer, Job
+from cleanplate.serve.pool import Pool
+from cleanplate.serve.refusals import RefusedError
+from cleanplate.serve.settings import Settings
+
+SERVER = Path(__file__).with_name("run_fake_server.py")
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go, to be looked at."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+async def until_ready(pool: Pool) -> None:
+    while not pool.ready:
+        await asyncio.sleep(0.05)
+
+
+def test_a_job_goes_to_a_process_and_pixels_are_checked_there(
+    scratch: Path, tmp_path: Path
+) -> None:
+    good = draw(tmp_path / "a.png").read_bytes()
+    large = picture_makers.saved(np.zeros((1000, 1001), np.uint8), "PNG")
+
+    async def asked() -> list[Answer]:
+        pool = Pool(Settings(most_pixels=1_000_000), serve_blots)
+        await pool.start()
+        try:
+            return [await pool.run(Job(one, "watermark")) for one in (good, large)]
+        finally:
+            await pool.close()
+
+    done, refused = asyncio.run(asked())
+    assert (done.status, done.media) == (200, "image/png")
+    assert refused.status == 413 and "limit of 1 megapixels" in refused.reason
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_deadline_and_a_client_that_leaves_kill_the_work(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = draw(tmp_path / "a.png").read_bytes()
+    monkeypatch.setenv("BLOT_SECONDS", "60")
+
+    async def asked() -> list[int]:
+        pool = Pool(Settings(deadline=1.0), serve_blots)
+        await pool.start()
+        await until_ready(pool)
+        statuses = []
+        with pytest.raises(RefusedError) as caught:
+            await pool.run(Job(picture, "watermark"))
+        statuses.append(caught.value.status)
+        with pytest.raises(RefusedError) as caught:  # the next worker is not there yet
+            pool._settings = Settings(deadline=0.01)
+            await pool.run(Job(picture, "watermark"))
+        statuses.append(caught.value.status)
+        pool._settings = Settings()
+        await until_ready(pool)
+        leaving = asyncio.ensure_future(pool.run(Job(picture, "watermark")))
+        await asyncio.sleep(0.3)
+        leaving.cancel()
+        await asyncio.sleep(0.1)
+        await until_ready(pool)  # a fresh one, though the work would have taken a minute
+        statuses.append(pool.killed)
+        await pool.close()
+        return statuses
+
+    assert asyncio.run(asyncio.wait_for(asked(), 60)) == [504, 503, 2]
+    assert list(scratch.iterdir()) == []
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_server_drains_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    picture = draw(tmp_path / "a.png").read_bytes()
+    environment = {**os.environ, "TMPDIR": str(folder), "BLOT_SECONDS": "1"}
+    with subprocess.Popen(
+        [sys.executable, SERVER, "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as server:
+        assert server.stdout is not None and server.stderr is not None
+        address = server.stdout.readline().strip()
+        asking = subprocess.Popen(
+            [sys.executable, "-c", _ASK, f"{address}v1/watermark", tmp_path / "a.png"],
+            stdout=subprocess.PIPE,
+        )
+        _wait_for(lambda: _in_hand(address))
+        server.send_signal(number)
+        answer, _ = asking.communicate(timeout=60)
+        status = server.wait(timeout=60)
+        assert server.stderr.read() == ""
+    if number == signal.SIGKILL:
+        assert answer == b""
+    else:
+        assert status == 0
+        assert answer.startswith(b"\x89PNG") and answer != picture
+    _wait_for(lambda: not list(folder.iterdir()))
+
+
+_ASK = """
+import sys, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], open(sys.argv[2], "rb").read()) as answer:
+        sys.stdout.buffer.write(answer.read())
+except OSError:
+    pass
+"""
+
+
+def _in_hand(address: str) -> bool:
+    with urllib.request.urlopen(f"{address}metrics") as answer:
+        text = answer.read().decode()
+    return "cleanplate_pictures_in_hand 1" in text and "cleanplate_ready 1" in text
+
+
+def _wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
