@@ -12,6 +12,7 @@ from cleanplate.serve.app import make_app
 from cleanplate.serve.settings import Settings
 
 _MOST_CONNECTIONS = 1000
+_BACKLOG = 128
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
@@ -34,6 +35,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
             server_header=False,
             lifespan="on",
             limit_concurrency=_MOST_CONNECTIONS,
+            backlog=_BACKLOG,
             # A picture may wait for its turn as long as it may then take.
             timeout_graceful_shutdown=int(2 * settings.deadline) + 1,
         )
@@ -53,6 +55,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(address)
+        place.listen(_BACKLOG)  # from now on a client waits; it is not turned away
     except OSError as error:
         place.close()
         where = f"{host}:{port}"
