@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 from fakes import Blot, draw
-
-pytest.importorskip("starlette")
-
 from starlette.testclient import TestClient
 
 from cleanplate.serve.app import make_app

@@ -18,8 +18,6 @@ import picture_makers
 import pytest
 from fakes import draw, serve_blots
 
-pytest.importorskip("starlette")
-
 from cleanplate.serve.jobs import Answer, Job
 from cleanplate.serve.pool import Pool
 from cleanplate.serve.refusals import RefusedError

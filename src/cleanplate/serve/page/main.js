@@ -52,7 +52,7 @@ function add(files) {
 async function open(item, former) {
   const mine = ++opening;
   brushing.finish();
-  if (former?.size && mask.painted) former.mask = await mask.file();
+  if (former?.own && mask.painted) former.mask = await mask.file();
   try {
     item.size ??= await measure(item);
   } catch (error) {
@@ -103,7 +103,7 @@ async function show(item) {
 
 async function clean(item) {
   const chosen = task();
-  if (item === queue.current && mask.painted) item.mask = await mask.file();
+  if (item === queue.current && item.own && mask.painted) item.mask = await mask.file();
   const own = item.own && chosen.mask !== "none" ? item.mask : null;
   if (chosen.mask === "required" && !own) {
     queue.set(item, { state: "failed", error: "Brush first what is to be filled in." });
@@ -172,13 +172,14 @@ async function saveMask() {
 // The mask ------------------------------------------------------------------------------------
 
 function maskChanged() {
-  if (mask.painted && queue.current) queue.current.own = true;
+  const item = queue.current;
+  if (mask.painted && item) item.own = mask.before.length > 0 || item.mask !== null;
   refresh();
 }
 
 async function loadMask(file) {
   await mask.load(file);
-  queue.current.own = mask.painted = true;
+  Object.assign(queue.current, { own: true, mask: file });
   refresh();
 }
 
