@@ -40,10 +40,9 @@ def test_the_bytes_are_those_of_the_command_line(
     assert mask.headers["content-type"] == "image/png"
 
 
-def test_a_task_of_another_format_gives_that(client: TestClient) -> None:
-    """The real cut-out would need its model; its table entry alone says what comes out."""
+def test_tasks_are_listed_without_options_that_name_files(client: TestClient) -> None:
     listed = {one["name"]: one for one in client.get("/v1").json()["tasks"]}
-    assert [one["name"] for one in listed["watermark"]["options"]] == ["threshold"]  # no path
+    assert [one["name"] for one in listed["watermark"]["options"]] == ["threshold"]
     assert listed["inpaint"]["mask"] == "required"
 
 

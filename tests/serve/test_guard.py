@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 from fakes import Blot
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from cleanplate.errors import UsageError
@@ -15,6 +18,7 @@ from cleanplate.serve.pool import Pool
 from cleanplate.serve.refusals import RefusedError
 from cleanplate.serve.settings import Settings
 
+_NAMED = b'Content-Disposition: form-data; name="picture"'
 TOKEN = "a token of enough letters"
 
 
@@ -77,14 +81,11 @@ def test_a_body_that_says_it_is_too_large_is_not_read(client: TestClient) -> Non
 
 
 def test_a_body_that_does_not_say_is_counted(client: TestClient) -> None:
-    taken = []
-
-    def endless() -> Iterator[bytes]:
-        for number in range(1000):
-            taken.append(number)
+    def pieces() -> Iterator[bytes]:
+        for _ in range(101):
             yield bytes(1000)
 
-    assert client.post("/v1/watermark", content=endless()).status_code == 413
+    assert client.post("/v1/watermark", content=pieces()).status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/..%2f..%2fetc/passwd", "/page/", "/app.py", "/v1/../../x"])
@@ -109,6 +110,13 @@ def test_a_form_comes_back_as_it_was_written() -> None:
         [Part("picture", "a", "image/png", content), Part("mask", "", "", b"")]
     )
     assert read_form(body, media, ("picture", "mask")) == {"picture": content, "mask": b""}
+
+
+@given(st.lists(st.sampled_from([b"--x", b"\r\n", b"\r\n\r\n", b"--", _NAMED, b"a", b"\0"])))
+def test_any_form_is_read_or_refused(pieces: list[bytes]) -> None:
+    with contextlib.suppress(RefusedError):
+        parts = read_form(b"".join(pieces), "m; boundary=x", ("picture", "mask"))
+        assert set(parts) <= {"picture", "mask"}
 
 
 @pytest.mark.parametrize(
