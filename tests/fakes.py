@@ -31,6 +31,7 @@ class Blot:
         threshold: float = 0.5,
         locator: str | None = None,
         mark: Path | None = None,
+        opaque: bool = False,
     ) -> None:
         self.made.append(
             {"device": device, "threads": threads, "threshold": threshold, "locator": locator}

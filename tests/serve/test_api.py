@@ -42,7 +42,7 @@ def test_the_bytes_are_those_of_the_command_line(
 
 def test_tasks_are_listed_without_options_that_name_files(client: TestClient) -> None:
     listed = {one["name"]: one for one in client.get("/v1").json()["tasks"]}
-    assert [one["name"] for one in listed["watermark"]["options"]] == ["threshold"]
+    assert [one["name"] for one in listed["watermark"]["options"]] == ["threshold", "opaque"]
     assert listed["inpaint"]["mask"] == "required"
 
 
