@@ -29,7 +29,9 @@ export class Brushing {
   }
 
   get erases() { return this.tool === "eraser"; }
-  get width() { return Number(this.size.value); }
+
+  // The brush is as large on the screen however far the picture is zoomed.
+  get width() { return Math.max(1, Number(this.size.value) / this.viewer.scale); }
 
   down(event) {
     if (event.button > 1) return;

@@ -78,7 +78,8 @@ async function measure(item) {
   }
 }
 
-async function show(item) {
+// Show a picture, and its mask; one that is being brushed is left as it is, to be undone further.
+async function show(item, brushed = false) {
   const after = item.result;
   const resized = after && (item.report.width !== item.size.width || item.report.height !== item.size.height);
   const { width, height } = resized ? item.report : item.size;
@@ -90,10 +91,12 @@ async function show(item) {
   if (viewer.width !== width || viewer.height !== height || viewer.item !== item) viewer.show(width, height);
   viewer.item = item;
   $("compare").disabled = !after || resized;
-  mask.reset(item.size.width, item.size.height);
-  const given = item.own ? item.mask : item.found;
-  if (given && !resized) await mask.load(given);
-  mask.painted = false;
+  if (!brushed) {
+    mask.reset(item.size.width, item.size.height);
+    const given = item.own ? item.mask : item.found;
+    if (given && !resized) await mask.load(given);
+    mask.painted = false;
+  }
   $("mask").hidden = Boolean(resized);
   compare();
   refresh();
@@ -133,7 +136,7 @@ async function cleanAll(items) {
   for (const item of items) {
     await clean(item);
     if (item === queue.current) {
-      if (item.state === "done") await show(item);
+      if (item.state === "done") await show(item, item.own);
       say(item.state === "done" ? told(item) : `${item.file.name}: ${item.error}`, item.state !== "done");
     }
     refresh();
