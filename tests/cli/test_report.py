@@ -86,6 +86,28 @@ def test_a_resumed_run_tells_of_what_was_done_before(pictures: Path, tmp_path: P
     assert run(pictures, "-o", out, "--resume", "--report", report).exit_code == 0
     page = Page(report.read_text())
     assert len(page.headings) == 2 and len(page.pictures) >= 2
+    assert "2 done before" in report.read_text()
+    assert 'class="skipped"' not in report.read_text()
+
+
+@pytest.mark.parametrize("name", ["in/plain.png", "out/manifest.jsonl", "report"])
+def test_a_report_does_away_with_nothing_but_a_page(
+    pictures: Path, tmp_path: Path, name: str
+) -> None:
+    before = (pictures / "plain.png").read_bytes()
+    result = run(pictures, "-o", tmp_path / "out", "--report", tmp_path / name, "--overwrite")
+    assert result.exit_code == 2 and "ends in .html" in result.stderr
+    assert (pictures / "plain.png").read_bytes() == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_takes_no_place_that_is_no_file(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.html").mkdir()
+    result = run(pictures, "-o", tmp_path / "out", "--report", tmp_path / "x.html", "--overwrite")
+    assert result.exit_code == 2 and "no file" in result.stderr
+    (tmp_path / "y").write_text("")
+    result = run(pictures, "-o", tmp_path / "out", "--report", tmp_path / "y" / "r.html")
+    assert result.exit_code == 2 and "takes no files" in result.stderr
 
 
 def test_doubt_comes_first_and_pictures_are_not_without_end(tmp_path: Path) -> None:

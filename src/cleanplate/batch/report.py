@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from cleanplate.batch.outcome import Outcome
-from cleanplate.errors import CleanplateError
+from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.picture import read_any
 from cleanplate.writing import write_all
 
+BEFORE = "done before"
 SHOWN = 100  # outcomes with pictures; the others are lines
 SIDE = 480  # pixels: longer side of these pictures
 QUALITY = 80  # of JPEG
@@ -31,6 +32,25 @@ p { margin: .2rem 0 }
 figure { margin: 0; flex: 1 1 18rem }
 img { max-width: 100%; height: auto }
 """.strip()
+
+
+def check_place(path: Path, *, replace: bool) -> None:
+    """Check that a report can go to a place, and does away with nothing but an older page there.
+
+    Raises:
+        UsageError: it is not named as a page, its folder cannot be written, or something is there
+            that may not be replaced, or is no file.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path}: a report is a page of HTML; give it a name that ends in .html.")
+    if os.path.lexists(path):
+        if not path.is_file():
+            raise UsageError(f"{path} is no file that a report could replace.")
+        if not replace:
+            raise UsageError(f"{path} exists; --overwrite replaces it.")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"{path} cannot be written: {there} takes no files.")
 
 
 def write_report(path: Path, outcomes: Sequence[Outcome]) -> None:
@@ -48,10 +68,10 @@ def write_report(path: Path, outcomes: Sequence[Outcome]) -> None:
         pictures = _pictures(outcome) if changed and shown < SHOWN else ""
         shown += bool(pictures)
         sections.append(_section(outcome, path.absolute().parent, pictures))
-    counts = {status: 0 for status in ("done", "failed", "skipped", "ignored")}
+    counts = {status: 0 for status in ("done", BEFORE, "failed", "skipped", "ignored")}
     for outcome in outcomes:
         if outcome.page is None:
-            counts[outcome.status] += 1
+            counts[_status(outcome)] += 1
     summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     page = (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
@@ -68,9 +88,14 @@ def _rank(outcome: Outcome) -> tuple[bool, bool, float]:
     return not wrong, outcome.doubt is None, -(outcome.doubt or 0)
 
 
+def _status(outcome: Outcome) -> str:
+    """Return what became of a picture; one that an earlier run has done was not skipped."""
+    return BEFORE if outcome.settled and outcome.status == "skipped" else outcome.status
+
+
 def _section(outcome: Outcome, folder: Path, pictures: str) -> str:
     """Tell of one outcome."""
-    words = ["unchanged" if outcome.unchanged else outcome.status]
+    words = ["unchanged" if outcome.unchanged else _status(outcome)]
     if outcome.filled and not outcome.unchanged:
         words.append(f"{outcome.filled:.2%} worked on")
     if outcome.doubt is not None:
@@ -80,7 +105,8 @@ def _section(outcome: Outcome, folder: Path, pictures: str) -> str:
         for place, label in ((outcome.result, "result"), (outcome.mask, "mask"))
         if place is not None and outcome.settled and place.exists()
     ]
-    told = [f'<p class="{outcome.status}">{", ".join([*map(escape, words), *links])}</p>']
+    kind = "done" if outcome.settled else outcome.status
+    told = [f'<p class="{kind}">{", ".join([*map(escape, words), *links])}</p>']
     notes = [outcome.reason] if outcome.reason else []
     told += [f"<p>{escape(note)}</p>" for note in (*notes, *(one.text for one in outcome.remarks))]
     heading = f"<h2>{escape(_shown(outcome.name))}</h2>"

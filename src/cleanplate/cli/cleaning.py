@@ -237,8 +237,10 @@ def clean(
             return
         if out is None:
             raise UsageError("Say where the results go: -o FOLDER.")
-        if report is not None and not (overwrite or resume) and report.exists():
-            raise UsageError(f"{report} exists; --overwrite replaces it.")
+        if report is not None:
+            from cleanplate.batch.report import check_place
+
+            check_place(report, replace=overwrite or resume)
         if _STREAM in (out, mask_out, explain, report):
             raise UsageError("Standard output (-) is for the picture on standard input alone.")
         planned = batch.plan(
