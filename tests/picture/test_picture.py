@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -445,3 +446,11 @@ def test_a_format_that_has_no_room_for_a_side_is_named(format_: str, side: int) 
         PictureError, match=f"strip: .* holds {side - 1} pixels a side.*PNG or TIFF"
     ):
         picture.encode(nowhere(picture), format=format_)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_pipe_is_refused_in_the_place_of_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scan.png")
+    for path in (tmp_path / "scan.png", Path(os.devnull)):
+        with pytest.raises(PictureError, match="a pipe or a device"):
+            Picture.read(path)

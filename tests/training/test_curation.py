@@ -124,6 +124,14 @@ def test_version_folders_keep_their_masks_apart(competition: Path) -> None:
         assert np.array_equal(mask, mask_of_pair(dirty, clean))
 
 
+def test_a_list_does_away_with_no_picture(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = next((plain / "input").iterdir())
+    before = picture.read_bytes()
+    with pytest.raises(UsageError, match=r"\.txt"):
+        main("prepare", ["check", str(plain), "--list", f"input/{picture.name}"])
+    assert picture.read_bytes() == before
+
+
 def test_pictures_with_masks_alone_are_checked_and_split(
     plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

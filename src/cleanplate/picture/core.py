@@ -389,6 +389,8 @@ def read_bytes(path: Path, name: str) -> bytes:
     if path.is_dir():
         raise PictureError(f"{name}: this is a folder, not a picture.")
     try:
+        if path.exists() and not path.is_file():  # it may never end, or never begin
+            raise PictureError(f"{name}: a pipe or a device, not a file; - is standard input.")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise PictureError(f"{name}: there is no such file.") from error

@@ -36,7 +36,9 @@ def run(arguments: list[str]) -> int:
     for name, (summary, step) in STEPS.items():
         add_step(verbs, name, summary, step)
     options = verbs.choices
-    options["check"].add_argument("--list", help="file for the names of the sound pairs")
+    options["check"].add_argument(
+        "--list", help="text file for the names of the sound pairs, in FOLDER"
+    )
     for name in ("check", "masks"):
         options[name].add_argument("--threshold", type=int, default=5, help="of 255 (5)")
     options["thin"].add_argument("--versions", type=at_least(1), required=True, metavar="N")
@@ -124,6 +126,9 @@ def _check(given: argparse.Namespace) -> int:
     from cleanplate.training.data.checking import check
 
     found = survey_of(given)
+    listed = found.folder / given.list if given.list else None
+    if listed is not None and listed.suffix != ".txt":
+        raise UsageError(f"{listed}: a list of pairs is a text file; give it a name in .txt.")
     sound, faults, notes = [], 0, 0
     checked = check(found, given.threshold, given.workers)
     for pair, fault in track(checked, len(found.pairs) + len(found.orphans), "files"):
@@ -133,8 +138,9 @@ def _check(given: argparse.Namespace) -> int:
             faults += not fault.note
         if pair is not None and (fault is None or fault.note):
             sound.append(pair)
-    if given.list:
-        curation.write_list(found.folder / given.list, sound)
+    if listed is not None:
+        curation.write_list(listed, sound)
+        print(f"{listed}: the names of the sound pairs.")
     print(f"{len(sound)} sound pairs, {faults} faults{f', {notes} notes' if notes else ''}.")
     return 1 if faults else 0
 
