@@ -109,6 +109,13 @@ def test_ink_is_kept_alone(eraser: Path) -> None:
     light = np.array(INK["blue"]) / PAPER * 255
     assert result.picture[42, 80] == pytest.approx(light, abs=2)
     assert (result.mask[40:44, 20:160] == 255).all() and not result.mask[:30].any()
+    assert not result.remarks
+
+
+def test_where_no_ink_is_to_be_kept_a_remark_says_so(eraser: Path) -> None:
+    result = cleanplate.clean(written(), "handwriting", eraser=eraser, keep="ink")
+    assert (result.picture == 255).all()
+    assert [remark.code for remark in result.remarks] == ["no-handwriting"]
 
 
 def test_what_only_looks_like_ink_is_left_where_no_ink_is_certain() -> None:

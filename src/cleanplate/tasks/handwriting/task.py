@@ -13,7 +13,7 @@ from cleanplate.errors import UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, feather, run_in_bands
-from cleanplate.tasks.base import EDGE, Cleaned, share_filled, write_found
+from cleanplate.tasks.base import EDGE, Cleaned, Remark, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
 from cleanplate.tasks.handwriting.detection import HALO, Ink, detected
 from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
@@ -26,6 +26,7 @@ FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without 
 WINDOW = 31  # pixels of these surroundings
 OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
 ABOUT = 64  # pixels around a strip of the page in which paper is looked for
+NOTHING = Remark("no-handwriting", "no handwriting found")
 
 
 class Handwriting:
@@ -136,6 +137,8 @@ class Handwriting:
             composite(picture, box, alone, np.ones(box.size, np.float32))
         cleaned.mask[found] = 255
         cleaned.changed = np.ones(found.shape, bool)
+        if not found.any():
+            cleaned.remarks.append(NOTHING)
 
 
 def is_blank(page: Floats) -> bool:
