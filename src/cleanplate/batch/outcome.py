@@ -53,6 +53,11 @@ class Outcome:
         """What it is about: a picture, a document or a page of one."""
         return f"{self.source}" + (f", page {self.page}" if self.page is not None else "")
 
+    @property
+    def kept(self) -> bool:
+        """Whether its result is that of an earlier run."""
+        return self.settled and self.status != "done"
+
     def line(self) -> Line:
         """Give the outcome as a line of the manifest, its paths absolute."""
         return {

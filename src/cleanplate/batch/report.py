@@ -90,7 +90,7 @@ def _rank(outcome: Outcome) -> tuple[bool, bool, float]:
 
 def _status(outcome: Outcome) -> str:
     """Return what became of a picture; one that an earlier run has done was not skipped."""
-    return BEFORE if outcome.settled and outcome.status == "skipped" else outcome.status
+    return BEFORE if outcome.kept else outcome.status
 
 
 def _section(outcome: Outcome, folder: Path, pictures: str) -> str:

@@ -237,12 +237,12 @@ def clean(
             return
         if out is None:
             raise UsageError("Say where the results go: -o FOLDER.")
+        if _STREAM in (out, mask_out, explain, report):
+            raise UsageError("Standard output (-) is for the picture on standard input alone.")
         if report is not None:
             from cleanplate.batch.report import check_place
 
             check_place(report, replace=overwrite or resume)
-        if _STREAM in (out, mask_out, explain, report):
-            raise UsageError("Standard output (-) is for the picture on standard input alone.")
         planned = batch.plan(
             paths,
             out,

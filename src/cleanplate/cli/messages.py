@@ -188,7 +188,7 @@ def tell_remarks(name: object, remarks: Iterable[Remark]) -> None:
 
 def _kind(outcome: Outcome) -> str:
     """Give what an outcome counts as in the last line."""
-    if outcome.settled and outcome.status != "done":
+    if outcome.kept:
         return "kept"
     return "unchanged" if outcome.unchanged else outcome.status
 

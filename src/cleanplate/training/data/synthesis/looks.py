@@ -64,19 +64,21 @@ def _dressed(rng: np.random.Generator, values: Array, look: str) -> Array:
 def coarse(rng: np.random.Generator, colours: Array) -> Array:
     """Return a cut-out as a poor camera gives it: of few pixels, through JPEG."""
     height, width = colours.shape[:2]
-    share = rng.uniform(0.2, 0.8)
-    small = (max(8, round(width * share)), max(8, round(height * share)))
-    colours = cv2.resize(colours, small, interpolation=cv2.INTER_AREA)
-    colours = recompressed(colours, int(rng.integers(25, 90)))
+    small = smaller(colours, rng.uniform(0.2, 0.8))
+    colours = recompressed(small, int(rng.integers(25, 90)))
     how = cv2.INTER_NEAREST if rng.random() < 0.3 else cv2.INTER_LINEAR
     return cv2.resize(colours, (width, height), interpolation=how)
 
 
+def smaller(array: Array, share: float) -> Array:
+    """Return a picture or an opacity at a share of its size, of 8 pixels at least."""
+    height, width = (max(8, round(side * share)) for side in array.shape[:2])
+    return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
+
+
 def stepped(rng: np.random.Generator, alpha: Array) -> Array:
     """Return an opacity (h, w) uint8 with the stairs of a small mask that was enlarged."""
-    share = 1 / rng.uniform(2, 7)
     height, width = alpha.shape
-    size = (max(8, round(width * share)), max(8, round(height * share)))
-    small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    small = smaller(alpha, 1 / rng.uniform(2, 7))
     hard: Array = np.where(small > 127, 255, 0).astype(np.uint8)
     return cv2.resize(hard, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -52,10 +52,10 @@ class Occluders:
         self.hands: list[Array] = []
         self.heads: list[Array] = []
         self.people: list[Array] = []
+        kinds = {HEADS: self.heads, PEOPLE: self.people}
         for path in sorted(p for folder in folders for p in Path(folder).rglob("*.png")):
             patch = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             if patch is not None and patch.ndim == 3 and patch.shape[2] == 4:
-                kinds = {HEADS: self.heads, PEOPLE: self.people}
                 kind = kinds.get(path.parent.name, self.hands)
                 kind.append(cv2.cvtColor(patch, cv2.COLOR_BGRA2RGBA))
         if not self.hands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,10 +122,9 @@ class Watermarks:
         down = int(large.shape[0] * rng.uniform(1.1, 2.4)) + 12
         right = int(large.shape[1] * rng.uniform(1.05, 2.0)) + 12
         start = -int(rng.integers(down)), -int(rng.integers(right))
-        for row, y in enumerate(range(start[0] - down, cover.shape[0], down)):
-            for x in range(start[1] - right + row % 2 * right // 2, cover.shape[1], right):
-                place(cover, large, y, x)
-                place(cover, small, y + (down + large.shape[0]) // 2, x + right // 2)
+        for y, x in corners(cover.shape, start, (down, right), 0.5):
+            place(cover, large, y, x)
+            place(cover, small, y + (down + large.shape[0]) // 2, x + right // 2)
 
     def _small(self, rng: np.random.Generator, size: int) -> Array:
         """Return a small word, a logo, or a square with a paler one in it, upright."""
@@ -145,18 +144,25 @@ class Watermarks:
         down = max(8, int(height * rng.uniform(0.9, 2.2)))
         right = max(8, int(width * rng.uniform(0.9, 1.8)))
         shift = rng.choice([0.0, 0.5, rng.random()])
-        start_y, start_x = -int(rng.integers(down)), -int(rng.integers(right))
-        for row, y in enumerate(range(start_y - down, cover.shape[0], down)):
-            for x in range(
-                start_x - right + int(row * shift * right) % right, cover.shape[1], right
-            ):
-                place(cover, stamp, y, x)
+        start = -int(rng.integers(down)), -int(rng.integers(right))
+        for y, x in corners(cover.shape, start, (down, right), shift):
+            place(cover, stamp, y, x)
 
 
 OPACITIES = ((0.04, 0.35), (0.2, 0.85), (0.85, 1.0))
 KINDS = ("single", "large", "tiled", "logo", "logo tiled", "lockup", "lines", "agency")
 WEIGHTS = (0.18, 0.09, 0.2, 0.21, 0.06, 0.1, 0.04, 0.12)
 HAIR_LINES = 0.1  # share of the marks, of other kinds, that thin lines cross
+
+
+def corners(
+    size: tuple[int, ...], start: tuple[int, int], pitch: tuple[int, int], shift: float
+) -> Iterator[tuple[int, int]]:
+    """Yield where copies lie on a canvas of `size`, each row shifted by a share of the pitch."""
+    down, right = pitch
+    for row, y in enumerate(range(start[0] - down, size[0], down)):
+        for x in range(start[1] - right + int(row * shift * right) % right, size[1], right):
+            yield y, x
 
 
 def centred(patch: Array, height: int) -> Array:
