@@ -15,7 +15,7 @@ test: .venv-test/installed
 	.venv-test/bin/ruff check .
 	.venv-test/bin/mypy
 	.venv-test/bin/lint-imports
-	OMP_NUM_THREADS=1 .venv-test/bin/pytest
+	OMP_NUM_THREADS=1 .venv-test/bin/pytest -n auto --dist worksteal
 
 # The trainings that take minutes each.
 test-slow: .venv-test/installed

@@ -94,7 +94,7 @@ def test_items_of_pages_have_a_hole_with_a_guess_in_it(cutouts: Path) -> None:
     prints = [rng.integers(0, 255, (100, 100, 3), np.uint8)]
     data = OccludedCrops(
         pages, [1.0], prints, Occluders([cutouts]), crop=96, sides=(150, 300),
-        clean_share=0.3, seed=1, size=8,
+        clean_share=0.3, core_share=0.5, seed=1, size=8,
     )  # fmt: skip
     items = [data[(0, index)] for index in range(8)]
     assert items[3]["input"].shape == (3, 96, 96)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SHIPPED = [card.name for card in models.cards()]
 ELSEWHERE = {"denoiser", "handwriting-eraser", "photo-filler"}  # tests of their own train these
 STAGES = [name for name in SHIPPED if name not in ELSEWHERE]
-STAGES += ["cutout-locator-2", "watermark-filler-2", "watermark-locator-2"]
-STAGES += ["occlusion-locator-2", "watermark-locator-3"]
+LATER = ["cutout-locator-2", "occlusion-filler-2", "occlusion-locator-2", "watermark-filler-2"]
+LATER += ["watermark-locator-2", "watermark-locator-3"]
 FOLDERS = {
     "watermark": {"backgrounds": "{photos: 1.0}", "fonts": "[fonts]", "logos": "[logos]"},
     "occlusion": {
@@ -78,7 +78,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(
+    "name", STAGES + [pytest.param(name, marks=pytest.mark.slow) for name in LATER]
+)
 def test_from_drawn_crops_to_a_clean_picture(name: str, sources: Path, tmp_path: Path) -> None:
     task, role = name.split("-")[:2]
     settings = OWN.get(task) or {

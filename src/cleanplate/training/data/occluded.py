@@ -17,6 +17,9 @@ from cleanplate.training.data.pairs import to_tensor
 from cleanplate.training.data.synthesis.noise import recompressed
 from cleanplate.training.data.synthesis.occluders import Occluders
 
+OPAQUE = 0.02  # how much of a page is seen, at most, behind what hides it
+CORES = (0.0, 0.05)  # depth from which that is its core, as shares of the page's short side
+
 
 class OccludedCrops(Dataset[Sample]):
     """Crops of pages seen small, with something before them; an item is always the same.
@@ -24,7 +27,8 @@ class OccludedCrops(Dataset[Sample]):
     Each item holds `input` and `target` (3, S, S) in [0, 1]; `mask` (1, S, S), 1 where something
     hides or shades the page; `hole` (1, S, S), that mask as a locator might draw it; `seen`
     (1, S, S), how much of the page is to be seen, shaded or not; and `guess` (3, S, S), the input
-    with a coarse fill in the hole. `clean_share` of the items have nothing before them.
+    with a coarse fill in the hole. `clean_share` of the items have nothing before them; of
+    `core_share`, the input shows the coarse fill where what hides the page lies deep.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class OccludedCrops(Dataset[Sample]):
         crop: int,
         sides: tuple[int, int],
         clean_share: float,
+        core_share: float,
         seed: int,
         size: int,
     ) -> None:
@@ -46,7 +51,8 @@ class OccludedCrops(Dataset[Sample]):
         """
         self.pages, self.prints, self.occluders = pages, prints, occluders
         self.chances = np.asarray(weights, np.float64) / np.sum(weights)
-        self.crop, self.sides, self.clean_share = crop, sides, clean_share
+        self.crop, self.sides = crop, sides
+        self.clean_share, self.core_share = clean_share, core_share
         self.seed, self.size = seed, size
 
     def __len__(self) -> int:
@@ -67,13 +73,17 @@ class OccludedCrops(Dataset[Sample]):
         picture, clean, mask, seen = (part[window] for part in (picture, clean, mask, seen))
         hole = as_located(rng, mask)
         rgb = np.ascontiguousarray(picture, np.float32) / np.float32(255)
+        guess = pull_push_fill(rgb, hole)
+        if rng.random() < self.core_share:
+            deep = core(seen < OPAQUE, rng.uniform(*CORES) * min(shape))
+            rgb = np.where((deep & hole)[..., None], guess, rgb)
         return {
             "input": to_tensor(rgb),
             "target": to_tensor(np.ascontiguousarray(clean, np.float32) / 255),
             "mask": torch.from_numpy(mask.astype(np.float32))[None],
             "hole": torch.from_numpy(hole.astype(np.float32))[None],
             "seen": torch.from_numpy(np.ascontiguousarray(seen))[None],
-            "guess": to_tensor(pull_push_fill(rgb, hole)),
+            "guess": to_tensor(guess),
         }
 
     def _page(self, rng: np.random.Generator) -> Array:
@@ -130,12 +140,22 @@ def corner(rng: np.random.Generator, mask: Array, crop: int) -> tuple[slice, sli
     return np.s_[at[0] : at[0] + crop, at[1] : at[1] + crop]
 
 
+def core(opaque: Array, depth: float) -> Array:
+    """Return what of an opaque map (H, W) bool lies deeper than so many pixels."""
+    padded = cv2.copyMakeBorder(opaque.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    inside: Array = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1] > depth
+    return inside
+
+
 def as_located(rng: np.random.Generator, mask: Array) -> Array:
     """Return a mask (H, W) bool as a locator draws it: a little fat, now and then a little thin."""
     reach = 2 * int(rng.integers(0, 4)) + 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     change = cv2.dilate if rng.random() < 0.85 else cv2.erode
     return change(mask.astype(np.uint8), brush if change is cv2.dilate else np.ones((3, 3))) > 0
+
+
+SHARED = ("crop", "sides", "clean_share", "core_share")  # by training and validation
 
 
 class Occluded(OnTheFlyData):
@@ -155,6 +175,7 @@ class Occluded(OnTheFlyData):
         steps: int = 250,
         validation_pictures: int = 96,
         clean_share: float = 0.15,
+        core_share: float = 0.0,
         seed: int = 1,
         workers: int = 1,
     ) -> None:
@@ -173,6 +194,7 @@ class Occluded(OnTheFlyData):
             steps: batches an epoch.
             validation_pictures: crops to validate on.
             clean_share: share of the crops that nothing lies on.
+            core_share: share of the crops whose input does not show the core of what lies on them.
             seed: of all that is drawn.
             workers: processes that draw.
         """
@@ -190,7 +212,7 @@ class Occluded(OnTheFlyData):
             weights += [share / len(found)] * len(found)
         unseen = load_clean(self.paths(own["validation"]), LONGEST)
         prints = load_clean(self.paths(own["prints"]), 800)
-        common = {name: own[name] for name in ("crop", "sides", "clean_share")}
+        common = {name: own[name] for name in SHARED}
         self.training = OccludedCrops(
             pages,
             weights,

@@ -13,7 +13,7 @@ import numpy as np
 from cleanplate.picture import Box
 from cleanplate.training.data.arrays import Array
 from cleanplate.training.data.synthesis.ink import HIGHLIGHTERS, Ink, some_ink
-from cleanplate.training.data.synthesis.lettering import COMMON_HAN, latin_phrase
+from cleanplate.training.data.synthesis.lettering import COMMON_HAN, latin_phrase, turned
 from cleanplate.training.data.synthesis.paths import SHAPES, Drawing, inked, pressed
 from cleanplate.training.data.synthesis.paths import line as ruled
 from cleanplate.training.data.synthesis.printed import Print, find_print
@@ -26,8 +26,9 @@ EM = (0.02, 0.05)  # size of writing, as shares of a page's short side
 PEN = (0.0009, 0.0036)  # width of a line, from a hairline on
 MARKER = (0.0036, 0.008)
 HIGHLIGHTER = (0.012, 0.024)
-BOLD = 0.18  # share of writers with a marker, or a pen as thick as print
+BOLD = 0.3  # share of writers with a marker, or a pen as thick as print
 SCRAPPED = 0.25  # share of pages with real ink, where `scraps` are given
+TILT = 4.0  # degrees that what is written across print is turned by
 LINES = 0.55  # share of writing that is set in fonts, where recorded strokes are given, too
 
 
@@ -274,7 +275,7 @@ class Handwriting:
     def _over(self, rng: np.random.Generator, writer: Writer, sheet: Sheet, cover: Array) -> None:
         """Write a line or a large sign anywhere, over print and edges too."""
         em = writer.em * rng.choice((1.0, 1.0, 1.5, 2.5))
-        line = self._line(rng, writer, em, em * rng.uniform(1, 8))
+        line = turned(self._line(rng, writer, em, em * rng.uniform(1, 8)), rng.normal(0, TILT))
         y = int(rng.integers(-line.shape[0] // 3, sheet.height - line.shape[0] // 3))
         x = int(rng.integers(-line.shape[1] // 3, max(1, sheet.width - line.shape[1] // 3)))
         place(cover, line, y, x)
@@ -335,5 +336,5 @@ def beside(rng: np.random.Generator, word: Box, em: float) -> Box:
 ASIDE = {"tick", "cross", "bracket", "arrow", "signature"}  # marks beside words, not on them
 KINDS = ("note", "over", *SHAPES)
 # underline, strike, loop, tick, cross, bracket, arrow, signature
-NOTES = KINDS, (0.34, 0.16, 0.12, 0.1, 0.09, 0.05, 0.03, 0.04, 0.03, 0.04)
+NOTES = KINDS, (0.28, 0.26, 0.1, 0.09, 0.08, 0.05, 0.03, 0.04, 0.03, 0.04)
 CORRECTIONS = KINDS, (0.1, 0.1, 0.12, 0.08, 0.14, 0.28, 0.11, 0.02, 0.02, 0.03)
