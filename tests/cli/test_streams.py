@@ -55,10 +55,10 @@ def test_names_that_cannot_be_shown_are_escaped(tmp_path: Path, encoding: str) -
 
 @posix
 def test_a_name_is_one_line_and_commands_no_terminal(tmp_path: Path) -> None:
-    draw(tmp_path / "photos" / "a\nb\x1b[2J.png")
+    draw(tmp_path / "photos" / "a\nb\x1b[2J\u202e.png")
     done = run("watermark", tmp_path / "photos", "-o", tmp_path / "out")
     assert done.stdout.count(b"\n") == 1
-    assert b"a\\nb\\x1b[2J.png -> " in done.stdout
+    assert b"a\\nb\\x1b[2J\\u202e.png -> " in done.stdout
 
 
 @pytest.fixture

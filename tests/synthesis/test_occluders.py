@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from cleanplate.errors import UsageError
 from cleanplate.training.data.occluded import OccludedCrops
@@ -104,6 +105,24 @@ def test_items_of_pages_have_a_hole_with_a_guess_in_it(cutouts: Path) -> None:
         outside = item["hole"] == 0
         assert (item["guess"] == item["input"])[outside.expand(3, -1, -1)].all()
         assert ((item["seen"] > 0.97) | (item["mask"] == 1)).all()
+
+
+def test_the_core_of_what_hides_a_page_shows_the_guess(cutouts: Path) -> None:
+    rng = np.random.default_rng(0)
+    pages = [rng.integers(180, 255, (320, 240, 3), np.uint8)]
+
+    def items(share: float) -> list[dict[str, torch.Tensor]]:
+        data = OccludedCrops(
+            pages, [1.0], pages, Occluders([cutouts]), crop=96, sides=(150, 300),
+            clean_share=0.0, core_share=share, seed=1, size=8,
+        )  # fmt: skip
+        return [data[(0, index)] for index in range(8)]
+
+    for whole, cored in zip(items(0.0), items(1.0), strict=True):
+        changed = (whole["input"] != cored["input"]).any(0)
+        assert torch.equal(cored["input"][:, changed], cored["guess"][:, changed])
+        assert (whole["seen"][0][changed] < 0.02).all()
+    assert changed.any()
 
 
 def test_a_page_laid_on_a_ground_covers_most_of_it() -> None:

@@ -34,11 +34,24 @@ def painted(colour: int) -> np.ndarray:
         WHERE.astype(np.uint8) * 255,
         WHERE.astype(np.uint16),
         WHERE.astype(np.uint16) * 65535,
+        WHERE.astype(np.int64),
+        WHERE.astype(np.int32) * 255,
         painted(0),
         painted(255),
         np.dstack([WHERE.astype(np.uint8) * 255] * 3 + [np.full((20, 30), 255, np.uint8)]),
     ],
-    ids=["bool", "0-1", "8 bits", "0-1 of 16", "16 bits", "black paint", "white paint", "opaque"],
+    ids=[
+        "bool",
+        "0-1",
+        "8 bits",
+        "0-1 of 16",
+        "16 bits",
+        "labels",
+        "wide",
+        "black paint",
+        "white paint",
+        "opaque",
+    ],
 )
 def test_a_mask_names_what_was_painted(mask: np.ndarray, tmp_path: Path) -> None:
     picture = Picture.from_array(np.zeros((20, 30, 3), np.uint8))
@@ -102,6 +115,11 @@ def test_a_mask_lies_as_a_viewer_shows_the_picture(orientation: int) -> None:
     assert np.array_equal(Masks(upright).of(picture) > 0.5, upright)
     if orientation > 4:
         assert np.array_equal(Masks(WHERE).of(picture) > 0.5, upright)
+
+
+def test_wide_integers_beyond_a_byte_are_refused() -> None:
+    with pytest.raises(PictureError, match="the mask: its dtype is int32"):
+        Masks(np.full((20, 30), 256, np.int32))
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 _UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, ends of line and paragraph
+_TURNS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # of what follows
 
 
 class OutputLostError(Exception):
@@ -129,7 +130,9 @@ def _drop(stream: TextIO) -> None:
 def _shown(text: str, stream: TextIO) -> str:
     """Give a text that the stream can take, in one line: a file may be named by anything."""
     safe = "".join(
-        one.encode("unicode_escape").decode() if unicodedata.category(one) in _UNSHOWN else one
+        one.encode("unicode_escape").decode()
+        if one in _TURNS or unicodedata.category(one) in _UNSHOWN
+        else one
         for one in text
     )
     encoding = stream.encoding or "ascii"

@@ -31,7 +31,7 @@ class Masks:
 
         Args:
             given: a file, a folder, a picture, or an array as `Picture.from_array` takes it, or
-                (H, W) bool.
+                (H, W) bool, or of any integers in 0..255.
 
         Raises:
             PictureError: the mask cannot be read.
@@ -40,7 +40,7 @@ class Masks:
         if isinstance(given, Picture):
             self._name, self._common = "", _grey(given)
         elif isinstance(given, np.ndarray):
-            array = given.astype(np.uint8) * 255 if given.dtype == bool else given
+            array = _as_bytes(given)
             self._name, self._common = "", _grey(Picture.from_array(array, name="the mask"))
         elif Path(given).is_dir():
             self._folder = Path(given)
@@ -84,6 +84,16 @@ class Masks:
         if path is None:
             raise PictureError(f"{name}: there is no mask {Path(name).stem}.* in {self._folder}.")
         return str(path), _read(path)
+
+
+def _as_bytes(given: NDArray[Any]) -> NDArray[Any]:
+    """Return a mask of truth values, or of wide integers as label arrays have, as bytes."""
+    if given.dtype == bool:
+        return given.astype(np.uint8) * 255
+    wide = given.dtype.kind in "iu" and given.dtype != np.uint16
+    if wide and given.size and given.min() >= 0 and given.max() <= 255:
+        return given.astype(np.uint8)
+    return given
 
 
 def remarks_of(mask: NDArray[np.float32]) -> list[Remark]:
