@@ -118,11 +118,13 @@ def test_the_core_of_what_hides_a_page_shows_the_guess(cutouts: Path) -> None:
         )  # fmt: skip
         return [data[(0, index)] for index in range(8)]
 
+    hidden = 0
     for whole, cored in zip(items(0.0), items(1.0), strict=True):
         changed = (whole["input"] != cored["input"]).any(0)
         assert torch.equal(cored["input"][:, changed], cored["guess"][:, changed])
         assert (whole["seen"][0][changed] < 0.02).all()
-    assert changed.any()
+        hidden += int(changed.sum())
+    assert hidden > 0
 
 
 def test_a_page_laid_on_a_ground_covers_most_of_it() -> None:
