@@ -15,9 +15,13 @@ A picture is the path of a file, the bytes of one, a Pillow image or an array:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import CleanplateError
+
+# ONNX Runtime would report to its maker, and keep a database of that in the user's cache.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from cleanplate.document import Document
