@@ -61,7 +61,7 @@ def takes(info: tasks.TaskInfo) -> str:
     if info.whole:
         words.append("no `--mask-out`")
     if not info.documents:
-        words.append("no PDFs, and none of their options")
+        words.append("no documents, and none of their options")
     words.append(f"roles of `--model`: {', '.join(info.roles)}" if info.roles else "no `--model`")
     return f"({'; '.join(words)}.)"
 

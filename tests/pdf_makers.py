@@ -14,7 +14,7 @@ from fakes import Blot
 from pikepdf import Array, Dictionary, Name, Pdf, Stream
 from PIL import Image
 
-from cleanplate.document import CleanedPage, Cleaning, Document
+from cleanplate.document import CleanedPage, Document, Ways
 
 SIZE = (48, 64)
 BLOT = np.zeros(SIZE, bool)
@@ -124,7 +124,7 @@ def problems(content: bytes) -> list[str]:
 def cleaned(content: bytes, task: Any = None, **options: Any) -> tuple[bytes, list[CleanedPage]]:
     """The document after a task, which paints what is red grey."""
     with Document(content) as document:
-        cleaning = Cleaning(document, task or Blot(), **options)
+        cleaning = document.cleaning(task or Blot(), Ways(**options))
         pages = [cleaning.clean_page(number) for number in cleaning.pages]
         out = io.BytesIO()
         return (out.getvalue() if cleaning.save(out) else content), pages

@@ -16,14 +16,14 @@ from cleanplate.batch import (
     CleanedDocument,
     DocumentOptions,
     Maker,
-    begins_document,
+    check_kind,
     clean_document,
     format_by,
     format_of,
-    is_document,
     without_metadata,
 )
-from cleanplate.errors import PictureError, UsageError
+from cleanplate.document import CleanedPage, kind_of
+from cleanplate.errors import PictureError
 from cleanplate.picture import MarkFile, Picture, encode_mark_file, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.limits import clean_with, limits_of
@@ -33,8 +33,6 @@ from cleanplate.writing import write_all
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from cleanplate.document import CleanedPage
 
     Source: TypeAlias = str | Path | bytes | bytearray | memoryview | NDArray[Any] | Image
     Mask: TypeAlias = Source
@@ -106,7 +104,7 @@ class Result:
 
 
 class DocumentResult(Result):
-    """A cleaned PDF document.
+    """A cleaned PDF, or TIFF of several pages.
 
     Attributes:
         pages: those that were cleaned, each with its `number`, `mask` (H, W) as it is seen,
@@ -123,6 +121,7 @@ class DocumentResult(Result):
         self.report = done.report
         self.remarks = done.remarks
         self.doubt = done.doubt
+        self._kind_of_document = done.kind
         self._content = done.content
 
     @property
@@ -142,16 +141,15 @@ class DocumentResult(Result):
         """Write the document as a file, whole or not at all.
 
         Args:
-            path: where to, `.pdf`; a file that is there is replaced.
-            strip_metadata: leave out title, author, XMP and the like.
+            path: where to, with an ending of its own kind; a file that is there is replaced.
+            strip_metadata: leave out title, author, EXIF, XMP and the like.
 
         Raises:
             PictureError: it cannot be written.
-            UsageError: the name does not end in `.pdf`.
+            UsageError: the name ends otherwise.
         """
         path = Path(path)
-        if not is_document(path):
-            raise UsageError(f"{path}: a PDF is written as .pdf, and as nothing else.")
+        check_kind(path, self._kind_of_document)
         content = without_metadata(self._content) if strip_metadata else self._content
         try:
             write_all({path: content})
@@ -205,19 +203,20 @@ class Cleaner:
         break_signature: bool = False,
         remove_repeated: bool = False,
     ) -> Result:
-        """Clean a picture, or the pages of a PDF; what was given is left as it is.
+        """Clean a picture, or the pages of a document; what was given is left as it is.
 
         Args:
             picture: the path of a file; the bytes of one; a Pillow image; or an array (H, W) or
-                (H, W, C), C from 1 to 4, RGB order, uint8, uint16 or float in [0, 1]. Of a PDF
-                file, path or bytes; it gives a `DocumentResult`.
+                (H, W, C), C from 1 to 4, RGB order, uint8, uint16 or float in [0, 1]. Of a
+                document, which is a PDF or a TIFF of several pages, path or bytes; it gives a
+                `DocumentResult`.
             mask: what is to be worked on, as large as the picture, white (above half) where it is:
                 a path, or an array (H, W) or (H, W, C) of the same kinds, or bool. None: what was
                 given to the cleaner, or else what the task finds.
             region: x, y, width and height, in pixels, upright: the task is given that part of the
                 picture alone, and the rest stays as it is.
             protect: what is never touched, given like `mask`.
-            pages: of a PDF, which ones, as `1-3,7-`; None for all. Its masks are a folder with
+            pages: of a document, which ones, as `1-3,7-`; None for all. Its masks are a folder with
                 `page-001.png` and so on, or one for every page.
             password: of an encrypted PDF.
             break_signature: clean a signed PDF, too, which breaks its signature.
@@ -356,12 +355,12 @@ def _mask(given: Mask) -> str | Path | NDArray[Any] | Picture:
 
 
 def _document_of(source: Source) -> tuple[Path | bytes, str] | None:
-    """Return a source that is a document, by its name or its first bytes, and what it is called."""
+    """Return a source that is a document, and what it is called; None where it is none."""
     if isinstance(source, str | Path):
         path = Path(source)
-        return (path, path.name) if is_document(path) else None
-    if isinstance(source, _BYTES) and begins_document(bytes(source[:5])):
-        return bytes(source), "document"
+        return (path, path.name) if kind_of(path) else None
+    if isinstance(source, _BYTES) and kind_of(content := bytes(source)):
+        return content, "document"
     return None
 
 

@@ -12,7 +12,7 @@ from fakes import Blot
 from pdf_makers import add_page, blotted, cleaned, image, problems, saved, scan
 from pikepdf import Array, Dictionary, Encryption, Name, Pdf, String
 
-from cleanplate.document import Cleaning, Document, Finished, FinishedIn
+from cleanplate.document import Document, Finished, FinishedIn
 from cleanplate.errors import PictureError
 
 
@@ -49,7 +49,7 @@ def test_an_encrypted_file_stays_so() -> None:
     with pytest.raises(PictureError, match="this is not its password"):
         Document(content, password="other")
     with Document(content, password="user") as document:
-        cleaning = Cleaning(document, Blot())
+        cleaning = document.cleaning(Blot())
         assert not cleaning.clean_page(1).unchanged
         out = io.BytesIO()
         assert cleaning.save(out)
@@ -112,7 +112,7 @@ def test_a_signed_document_is_refused_unless_said_otherwise() -> None:
     with pytest.raises(PictureError, match=r"signed.*--break-signature"):
         Document(content)
     with Document(content, break_signature=True) as document:
-        cleaning = Cleaning(document, Blot())
+        cleaning = document.cleaning(Blot())
         cleaning.clean_page(1)
         assert [one.code for one in cleaning.remarks()] == ["signature-broken"]
 
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_repaired_and_says_so() -> None:
     content = saved(marked(), object_stream_mode=pikepdf.ObjectStreamMode.disable)
     broken = content[: content.rfind(b"xref")]
     with Document(broken) as document:
-        cleaning = Cleaning(document, Blot())
+        cleaning = document.cleaning(Blot())
         assert not cleaning.clean_page(1).unchanged
         out = io.BytesIO()
         assert cleaning.save(out)
@@ -171,7 +171,7 @@ def test_a_damaged_file_is_repaired_and_says_so() -> None:
 
 def run(content: Path, finished: Finished, numbers: list[int]) -> bytes:
     with Document(content) as document:
-        cleaning = Cleaning(document, Blot(), finished=finished)
+        cleaning = document.cleaning(Blot(), finished=finished)
         for number in numbers:
             cleaning.clean_page(number)
         out = io.BytesIO()
@@ -197,10 +197,10 @@ def test_a_page_that_was_finished_is_told_of_as_before(tmp_path: Path) -> None:
     path = scan(tmp_path / "a.pdf", pages=1)
     finished = FinishedIn(tmp_path / "wait", {}, resume=False)
     with Document(path) as document:
-        first = Cleaning(document, Blot(), finished=finished).clean_page(1)
+        first = document.cleaning(Blot(), finished=finished).clean_page(1)
     with Document(path) as document:
         finished = FinishedIn(tmp_path / "wait", {}, resume=True)
-        second = Cleaning(document, Blot(), finished=finished).clean_page(1)
+        second = document.cleaning(Blot(), finished=finished).clean_page(1)
     np.testing.assert_array_equal(first.mask, second.mask)
     assert (first.report, first.unchanged) == (second.report, second.unchanged)
 

@@ -28,8 +28,8 @@ from pdf_makers import (
 from pikepdf import Array, Dictionary, Name, Pdf, Stream
 from PIL import Image
 
-from cleanplate.document.images import embedded
 from cleanplate.document.leaving import LeftAlone
+from cleanplate.document.pdf.images import embedded
 from cleanplate.picture import Picture
 from cleanplate.picture.embedded import encode_fax
 from cleanplate.tasks.base import Cleaned

@@ -15,8 +15,9 @@ from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 from typer.testing import CliRunner
 
 from cleanplate.cli import make_app
-from cleanplate.document import CleanedPage, Document, marks_of
-from cleanplate.document.content import operations, without
+from cleanplate.document import CleanedPage, Document
+from cleanplate.document.pdf import marks_of
+from cleanplate.document.pdf.content import operations, without
 
 CLAUSE = b"BT /F1 14 Tf 20 150 Td (Clause 7 stays.) Tj ET\n0.2 0.4 0.8 rg 20 20 60 30 re f\n"
 TURNED = b"q /Faint gs 0.7 0.7 -0.7 0.7 60 20 cm BT /F1 24 Tf 0 0 Td (DRAFT) Tj ET Q\n"

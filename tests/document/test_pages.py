@@ -14,7 +14,7 @@ from fakes import Blot
 from pdf_makers import BLOT, SIZE, add_page, blotted, cleaned, image, image_of, samples, saved, scan
 from pikepdf import Array, Dictionary, Name, Pdf
 
-from cleanplate.document import Cleaning, Document
+from cleanplate.document import Document, Ways
 from cleanplate.document.ranges import pages_of
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
@@ -164,7 +164,7 @@ def test_a_mask_of_a_page_names_what_is_filled(mask_size: tuple[int, int]) -> No
     mask = np.kron(mask, np.ones((2, 2), np.uint8)) if scale == 2 else mask
     mask = mask[::2, ::2] if scale == 0.5 else mask
     with Document(saved(pdf)) as document:
-        cleaning = Cleaning(document, tasks.create("inpaint", device="cpu"))
+        cleaning = document.cleaning(tasks.create("inpaint", device="cpu"))
         page = cleaning.clean_page(1, lambda number: np.ascontiguousarray(mask))
         out = io.BytesIO()
         assert cleaning.save(out)
@@ -178,7 +178,7 @@ def test_a_mask_of_another_shape_is_refused() -> None:
     pdf = Pdf.new()
     add_page(pdf, [image(pdf, blotted().tobytes())])
     with Document(saved(pdf), name="a.pdf") as document:
-        cleaning = Cleaning(document, Blot())
+        cleaning = document.cleaning(Blot())
         with pytest.raises(PictureError, match=r"a\.pdf, page 1: its mask has 48x48 pixels"):
             cleaning.clean_page(1, lambda number: np.full((48, 48), 255, np.uint8))
 
@@ -253,4 +253,4 @@ def test_none_of_the_pages_is_there(tmp_path: Path) -> None:
         Document(scan(tmp_path / "a.pdf")) as document,
         pytest.raises(PictureError, match="it has 1 pages, none of 4-"),
     ):
-        Cleaning(document, Blot(), pages="4-")
+        document.cleaning(Blot(), Ways(pages="4-"))

@@ -112,7 +112,7 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path) -> None:
     wrong = run("watermark", draw(tmp_path / "a.png"), "-o", tmp_path / "a.pdf")
     assert (wrong.exit_code, "a PDF is made of a PDF" in wrong.stderr) == (2, True)
     wrong = run("watermark", locked, "-o", tmp_path / "a.png")
-    assert (wrong.exit_code, "a PDF is made of a PDF" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "a PDF is written as .pdf" in wrong.stderr) == (2, True)
 
 
 def test_cutout_refuses_documents(tmp_path: Path) -> None:

@@ -304,3 +304,12 @@ def test_arrays_and_images_lose_nothing() -> None:
     assert Picture.from_pil(Image.fromarray(samples(9, 9))).losses(whole) == {}
     with pytest.raises(PictureError, match="no such format"):
         Picture.from_array(samples(9, 9)).losses(whole, format="gif")
+
+
+def test_what_is_broken_behind_the_first_page_is_told() -> None:
+    source = bytearray(pages(None, None))
+    (first,) = struct.unpack_from("<I", source, 4)
+    (count,) = struct.unpack_from("<H", source, first)
+    struct.pack_into("<I", source, first + 2 + 12 * count, len(source) + 8)
+    picture = Picture.read(bytes(source))
+    assert sorted(picture.losses(scribbled(picture))) == ["pages-left-out"]

@@ -6,19 +6,25 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.batch.making import Maker
 from cleanplate.batch.sources import Job
+from cleanplate.document import (
+    CleanedPage,
+    Document,
+    Finished,
+    FinishedIn,
+    Kind,
+    Ways,
+    check_pages,
+)
 from cleanplate.errors import CleanplateError, PictureError
 from cleanplate.tasks.base import Remark, Report
 from cleanplate.tasks.limits import NONE
-
-if TYPE_CHECKING:
-    from cleanplate.document import CleanedPage, Finished
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,9 @@ class DocumentOptions:
 
         Raises:
             UsageError: `pages` names no pages.
-            UnsupportedError: a package is missing that reads documents.
         """
         if self.pages is not None:
-            _document().check_pages(self.pages)
+            check_pages(self.pages)
 
     def settings(self) -> dict[str, Any]:
         """Give what decides how a result looks, as JSON."""
@@ -76,9 +81,9 @@ class DocumentRun:
         if self._maker.limits != NONE:
             raise PictureError(
                 f"{self._job.name}: regions and protected places are those of pictures; say what "
-                "to change in a PDF by masks of its pages."
+                "to change in a document by masks of its pages."
             )
-        self._document = _document().Document(
+        self._document = Document(
             self._source,
             password=self._options.password,
             break_signature=self._options.break_signature,
@@ -92,6 +97,11 @@ class DocumentRun:
     def __len__(self) -> int:
         return len(self._document)
 
+    @property
+    def kind(self) -> Kind:
+        """Of the document."""
+        return self._document.kind
+
     def pages(self, finished: Finished) -> Iterator[CleanedPage]:
         """Clean the pages, one after the other.
 
@@ -102,15 +112,9 @@ class DocumentRun:
             CleanplateError: a page cannot be cleaned or kept, or none of the pages has a mask.
         """
         options = self._options
-        self._cleaning = _document().Cleaning(
-            self._document,
-            self._maker.task,
-            pages=options.pages,
-            whole=options.whole,
-            marks=options.marks and self._maker.masks is None,
-            repeated=options.remove_repeated,
-            finished=finished,
-        )
+        marks = options.marks and self._maker.masks is None
+        ways = Ways(options.pages, options.whole, marks, options.remove_repeated)
+        self._cleaning = self._document.cleaning(self._maker.task, ways, finished)
         masks = self._maker.masks
         if masks is not None and not any(self._has_mask(one) for one in self._cleaning.pages):
             first = page_name(self._job.name, self._cleaning.pages[0])
@@ -175,6 +179,7 @@ class DocumentRun:
 class CleanedDocument:
     """A document after a task: the bytes of its file, its pages, and what is told of the whole."""
 
+    kind: Kind
     content: bytes
     pages: list[CleanedPage]
     report: Report
@@ -199,22 +204,24 @@ def clean_document(
     given = source if isinstance(source, bytes) else None
     pages = []
     with DocumentRun(Job(path, name, path), maker, options, given) as run:
-        for page in run.pages(_document().Finished()):
+        for page in run.pages(Finished()):
             page.shown = None  # a picture as large as the page
             pages.append(page)
         content = run.content()
         told = run.summary()
-    return CleanedDocument(content, pages, told["report"], list(told["remarks"]), told["doubt"])
+    return CleanedDocument(
+        run.kind, content, pages, told["report"], list(told["remarks"]), told["doubt"]
+    )
 
 
 def without_metadata(content: bytes) -> bytes:
-    """Return a document without its title, author, XMP and the like.
+    """Return a document without its title, author, EXIF, XMP and the like.
 
     Raises:
         PictureError: it cannot be written.
     """
     out = io.BytesIO()
-    with _document().Document(content, break_signature=True) as document:
+    with Document(content, break_signature=True) as document:
         if not document.strip_metadata():
             return content
         document.save(out)
@@ -227,18 +234,20 @@ def finished_in(folder: Path, state: dict[str, Any], *, resume: bool) -> Finishe
     Raises:
         OSError: it cannot be read or made.
     """
-    found: Finished = _document().FinishedIn(folder, state, resume=resume)
-    return found
+    return FinishedIn(folder, state, resume=resume)
 
 
 def list_marks(path: Path, options: DocumentOptions) -> dict[str, list[int]]:
-    """Return the marks of a document by what they are, with the numbers of their pages.
+    """Return the marks of a PDF by what they are, with the numbers of their pages.
 
     Raises:
         PictureError: it cannot be read or given back faithfully.
     """
-    with _document().Document(path, password=options.password, break_signature=True) as document:
-        return {mark.name: pages for mark, pages in _document().marks_of(document).items()}
+    from cleanplate.document.pdf import PdfDocument, marks_of
+
+    document = PdfDocument(path, password=options.password, break_signature=True)
+    with document:
+        return {mark.name: pages for mark, pages in marks_of(document).items()}
 
 
 def page_file(number: int) -> str:
@@ -267,9 +276,3 @@ def page_masks_in(mask: Path, job: Job) -> dict[str, Path]:
         if found := sorted(folder.glob("page-*.*")):
             return {path.name: path for path in found}
     return {}
-
-
-def _document() -> Any:
-    from cleanplate import document  # raises where its packages are missing
-
-    return document

@@ -28,7 +28,8 @@ from cleanplate.batch.making import Maker, grave_of, sheet_of
 from cleanplate.batch.manifest import Line, Manifest
 from cleanplate.batch.outcome import Outcome, reason
 from cleanplate.batch.settings import Settings, are_same, would_run
-from cleanplate.batch.sources import Job, Plan, is_document
+from cleanplate.batch.sources import Job, Plan
+from cleanplate.document import CleanedPage, Finished
 from cleanplate.errors import UnsupportedError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, losses_of
@@ -46,7 +47,6 @@ from cleanplate.writing import (
 )
 
 if TYPE_CHECKING:
-    from cleanplate.document import CleanedPage, Finished
     from cleanplate.tasks.base import Task
 
 MOST_WORKERS = 4
@@ -148,9 +148,7 @@ class Run:
             CleanplateError: nothing can be started: no model.
         """
         planned = {one.source for one in outcomes if one.status == "planned"}
-        jobs = [
-            job for job in self.planned.jobs if job.source in planned and not self._is_document(job)
-        ]
+        jobs = [job for job in self.planned.jobs if job.source in planned and not job.document]
         if not jobs:
             return None
         workers = self._workers_for(jobs)
@@ -195,7 +193,7 @@ class Run:
         yield from chain.from_iterable(future.result() for future in as_completed(waiting))
 
     def _outcomes_of(self, job: Job, maker: Maker) -> Iterator[Outcome]:
-        if self._is_document(job):
+        if job.document:
             yield from self._clean_document(job, maker)
         else:
             yield self._clean(job, maker)
@@ -213,7 +211,7 @@ class Run:
                     maker.check(page.remarks, f"{job.name}, page {page.number}")
                     models.update(page.models)
                     yield self._page_done(job, page, len(run), source)
-                content = run.write(waiting_folder(job.result) / "result.pdf")
+                content = run.write(waiting_folder(job.result) / "result")
                 told = run.summary()
             maker.check(told["remarks"], job.name)
             seconds = round(time.monotonic() - begin, 3)
@@ -268,9 +266,6 @@ class Run:
             with self._writing:
                 self._record(done.line(), sync=False)
         return done
-
-    def _is_document(self, job: Job) -> bool:
-        return self.documents is not None and is_document(job.source)
 
     def _clean(self, job: Job, maker: Maker) -> Outcome:
         begin = time.monotonic()
@@ -347,7 +342,7 @@ class Run:
         for role, path in job.places().items():
             if os.path.lexists(path) and not (self.resume and self._is_ours(role, path, known)):
                 why = f"{path} exists; --overwrite replaces it"
-                if role == "result" and _are_same(path, job.source):
+                if role == "result" and not job.document and _are_same(path, job.source):
                     why = "; ".join([why, *losses_of(path).values()])
                 return _outcome(job, "skipped", reason=why)
         return None
@@ -357,7 +352,7 @@ class Run:
         a grave remark, that it failed.
         """
         remarks = [Remark(**one) for one in known.get("remarks", ())]
-        if self.strict and self._manifest is not None and self._is_document(job):
+        if self.strict and self._manifest is not None and job.document:
             for line in self._manifest.pages(job.source):
                 of_page = (Remark(**one) for one in line.get("remarks", ()))
                 remarks += [one.of_page(line["page"]) for one in of_page]
@@ -403,7 +398,8 @@ class Run:
 
     def _settings_of(self, job: Job) -> Settings:
         """Give what decides how a picture's result looks: the settings, and its own masks."""
-        if self.documents is not None and is_document(job.source):
+        if job.document:
+            assert self.documents is not None
             masks = {} if self.mask is None else page_masks_in(self.mask, job)
             seen = {name: fingerprint(path) for name, path in masks.items()}
             return {**self._settings, **self.documents.settings(), "own_masks": seen}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.batch.documents import DocumentOptions, clean_document
 from cleanplate.batch.making import Maker
 from cleanplate.batch.sources import (
-    begins_document,
+    check_kind,
     check_suffix,
     format_by,
     format_of,
-    is_document,
     same_suffix,
 )
+from cleanplate.document import kind_of
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.picture import Picture, encode_mask
 from cleanplate.tasks.limits import limits_of
@@ -53,12 +53,13 @@ def clean_one(
     """
     if mask_out is not None and mask_out.suffix.lower() != ".png":
         raise UsageError(f"{mask_out}: the mask of a picture without a name goes to a .png file.")
-    of_document = documents is not None and begins_document(source)
-    if of_document and mask_out is not None:
-        raise UsageError("A PDF on standard input goes without --mask-out: give its name.")
+    kind = None if documents is None else kind_of(source)
+    if kind is not None and mask_out is not None:
+        raise UsageError("A document on standard input goes without --mask-out: give its name.")
     form = None
-    if out is not None and not (of_document and is_document(out)):
-        form = format_of(out)
+    if out is not None:
+        check_kind(out, kind)
+        form = None if kind is not None else format_of(out)
         check_suffix(out, output)
     for path in (out, mask_out):
         if path is not None and path.exists() and not overwrite:
@@ -66,7 +67,7 @@ def clean_one(
     masks = None if mask is None else Masks(mask)
     limits = limits_of(region, protect)
     maker = Maker(create(0), masks, limits, strip_metadata, strict)
-    if documents is not None and of_document:
+    if documents is not None and kind is not None:
         done = clean_document(source, "standard input", maker, documents)
         remarks = done.all_remarks()
         maker.check(remarks, "standard input")

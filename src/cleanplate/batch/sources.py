@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cleanplate.batch.volume import Volume, spellings
+from cleanplate.document import Kind, kind_of
+from cleanplate.document.kinds import PDF
 from cleanplate.errors import UsageError
 from cleanplate.picture import (
     ARRAY_SUFFIX,
@@ -32,26 +34,12 @@ RAW = RAW_SUFFIXES | {ARRAY_SUFFIX}
 """Endings of RAW files and of arrays of mosaics."""
 
 
-DOCUMENTS = frozenset({".pdf"})
-"""Endings of documents, whose pages hold pictures."""
-
-
-def begins_document(content: bytes) -> bool:
-    """Say whether bytes are those of a document, by the first of them."""
-    return content.startswith(b"%PDF-")
-
-
-def is_document(path: Path) -> bool:
-    """Say whether a file is a document, by its name."""
-    return path.suffix.lower() in DOCUMENTS
-
-
 @dataclass(frozen=True)
 class Job:
     """One picture to clean: where it comes from and where its result (mask, sheet) goes.
 
     `name` is its path below the folder that was named; a mask of the user's own is looked for by
-    it. Of a document, `mask` and `sheet` are folders with a file for each page. `format` is what
+    it. Of a `document`, `mask` and `sheet` are folders with a file for each page. `format` is what
     the result is written as, None for the source's own. `found`: the file was found in a folder or
     by a pattern; one that turns out to be of a kind that is not taken, such as an animation, is
     then ignored.
@@ -64,6 +52,7 @@ class Job:
     mask: Path | None = None
     sheet: Path | None = None
     found: bool = False
+    document: bool = False
 
     def places(self) -> dict[str, Path]:
         """Give every file that the job writes, by its role."""
@@ -99,13 +88,14 @@ class Plan:
 
     def of_document(self) -> bool:
         """Say whether it is about a single document."""
-        return len(self.jobs) == 1 and is_document(self.jobs[0].source)
+        return len(self.jobs) == 1 and self.jobs[0].document
 
 
 class _Found(NamedTuple):
     path: Path
     below: Path  # where it lies under the folder that was named; the result mirrors it
     named: bool = False  # by itself
+    kind: Kind | None = None  # of document
 
 
 def same_suffix(suffix: str) -> str:
@@ -139,7 +129,8 @@ def plan(
     file comes in and `out` has a picture's suffix, `out` is the file for its result, and so for a
     mask with `mask_out`.
 
-    With `raw`, RAW files and NumPy arrays are pictures, too, with `documents`, PDF files are taken.
+    With `raw`, RAW files and NumPy arrays are pictures, too, with `documents`, PDF files are taken,
+    and TIFF files of several pages.
     `output` gives the suffix of a result from the source's, in lower case; where it is another, the
     result of a.jpg is a.png, or a.jpg.png where a.png is another picture or its result. In place, a
     link stays one and the file that it leads to gets the result; without `follow`, the result takes
@@ -149,20 +140,22 @@ def plan(
         UsageError: there is no picture, or `out` names one file for several, or one of a format
             that is not written or cannot hold the result.
     """
-    if _means_a_file(out, arguments) and not (documents and is_document(out)):
+    pdf_file = documents and out.suffix.lower() in PDF.suffixes
+    if _means_a_file(out, arguments) and not pdf_file:
         format_of(out)
     given = (path for path in (out, mask_out, explain, mask, protect) if path is not None)
     no_sources = {_entry(one) for path in given for one in spellings(path)}
-    suffixes = SUFFIXES | (RAW if raw else frozenset()) | (DOCUMENTS if documents else frozenset())
+    suffixes = SUFFIXES | (RAW if raw else frozenset()) | (PDF.suffixes if documents else set())
     found, troubles = _named_by(arguments, no_sources, suffixes)
-    to_file = _is_file_name(out) or (documents and is_document(out) and not out.is_dir())
+    if documents:
+        found = {entry: item._replace(kind=kind_of(item.path)) for entry, item in found.items()}
+    to_file = _is_file_name(out) or (pdf_file and not out.is_dir())
     if to_file and (len(found) > 1 or any(argument.is_dir() for argument in arguments)):
         raise UsageError(f"{out} names one picture; give a folder for the results of several.")
     if to_file:
         check_suffix(out, output)
         for item in found.values():
-            if is_document(item.path) != is_document(out):
-                raise UsageError(f"{out}: a PDF is made of a PDF, and of nothing else.")
+            check_kind(out, item.kind)
     mask_file = to_file and mask_out is not None and _is_file_name(mask_out)
     for folder in (None if to_file else out, None if mask_file else mask_out, explain):
         if folder is not None and folder.exists() and not folder.is_dir():
@@ -188,14 +181,28 @@ def documents_in(arguments: Sequence[Path]) -> list[Path]:
     Raises:
         UsageError: there is none, or a file is named that is none.
     """
-    found, _ = _named_by(arguments, set(), DOCUMENTS)
+    found, _ = _named_by(arguments, set(), PDF.suffixes)
     for item in found.values():
-        if not is_document(item.path):
+        if item.path.suffix.lower() not in PDF.suffixes:
             raise UsageError(f"{item.path}: marks are listed of PDFs alone.")
     if not found:
         names = ", ".join(str(argument) for argument in arguments)
         raise UsageError(f"Nothing to do: no PDF in {names}.")
     return [item.path for item in found.values()]
+
+
+def check_kind(path: Path, kind: Kind | None) -> None:
+    """Check that a document of this kind, or with None a picture, can be written under a name.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    suffix = path.suffix.lower()
+    if kind is not None and suffix not in kind.suffixes:
+        endings = " or ".join(sorted(kind.suffixes))
+        raise UsageError(f"{path}: a {kind.name} is written as {endings}, and as nothing else.")
+    if kind is None and suffix in PDF.suffixes:
+        raise UsageError(f"{path}: a PDF is made of a PDF, and of nothing else.")
 
 
 def check_suffix(path: Path, output: Callable[[str], str]) -> None:
@@ -386,10 +393,10 @@ def _assign(
             planned.troubles.append(sheet)
         else:
             # What the user or the task has named gets the format of its name.
-            given = (to_file or suffixes[entry]) and not is_document(item.path)
+            given = (to_file or suffixes[entry]) and item.kind is None
             form = format_of(result) if given else None
-            job = Job(item.path, str(item.below), result, form, mask, sheet, found=not item.named)
-            planned.jobs.append(job)
+            told = {"found": not item.named, "document": item.kind is not None}
+            planned.jobs.append(Job(item.path, str(item.below), result, form, mask, sheet, **told))
 
 
 def _other_suffix(source: Path, output: Callable[[str], str]) -> str | None:
@@ -406,7 +413,7 @@ def _beside(
     if folder is None:
         return None
     choice = _names(folder / item.below, ".png")
-    if is_document(item.path):
+    if item.kind is not None:
         below = folder / item.below
         return _claim([below.with_suffix(""), below], item, owners, "mask or sheet")
     if to_file and _is_file_name(folder):

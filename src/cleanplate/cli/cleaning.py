@@ -80,7 +80,7 @@ _Protect = Annotated[
 ]
 _Pages = Annotated[
     str | None,
-    typer.Option(metavar="PAGES", help="Of PDFs, which pages, as 1-3,7-. [default: all]"),
+    typer.Option(metavar="PAGES", help="Of documents, which pages, as 1-3,7-. [default: all]"),
 ]
 _Password = Annotated[str | None, typer.Option(metavar="TEXT", help="Of encrypted PDFs.")]
 _Break = Annotated[

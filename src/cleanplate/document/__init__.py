@@ -1,15 +1,11 @@
-"""PDF documents (extra `pdf`): their images as pictures, written back with all else as it was."""
+"""Documents: files of pages, each cleaned by itself, written back with all else as it was.
 
-from importlib.util import find_spec
+A kind of document is a `Document` with a `Cleaning`: `pdf/` (extra `pdf`) and `tiff/`.
+"""
 
-from cleanplate.errors import UnsupportedError
-
-if not (find_spec("pikepdf") and find_spec("pypdfium2")):
-    raise UnsupportedError("PDF needs two more packages: pip install 'cleanplate[pdf]'.")
-
-from cleanplate.document.cleaning import CleanedPage, Cleaning, PageMask, marks_of
-from cleanplate.document.document import Document
+from cleanplate.document.base import CleanedPage, Cleaning, Document, PageMask, Ways
 from cleanplate.document.finished import Finished, FinishedIn
+from cleanplate.document.kinds import Kind, kind_of
 from cleanplate.document.ranges import check_pages
 
 __all__ = [
@@ -18,7 +14,9 @@ __all__ = [
     "Document",
     "Finished",
     "FinishedIn",
+    "Kind",
     "PageMask",
+    "Ways",
     "check_pages",
-    "marks_of",
+    "kind_of",
 ]

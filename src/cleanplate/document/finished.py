@@ -1,4 +1,4 @@
-"""What is finished of a document: its images coded anew, in memory or in a folder that outlives a
+"""What is finished of a document: its parts coded anew, in memory or in a folder that outlives a
 stopped run.
 """
 
@@ -7,73 +7,74 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pikepdf
 from numpy.typing import NDArray
-from pikepdf import Pdf, Stream
 
-from cleanplate.document.images import Coded
-from cleanplate.document.placing import Key
 from cleanplate.picture import Picture, encode_mask
 from cleanplate.writing import write_all
 
-_STATE, _CARRIER = "state.json", "parts.pdf"
-_NO_PAGES = b"<< /Type /Pages /Kids [] /Count 0 >>"
+_STATE = "state.json"
+
+Key = tuple[int, int]
+"""Names a part within its document: object and generation of an image, page and 0 of a TIFF."""
 
 
 @dataclass
-class ImageDone:
-    """What became of an image.
+class Part:
+    """What became of a part of a document that was cleaned.
 
     Attributes:
-        coded: the image anew; None: it stays as it is.
-        mask: its mask (h, w) as it is stored, as PNG; None where nothing was found.
+        data: its bytes anew; None: it stays as it is.
+        how: what more says how these are coded, as JSON.
+        mask: its mask as PNG, (h, w) as an image is stored in a PDF, upright of a page of a TIFF;
+            None where nothing was found.
     """
 
-    coded: Coded | None
-    mask: bytes | None
+    data: bytes | None = None
+    how: Mapping[str, Any] = field(default_factory=dict)
+    mask: bytes | None = None
 
     def found(self) -> NDArray[np.uint8] | None:
-        """Return its mask (h, w) as it is stored."""
+        """Return its mask (h, w)."""
         return None if self.mask is None else Picture.read(self.mask).pixels[..., 0]
 
 
 @dataclass
 class PageDone:
-    """What became of a page: the images that were cleaned for it, and what is to be told."""
+    """What became of a page: the parts that were cleaned for it, and what is to be told."""
 
-    images: dict[Key, ImageDone] = field(default_factory=dict)
+    parts: dict[Key, Part] = field(default_factory=dict)
     told: dict[str, Any] = field(default_factory=dict)
 
 
 class Finished:
-    """The finished pages of a document, kept in memory."""
+    """The finished pages of a document, kept in memory.
 
-    def __init__(self) -> None:
+    Attributes:
+        folder: where the data of parts lie as files; None: in memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self._told: dict[int, dict[str, Any]] = {}
-        self._images: dict[Key, ImageDone] = {}
+        self._parts: dict[Key, Part] = {}
 
     def page(self, number: int) -> dict[str, Any] | None:
         """Return what is told of a page; None where it is not finished."""
         return self._told.get(number)
 
-    def image(self, key: Key) -> ImageDone | None:
-        """Return what became of an image; None where it is not finished."""
-        return self._images.get(key)
+    def part(self, key: Key) -> Part | None:
+        """Return what became of a part; None where it is not finished."""
+        return self._parts.get(key)
 
-    def put(self, pdf: Pdf) -> bool:
-        """Put all images into their document; return whether any is another."""
-        changed = [(key, done.coded) for key, done in self._images.items() if done.coded]
-        for key, coded in changed:
-            stream = pdf.get_object(key)
-            assert isinstance(stream, Stream)
-            coded.put(stream)
-        return bool(changed)
+    def changed(self) -> list[Key]:
+        """Return the parts that are others now, in order."""
+        return sorted(key for key, part in self._parts.items() if part.data is not None)
 
     def models(self) -> list[dict[str, str]]:
         """Return the models that ran on each finished page, sha256 by name."""
@@ -86,16 +87,18 @@ class Finished:
             OSError: it cannot be written.
         """
         self._told[number] = page.told
-        self._images.update(page.images)
+        self._parts.update(page.parts)
 
     def remove(self) -> None:
         """Forget it all."""
         self._told.clear()
-        self._images.clear()
+        self._parts.clear()
 
 
 class FinishedIn(Finished):
     """The finished pages of a document in a folder, where a later run finds them."""
+
+    folder: Path
 
     def __init__(self, folder: Path, state: Mapping[str, Any], *, resume: bool) -> None:
         """Open the folder.
@@ -108,8 +111,7 @@ class FinishedIn(Finished):
         Raises:
             OSError: it cannot be written.
         """
-        super().__init__()
-        self._folder = folder
+        super().__init__(folder)
         self._places: dict[Key, tuple[int, dict[str, Any]]] = {}
         wanted = json.loads(json.dumps(dict(state)))
         if not (resume and self._state() == wanted):
@@ -122,37 +124,24 @@ class FinishedIn(Finished):
             line = json.loads(path.read_bytes())
             self._note(int(path.stem.removeprefix("page-")), line)
 
-    def image(self, key: Key) -> ImageDone | None:
-        """Return what became of an image; None where it is not finished."""
+    def part(self, key: Key) -> Part | None:
+        """Return what became of a part; None where it is not finished."""
         if key not in self._places:
             return None
         number, line = self._places[key]
-        coded = None
-        if line["coded"] is not None:
-            coded = Coded(self._file(number, key, "bin").read_bytes(), **line["coded"])
+        data = self._file(number, key, "bin").read_bytes() if line["data"] else None
         mask = self._file(number, key, "png").read_bytes() if line["mask"] else None
-        return ImageDone(coded, mask)
+        return Part(data, line["how"], mask)
 
-    def put(self, pdf: Pdf) -> bool:
-        """Put all images into their document; return whether any is another.
+    def changed(self) -> list[Key]:
+        """Return the parts that are others now, in order."""
+        return sorted(key for key, (_, line) in self._places.items() if line["data"])
 
-        Their data stay in a file until the document is written, as there may be very many.
-        """
-        keys = sorted(key for key, (_, line) in self._places.items() if line["coded"] is not None)
-        if not keys:
-            return False
-        carrier = self._folder / _CARRIER
-        _carry(carrier, (self._file(self._places[key][0], key, "bin") for key in keys))
-        with pikepdf.open(carrier) as carried:
-            for number, key in enumerate(keys, 1):
-                old, new = pdf.get_object(key), pdf.copy_foreign(carried.get_object(number, 0))
-                assert isinstance(old, Stream) and isinstance(new, Stream)
-                for name, value in old.items():
-                    if name != "/Length":
-                        new[name] = value
-                Coded(b"", **self._places[key][1]["coded"]).describe(new)
-                pdf._swap_objects(key, new.objgen)  # so the image keeps its number
-        return True
+    def files(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        """Give the file of each part that is another, and how that is coded, in order."""
+        for key in self.changed():
+            number, line = self._places[key]
+            yield self._file(number, key, "bin"), line["how"]
 
     def add(self, number: int, page: PageDone) -> None:
         """Write a page, its line last.
@@ -161,61 +150,36 @@ class FinishedIn(Finished):
             OSError: it cannot be written.
         """
         files: dict[Path, bytes] = {}
-        images = {}
-        for key, done in page.images.items():
-            line: dict[str, Any] = {"mask": done.mask is not None, "coded": None}
-            if done.coded is not None:
-                how = ("filter", "parms", "entries")
-                line["coded"] = {one: getattr(done.coded, one) for one in how}
-                files[self._file(number, key, "bin")] = done.coded.data
-            if done.mask is not None:
-                files[self._file(number, key, "png")] = done.mask
-            images["{} {}".format(*key)] = line
-        whole = {"told": page.told, "images": images}
-        files[self._folder / f"page-{number}.json"] = json.dumps(whole).encode()
+        lines = {}
+        for key, part in page.parts.items():
+            given = {"data": part.data is not None, "mask": part.mask is not None}
+            lines["{} {}".format(*key)] = {**given, "how": dict(part.how)}
+            for ending, content in (("bin", part.data), ("png", part.mask)):
+                if content is not None:
+                    files[self._file(number, key, ending)] = content
+        whole = {"told": page.told, "parts": lines}
+        files[self.folder / f"page-{number}.json"] = json.dumps(whole).encode()
         write_all(files)
         self._note(number, json.loads(json.dumps(whole)))
 
     def remove(self) -> None:
         """Remove the folder; the result is in its place."""
         super().remove()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _note(self, number: int, line: dict[str, Any]) -> None:
         self._told[number] = line["told"]
-        for text, image in line["images"].items():
-            one, generation = (int(part) for part in text.split())
-            self._places[one, generation] = (number, image)
+        for text, part in line["parts"].items():
+            one, other = (int(number) for number in text.split())
+            self._places[one, other] = (number, part)
 
     def _file(self, number: int, key: Key, ending: str) -> Path:
-        return self._folder / f"page-{number}-{key[0]}-{key[1]}.{ending}"
+        return self.folder / f"page-{number}-{key[0]}-{key[1]}.{ending}"
 
     def _state(self) -> Any:
         with contextlib.suppress(OSError, ValueError):
-            return json.loads((self._folder / _STATE).read_bytes())
+            return json.loads((self.folder / _STATE).read_bytes())
         return None
-
-
-def _carry(path: Path, parts: Iterable[Path]) -> None:
-    """Write a PDF whose objects from 1 on are streams of the bytes of these files."""
-    places = []
-    with path.open("wb") as file:
-        file.write(b"%PDF-1.5\n")
-        for number, part in enumerate(parts, 1):
-            places.append(file.tell())
-            file.write(b"%d 0 obj\n<< /Length %d >>\nstream\n" % (number, part.stat().st_size))
-            with part.open("rb") as content:
-                shutil.copyfileobj(content, file)
-            file.write(b"\nendstream\nendobj\n")
-        count = len(places)
-        for words in (b"<< /Type /Catalog /Pages %d 0 R >>" % (count + 2), _NO_PAGES):
-            places.append(file.tell())
-            file.write(b"%d 0 obj\n%b\nendobj\n" % (len(places), words))
-        start = file.tell()
-        file.write(b"xref\n0 %d\n0000000000 65535 f \n" % (count + 3))
-        file.writelines(b"%010d 00000 n \n" % place for place in places)
-        trailer = b"<< /Size %d /Root %d 0 R >>" % (count + 3, count + 1)
-        file.write(b"trailer %b\nstartxref\n%d\n%%%%EOF\n" % (trailer, start))
 
 
 def mask_png(mask: NDArray[np.uint8]) -> bytes | None:

@@ -12,8 +12,11 @@ INCH, CENTIMETRE = 2, 3  # units of resolution
 EXIF, GPS, INTEROP = 34665, 34853, 40965
 SHORT, LONG, RATIONAL, SIGNED_RATIONAL = 3, 4, 5, 10
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_CODES = {1: "B", 3: "H", 4: "I", 13: "I"}
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+"""Bytes of a value by its type."""
+SIZES |= {16: 8, 17: 8, 18: 8}  # of BigTIFF
+
+_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _FLOATS = {11: "f", 12: "d"}
 _INNER = (EXIF, GPS, INTEROP)
 
@@ -96,7 +99,7 @@ def _entries(data: bytes | bytearray, start: int, order: str) -> dict[int, tuple
     found: dict[int, tuple[int, Entry]] = {}
     for at in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind, number = struct.unpack_from(order + "HHI", data, at)
-        size = _SIZES.get(kind, 0) * number
+        size = SIZES.get(kind, 0) * number
         if not size:
             continue
         place = at + 8 if size <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -45,14 +44,15 @@ _PREDICTOR, _TILE_WIDTH, _EXTRA, _FORMAT = 317, 322, 338, 339
 _TILE_OFFSETS, _TILE_COUNTS = 324, 325
 _XMP, _ICC, _INNER = 700, 34675, 330
 _KIND, _OLD_KIND = 254, 255
-_RESOURCES, _LAYERS = 34377, 37724
+RESOURCES, LAYERS = 34377, 37724
 
-# Tags that say how the old samples lie in the old file; 330 and 347 point into it.
-_STRUCTURE = {
+STRUCTURE = {
     *(254, 255, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _OFFSETS, _SAMPLES),
     *(_ROWS, _COUNTS, _PLANAR, 288, 289, 292, 293, _PREDICTOR, 320, _TILE_WIDTH, 323),
     *(_TILE_OFFSETS, _TILE_COUNTS, 330, _EXTRA, _FORMAT, 347, *range(512, 522), *range(529, 533)),
 }
+"""Tags that say how the samples lie in their file; 330 and 347 point into it."""
+
 _DESCRIBING = {270, 271, 272, directory.ORIENTATION, 305, 306, 315, 33432}
 _DEEP = 16
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
@@ -69,7 +69,8 @@ def decode(data: bytes, name: str) -> Raster:
         PictureError: damaged, several pages, CMYK, floating point, an odd depth, and the like.
     """
     tags, order, following = _directory(data, name)
-    if not all(_is_copy(page, order) for page in _further(data, order, following)):
+    further, _ = _further(data, order, following)
+    if not all(_is_copy(page, order) for page in further):
         raise UnsupportedError(
             f"{name}: the TIFF file has several pages; split them into files first."
         )
@@ -102,7 +103,7 @@ def encode(raster: Raster, name: str) -> bytes:
         tags, order, _ = directory.read(metadata.exif)
     except ValueError:
         tags, order = {}, "<"
-    tags = {tag: entry for tag, entry in tags.items() if tag not in _STRUCTURE}
+    tags = {tag: entry for tag, entry in tags.items() if tag not in STRUCTURE}
     if metadata.icc:
         tags[_ICC] = Entry(7, len(metadata.icc), metadata.icc)
     if metadata.xmp:
@@ -128,7 +129,7 @@ def rewrite(source: bytes, raster: Raster, edited: Mask | None, strip: bool, nam
     if edited is not None:
         tags = _without_previews(tags)
     kept = {directory.ORIENTATION, ACROSS, DOWN, UNIT, _ICC} if strip else set(tags)
-    others = {tag: tags[tag] for tag in kept - _STRUCTURE if tag in tags}
+    others = {tag: tags[tag] for tag in kept - STRUCTURE if tag in tags}
     return _write(raster, others, order, compression, predictor, extra)
 
 
@@ -136,27 +137,33 @@ def losses(source: bytes, *, same: bool) -> dict[str, str]:
     """Return which directories and tags do not come along; see `Codec`."""
     tags, order, following = _directory(source, "")
     said: dict[str, str] = {}
-    if any(_further(source, order, following)):
+    further, whole = _further(source, order, following)
+    if not whole:
+        text = "what follows the first page of the TIFF file is damaged, and is left out"
+        said["pages-left-out"] = text
+    if further:
         said["copies-left-out"] = "the smaller copies of the picture in the TIFF file are left out"
     if _INNER in tags:
         said["directories-left-out"] = "further directories of the TIFF file (SubIFDs) are left out"
-    if _LAYERS in tags:
+    if LAYERS in tags:
         said["layers-left-out"] = "Photoshop's layers are left out, as they show the old picture"
-    taken = _STRUCTURE | _DESCRIBING | {ACROSS, DOWN, UNIT, _ICC, _XMP, _RESOURCES, _LAYERS}
+    taken = STRUCTURE | _DESCRIBING | {ACROSS, DOWN, UNIT, _ICC, _XMP, RESOURCES, LAYERS}
     others = [tag for tag in tags if tag not in taken and not tags[tag].inner]
     return said | ({} if same or not others else pillow.WORDS_LEFT_OUT)
 
 
-def _further(data: bytes, order: str, start: int) -> Iterator[Directory]:
-    """Give the directories behind the first, each once; a broken one ends the row."""
-    seen: set[int] = set()
-    while start and start not in seen:
-        seen.add(start)
+def _further(data: bytes, order: str, start: int) -> tuple[list[Directory], bool]:
+    """Return the directories behind the first, each once, and whether the row is whole: a broken
+    one ends it.
+    """
+    found: dict[int, Directory] = {}
+    while start and start not in found:
         try:
-            tags, start = directory.table(data, start, order)
+            found[start], following = directory.table(data, start, order)
         except ValueError:
-            return
-        yield tags
+            return list(found.values()), False
+        start = following
+    return list(found.values()), True
 
 
 def _is_copy(tags: Directory, order: str) -> bool:
@@ -166,16 +173,16 @@ def _is_copy(tags: Directory, order: str) -> bool:
 
 def _without_previews(tags: Directory) -> Directory:
     """Return the tags without what shows the original: Photoshop's thumbnail and layers."""
-    kept = {tag: entry for tag, entry in tags.items() if tag != _LAYERS}
-    if _RESOURCES in kept:
-        resources = previews.photoshop(kept.pop(_RESOURCES).data)
-        kept |= {_RESOURCES: Entry(1, len(resources), resources)} if resources else {}
+    kept = {tag: entry for tag, entry in tags.items() if tag != LAYERS}
+    if RESOURCES in kept:
+        resources = previews.photoshop(kept.pop(RESOURCES).data)
+        kept |= {RESOURCES: Entry(1, len(resources), resources)} if resources else {}
     return kept
 
 
 def _directory(data: bytes, name: str) -> tuple[Directory, str, int]:
     if data[:4] in (b"II+\0", b"MM\0+"):
-        raise PictureError(f"{name}: BigTIFF is not read; save it as a plain TIFF or PNG file.")
+        raise UnsupportedError(f"{name}: BigTIFF is not read; save it as a plain TIFF or PNG file.")
     try:
         return directory.read(data)
     except ValueError as error:
@@ -244,7 +251,7 @@ def _open(data: bytes, tags: Directory, order: str, name: str) -> Any:
 
     at = len(data) + len(data) % 2
     head = data[:4] + struct.pack(order + "I", at)
-    lean = {tag: entry for tag, entry in tags.items() if tag in _STRUCTURE - {330}}
+    lean = {tag: entry for tag, entry in tags.items() if tag in STRUCTURE - {330}}
     lean[directory.ORIENTATION] = shorts(order, 1)
     body = memoryview(data)[8:]
     patched = b"".join([head, body, bytes(at - len(data)), directory.pack(lean, at, order)])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cleanplate import tasks
-from cleanplate.batch import Maker, begins_document, format_by
+from cleanplate.batch import Maker, format_by
 from cleanplate.batch.outcome import reason
+from cleanplate.document import kind_of
 from cleanplate.errors import (
     CleanplateError,
     ModelError,
@@ -85,8 +86,8 @@ def _task(name: str, options: tuple[tuple[str, Any], ...], device: str, threads:
 
 
 def _read(content: bytes, *, raw: bool) -> Any:
-    if begins_document(content):
-        raise UnsupportedError("A PDF is not served; clean it by the command line.")
+    if kind := kind_of(content):
+        raise UnsupportedError(f"A {kind.name} is not served; clean it by the command line.")
     return read_any(content, name=NAME) if raw else Picture.read(content, name=NAME)
 
 

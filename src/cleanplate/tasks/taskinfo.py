@@ -126,7 +126,7 @@ class TaskInfo:
             options. A suffix that it gives back is one that a result can be written with.
         whole: the task changes the whole picture: its mask says nothing and is not asked for.
         raw: it takes RAW files, too, and NumPy arrays of mosaics.
-        documents: it takes PDF files, too: the images on their pages.
+        documents: it takes PDF files, too: the images on their pages; and TIFFs of several pages.
         marks: of documents, it removes what they say to be marks, too.
         share: what the share of the picture that the mask names is called on the screen.
     """

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pikepdf import Array, Dictionary, Name, Pdf, PdfError, Stream
 
-from cleanplate.document import rendering
-from cleanplate.document.colours import colours_of, is_stencil
+from cleanplate.document.finished import Part
 from cleanplate.document.leaving import LeftAlone
-from cleanplate.document.opening import MAX_BYTES, filters_of, unpacks_to_more
+from cleanplate.document.pdf import rendering
+from cleanplate.document.pdf.opening import MAX_BYTES, filters_of, unpacks_to_more
+from cleanplate.document.pdf.spaces import colours_of, is_stencil
 from cleanplate.document.samples import deflated, packed, row_bytes, unpacked
 from cleanplate.errors import PictureError
 from cleanplate.picture import MAX_PIXELS
@@ -25,13 +26,13 @@ from cleanplate.picture.embedded import (
     from_jpeg,
     from_samples,
 )
+from cleanplate.picture.tiff_blocks import with_transform
 from cleanplate.tasks.base import Remark
 
 Mask: TypeAlias = NDArray[np.bool_]
 Value: TypeAlias = str | int | bool
 """Of an entry: a name with its slash, or a number."""
 
-_FAR = 40  # levels by which a colour of a palette may miss what was meant
 _DCT, _JPX, _FAX, _JBIG2 = "/DCTDecode", "/JPXDecode", "/CCITTFaxDecode", "/JBIG2Decode"
 _FLATE = "/FlateDecode"
 
@@ -53,6 +54,11 @@ class Coded:
     parms: Mapping[str, Value] = field(default_factory=dict)
     entries: Mapping[str, Value | None] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
+
+    def part(self, mask: bytes | None) -> Part:
+        """Return it as what is kept of a finished page, with its mask as PNG."""
+        how = {"filter": self.filter, "parms": dict(self.parms), "entries": dict(self.entries)}
+        return Part(self.data, how, mask)
 
     def put(self, stream: Stream) -> None:
         """Write it into the stream of the image, whose other entries stay."""
@@ -114,15 +120,8 @@ class _Samples:
     def coded(self, edited: Mask) -> Coded:
         """Code the picture anew where `edited`, upright; every other sample stays."""
         where = self.picture.lying(edited)
-        new = self.picture.lying(self.picture.pixels)[where]
-        old = self._codes[where]
-        changed = (self._colours.shown(old) != new).any(1)
-        share = 1.0
-        if self._colours.kind == "cmyk":
-            share = self._colours.black_share(self._codes[~where][::7])
-        old[changed] = self._colours.codes(new[changed], share)
-        remarks = self._remarks(old[changed], new[changed])
-        self._codes[where] = old
+        _, far = self._colours.put(self._codes, where, self.picture.lying(self.picture.pixels))
+        remarks = (*self._remarks(), *far)
         data = packed(self._codes, self._bits)
         width, components = self._codes.shape[1:]
         bits = {} if self._bits == 1 else {"/BitsPerComponent": self._bits}
@@ -154,16 +153,8 @@ class _Samples:
             }
         return Coded(packed_, _FLATE, parms, entries, remarks)
 
-    def _remarks(self, codes: NDArray[Any], meant: NDArray[Any]) -> tuple[Remark, ...]:
-        remarks = []
-        if _JBIG2 in self._filters:
-            remarks.append(_recoded("JBIG2", "CCITT fax (Group 4)"))
-        if self._colours.palette is not None and len(codes):
-            missed = np.abs(self._colours.shown(codes).astype(int) - meant).max()
-            if missed > _FAR:
-                text = f"the palette has no colour nearer than {missed} levels to some of the fill"
-                remarks.append(Remark("palette-too-small", text))
-        return tuple(remarks)
+    def _remarks(self) -> tuple[Remark, ...]:
+        return (_recoded("JBIG2", "CCITT fax (Group 4)"),) if _JBIG2 in self._filters else ()
 
 
 class _Jpeg2000:
@@ -311,10 +302,7 @@ def _with_transform(stream: Stream, data: bytes) -> bytes:
         parms = parms[-1] if len(parms) else None
     if not isinstance(parms, Dictionary) or Name.ColorTransform not in parms:
         return data
-    if b"Adobe" in data[:4096]:
-        return data
-    transform = bytes([1 if int(parms.ColorTransform) else 0])
-    return data[:2] + b"\xff\xee\x00\x0eAdobe\x00\x64\0\0\0\0" + transform + data[2:]
+    return with_transform(data, transformed=bool(int(parms.ColorTransform)))
 
 
 def _faxed(codes: NDArray[np.uint8], remarks: tuple[Remark, ...]) -> Coded:

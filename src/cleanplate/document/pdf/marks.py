@@ -9,8 +9,15 @@ from typing import Any, NamedTuple
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 
-from cleanplate.document.content import Holder, Operation, content_of, name_in, operations, without
-from cleanplate.document.placing import Key
+from cleanplate.document.pdf.content import (
+    Holder,
+    Operation,
+    content_of,
+    name_in,
+    operations,
+    without,
+)
+from cleanplate.document.pdf.placing import Key
 
 _DEEPEST = 32
 # What a layer of marks is called, in the languages of common programs.

@@ -1,26 +1,24 @@
-"""A document cleaned page by page: the images on each are given to a task and put back."""
+"""A PDF cleaned page by page: the images on each are given to a task and put back."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pikepdf
 from numpy.typing import NDArray
 from pikepdf import Name, Stream
 
-from cleanplate.document import page_masks
-from cleanplate.document.colours import is_stencil
-from cleanplate.document.document import Document
-from cleanplate.document.finished import Finished, ImageDone, PageDone, mask_png
-from cleanplate.document.images import Embedded, embedded
+from cleanplate.document.base import MASK_MISSING, CleanedPage, Cleaning, PageMask, Ways
+from cleanplate.document.finished import Finished, PageDone, Part, mask_png
 from cleanplate.document.leaving import LeftAlone
-from cleanplate.document.marks import Mark, TaggedMarks
-from cleanplate.document.placing import (
+from cleanplate.document.pdf import page_masks
+from cleanplate.document.pdf.document import PdfDocument
+from cleanplate.document.pdf.images import Embedded, embedded
+from cleanplate.document.pdf.marks import Mark, TaggedMarks
+from cleanplate.document.pdf.placing import (
     Key,
     Matrix,
     Placement,
@@ -31,64 +29,15 @@ from cleanplate.document.placing import (
     seen,
     shape_of,
 )
-from cleanplate.document.ranges import pages_of
-from cleanplate.document.repeated import RepeatedMarks
-from cleanplate.errors import CleanplateError, PictureError
+from cleanplate.document.pdf.putting import put
+from cleanplate.document.pdf.repeated import RepeatedMarks
+from cleanplate.document.pdf.spaces import is_stencil
+from cleanplate.errors import CleanplateError
 from cleanplate.models import noting
-from cleanplate.tasks.base import Cleaned, Remark, Report, Task, share_filled
-
-PageMask = Callable[[int], NDArray[np.uint8] | None]
-"""Gives the mask (H, W) of a page as it is seen, by the page's number; None where it has none."""
+from cleanplate.tasks.base import Cleaned, Remark, Task
 
 _LEAST = 32  # pixels of the shorter side of an image that is looked at
 _STENCIL_SHARE = 0.5  # of the page that a stencil covers at least, to be a scan and no letter
-
-
-@dataclass
-class CleanedPage:
-    """A page after a task.
-
-    Attributes:
-        number: from 1.
-        mask: (H, W) uint8, the page's as it is seen, as `Cleaned.mask`.
-        report: what there is to tell, such as the number of `images` and of those `edited`.
-        remarks: what the user should know.
-        doubt: as `Cleaned.doubt`, of the most doubtful image.
-        unchanged: whether there was nothing to do.
-        seconds: how long it took.
-        shown: the largest image that was cleaned, for a sheet; None where there was none.
-        models: those that ran on it, sha256 by name.
-    """
-
-    number: int
-    mask: NDArray[np.uint8]
-    report: Report = field(default_factory=dict)
-    remarks: list[Remark] = field(default_factory=list)
-    doubt: float | None = None
-    unchanged: bool = True
-    seconds: float = 0.0
-    shown: Cleaned | None = None
-    models: dict[str, str] = field(default_factory=dict)
-
-    def told(self) -> dict[str, Any]:
-        """Return what an outcome tells of it."""
-        device = self.report.get("device")
-        return {
-            "page": self.number,
-            "filled": self.filled,
-            "unchanged": self.unchanged,
-            "remarks": tuple(self.remarks),
-            "doubt": self.doubt,
-            "report": self.report,
-            "device": None if device is None else str(device),
-            "models": self.models,
-            "seconds": round(self.seconds, 3),
-        }
-
-    @property
-    def filled(self) -> float:
-        """The share of the page, 0 to 1, that was filled in."""
-        return share_filled(self.mask)
 
 
 @dataclass(frozen=True)
@@ -109,108 +58,46 @@ class _Spot:
         return float(abs(np.linalg.det(self.seen[:2, :2]))) * self.size[0] * self.size[1]
 
 
-class Cleaning:
-    """A document that is being cleaned.
-
-    Attributes:
-        pages: the numbers of the pages to clean.
-    """
+class PdfCleaning(Cleaning):
+    """A PDF that is being cleaned: the images on its pages, and marks that it names itself."""
 
     def __init__(
-        self,
-        document: Document,
-        task: Task,
-        *,
-        pages: str | None = None,
-        whole: bool = False,
-        marks: bool = False,
-        repeated: bool = False,
-        finished: Finished | None = None,
+        self, document: PdfDocument, task: Task, ways: Ways | None, finished: Finished | None
     ) -> None:
         """Take tagged marks off the pages, and look where the document's images lie.
 
-        Args:
-            document: is changed when it is saved.
-            task: cleans the images.
-            pages: which ones, as `1-3,7-`; None for all.
-            whole: the task changes whole pictures: two-tone ones, which hold no noise, are left.
-            marks: remove what the document itself says to be marks.
-            repeated: remove what most pages repeat and is translucent or turned.
-            finished: what an earlier run has done.
-
-        Raises:
-            PictureError: the document has none of the pages.
-            UsageError: `pages` names none.
+        The document is changed when it is saved.
         """
+        super().__init__(document, task, ways, finished)
         self.document = document
-        self.pages = pages_of(pages, len(document))
-        if not self.pages:
-            count = len(document)
-            raise PictureError(f"{document.name}: it has {count} pages, none of {pages}.")
-        self._task = task
-        self._whole = whole
-        self._finished = Finished() if finished is None else finished
-        self._removed = self._without_marks(marks, repeated)
+        self._removed = self._without_marks(self._ways.marks, self._ways.repeated)
         self._placer = Placer()
         self._elsewhere = self._shown_elsewhere()
 
-    def clean_page(self, number: int, mask: PageMask | None = None) -> CleanedPage:
-        """Clean the images of a page that are not finished, and keep them.
-
-        Raises:
-            CleanplateError: an image cannot be cleaned.
-            OSError: what is finished cannot be written.
-        """
-        begin = time.monotonic()
+    def _clean(self, number: int, mask: PageMask | None) -> tuple[CleanedPage, PageDone]:
+        """Clean the images of a page that are not finished."""
         page = self.document.pdf.pages[number - 1]
         shape = shape_of(page)
-        known = self._finished.page(number)
-        if known is not None:
-            spots, _ = self._spots(page, shape)
-            return self._told_again(number, shape, spots, known)
         spots, remarks = self._spots(page, shape)
         done = PageDone()
-        cleaned = CleanedPage(number, np.zeros((1, 1), np.uint8), remarks=remarks)
+        cleaned = CleanedPage(number, remarks=remarks)
         given = None
         if mask is not None:
             given = mask(number)
             if given is None:
-                remarks.append(
-                    Remark("mask-missing", "there is no mask of this page; it stays as it is")
-                )
+                remarks.append(MASK_MISSING)
                 spots = []
         for spot in sorted(spots, key=lambda one: -one.area):
-            if self._finished.image(spot.key) is None and spot.key not in done.images:
+            if self._finished.part(spot.key) is None and spot.key not in done.parts:
                 self._clean_image(spot, shape, given, cleaned, done)
         self._sum_up(cleaned, shape, spots, done)
-        cleaned.seconds = time.monotonic() - begin
-        done.told = {
-            "report": cleaned.report,
-            "remarks": [one._asdict() for one in cleaned.remarks],
-            "doubt": cleaned.doubt,
-            "unchanged": cleaned.unchanged,
-            "models": cleaned.models,
-            "seconds": cleaned.seconds,
-        }
-        self._finished.add(number, done)
-        return cleaned
+        return cleaned, done
 
     def save(self, place: Path | BinaryIO, *, strip_metadata: bool = False) -> bool:
-        """Write the document with its finished images; return whether anything is changed.
-
-        Where nothing is, nothing is written: the source is the result.
-
-        Args:
-            place: where to.
-            strip_metadata: leave out title, author, XMP and the like.
-
-        Raises:
-            PictureError: it cannot be written.
-            OSError: what is finished cannot be read.
-        """
+        """Write the document with its finished images; see `Cleaning`."""
         changed = any(self._removed.values())
         changed |= strip_metadata and self.document.strip_metadata()
-        changed |= self._finished.put(self.document.pdf)
+        changed |= put(self._finished, self.document.pdf)
         if not changed:
             return False
         self._drop_thumbnails()
@@ -313,11 +200,11 @@ class Cleaning:
             image = embedded(spot.stream, spot.turn, name)
         except LeftAlone as reason:
             page.remarks.append(_left(spot.key, str(reason)))
-            done.images[spot.key] = ImageDone(None, None)
+            done.parts[spot.key] = Part()
             return
-        if self._whole and image.two_tone:
+        if self._ways.whole and image.two_tone:
             page.remarks.append(_left(spot.key, "it is black and white alone"))
-            done.images[spot.key] = ImageDone(None, None)
+            done.parts[spot.key] = Part()
             return
         mask = None
         if stored is not None:
@@ -341,37 +228,40 @@ class Cleaning:
         if page.shown is None:
             page.shown = cleaned
             page.report.update(cleaned.report)
-        done.images[spot.key] = ImageDone(coded, mask_png(image.picture.lying(cleaned.mask)))
+        mask = mask_png(image.picture.lying(cleaned.mask))
+        done.parts[spot.key] = Part(mask=mask) if coded is None else coded.part(mask)
 
     def _sum_up(self, page: CleanedPage, shape: Shape, spots: list[_Spot], done: PageDone) -> None:
-        finest = max((density(spot.seen) for spot in spots), default=1.0)
-        page.mask = np.zeros(page_masks.size_of(shape, finest), np.uint8)
-        edited = 0
-        for spot in spots:
-            image = done.images.get(spot.key) or self._finished.image(spot.key)
-            if image is None:
-                continue
-            edited += image.coded is not None
-            found = image.found()
-            if found is not None:
-                page_masks.laid_on(page.mask, shape, spot.seen, found)
+        page.mask, edited = self._mask_of(shape, spots, done)
         removed = self._removed[page.number]
         page.unchanged = not edited and not removed
         page.report |= {"images": len(spots), "edited": edited, "filled": page.filled}
         if removed:
             page.report["removed"] = "; ".join(mark.name for mark in removed)
 
-    def _told_again(
-        self, number: int, shape: Shape, spots: list[_Spot], known: dict[str, Any]
-    ) -> CleanedPage:
-        """Return a page that is finished as it was told of."""
-        page = CleanedPage(number, np.zeros((1, 1), np.uint8))
-        self._sum_up(page, shape, spots, PageDone())
-        page.report = known["report"]
-        page.remarks = [Remark(**one) for one in known["remarks"]]
-        page.doubt, page.unchanged = known["doubt"], known["unchanged"]
-        page.seconds, page.models = known["seconds"], known["models"]
-        return page
+    def _mask_of(
+        self, shape: Shape, spots: list[_Spot], done: PageDone
+    ) -> tuple[NDArray[np.uint8], int]:
+        """Return the mask of a page as it is seen, and how many of its images are others now."""
+        finest = max((density(spot.seen) for spot in spots), default=1.0)
+        mask = np.zeros(page_masks.size_of(shape, finest), np.uint8)
+        edited = 0
+        for spot in spots:
+            image = done.parts.get(spot.key) or self._finished.part(spot.key)
+            if image is None:
+                continue
+            edited += image.data is not None
+            found = image.found()
+            if found is not None:
+                page_masks.laid_on(mask, shape, spot.seen, found)
+        return mask, edited
+
+    def _mask_again(self, number: int) -> NDArray[np.uint8]:
+        page = self.document.pdf.pages[number - 1]
+        shape = shape_of(page)
+        spots, _ = self._spots(page, shape)
+        mask, _ = self._mask_of(shape, spots, PageDone())
+        return mask
 
     def _drop_thumbnails(self) -> None:
         """Remove the thumbnails of the pages that were cleaned: they show what was removed."""
@@ -381,7 +271,7 @@ class Cleaning:
                 del page.Thumb
 
 
-def marks_of(document: Document) -> dict[Mark, list[int]]:
+def marks_of(document: PdfDocument) -> dict[Mark, list[int]]:
     """Return the marks of a document, those that are tagged and those that repeat, with the numbers
     of their pages.
     """

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pikepdf
 from pikepdf import Name
 
-from cleanplate.document import rendering
-from cleanplate.document.opening import opened, signed
+from cleanplate.document.base import Document, Ways
+from cleanplate.document.finished import Finished
+from cleanplate.document.kinds import PDF
+from cleanplate.document.pdf import rendering
+from cleanplate.document.pdf.opening import opened, signed
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
+from cleanplate.tasks.base import Task
+
+if TYPE_CHECKING:
+    from cleanplate.document.pdf.cleaning import PdfCleaning
 
 
-class Document:
-    """A PDF document that is open until it is closed; a context manager.
+class PdfDocument(Document):
+    """A PDF that is open until it is closed.
 
     Attributes:
-        name: for messages.
         pdf: the open file, as pikepdf gives it.
         was_signed: whether it bears a signature, which a change breaks.
+        was_damaged: whether it had to be repaired.
     """
+
+    kind = PDF
 
     def __init__(
         self,
@@ -31,20 +40,8 @@ class Document:
         break_signature: bool = False,
         name: str | None = None,
     ) -> None:
-        """Open a document.
-
-        Args:
-            source: the path of a file, or the bytes of one.
-            password: of an encrypted document.
-            break_signature: open a signed document, too.
-            name: for messages; the path, where there is none.
-
-        Raises:
-            PictureError: it cannot be read, is damaged, encrypted, signed, an XFA form or a
-                portfolio.
-        """
-        self.name = name or ("document" if isinstance(source, bytes) else str(source))
-        self._source = source if isinstance(source, bytes) else Path(source)
+        """Open a PDF; see `Document`."""
+        super().__init__(source, name=name)
         self.pdf = opened(
             self._source, self.name, password=password, break_signature=break_signature
         )
@@ -54,42 +51,21 @@ class Document:
     def __len__(self) -> int:
         return len(self.pdf.pages)
 
-    def __enter__(self) -> Document:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the file."""
         self.pdf.close()
 
-    def page(self, number: int, *, dpi: float = 150) -> Picture:
-        """Return a page as it is seen.
+    def cleaning(
+        self, task: Task, ways: Ways | None = None, finished: Finished | None = None
+    ) -> PdfCleaning:
+        """Return what cleans the document with a task; see `Document`."""
+        from cleanplate.document.pdf.cleaning import PdfCleaning
 
-        Args:
-            number: of the page, from 1.
-            dpi: pixels an inch.
+        return PdfCleaning(self, task, ways, finished)
 
-        Raises:
-            PictureError: there is no such page, or it cannot be drawn.
-        """
-        if not 1 <= number <= len(self):
-            raise PictureError(f"{self.name}: there is no page {number}; it has {len(self)}.")
+    def _page(self, number: int, dpi: float) -> Picture:
         name = self.page_name(number)
         return Picture.from_array(rendering.drawn(self.pdf, number, dpi, name), name=name)
-
-    def page_name(self, number: int) -> str:
-        """Return what a page is called in messages."""
-        return f"{self.name}, page {number}"
-
-    def unchanged(self) -> bytes:
-        """Return the bytes that the document was read from.
-
-        Raises:
-            OSError: its file cannot be read any more.
-        """
-        return self._source if isinstance(self._source, bytes) else self._source.read_bytes()
 
     def strip_metadata(self) -> bool:
         """Leave title, author, XMP and the like out; return whether there was any."""

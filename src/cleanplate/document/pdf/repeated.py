@@ -13,7 +13,7 @@ from typing import Any
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 
-from cleanplate.document.content import (
+from cleanplate.document.pdf.content import (
     Holder,
     Operation,
     content_of,
@@ -22,7 +22,7 @@ from cleanplate.document.content import (
     operations,
     without,
 )
-from cleanplate.document.marks import BROKEN, Mark
+from cleanplate.document.pdf.marks import BROKEN, Mark
 
 _FEWEST = 3  # pages
 _LONGEST = 2000  # operations of a block

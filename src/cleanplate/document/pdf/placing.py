@@ -12,7 +12,7 @@ import pikepdf
 from numpy.typing import NDArray
 from pikepdf import Array, Dictionary, Name, Object, Stream
 
-from cleanplate.document.opening import unpacks_to_more
+from cleanplate.document.pdf.opening import unpacks_to_more
 
 Key: TypeAlias = tuple[int, int]
 """Number and generation of an object."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 
-from cleanplate.document.opening import unpacks_to_more
+from cleanplate.document.pdf.opening import unpacks_to_more
 
 LONGEST = 1 << 26
 """Bytes of a content stream; what unpacks to more is a bomb."""

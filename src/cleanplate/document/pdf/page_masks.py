@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.document.placing import Matrix, Shape
+from cleanplate.document.pdf.placing import Matrix, Shape
 from cleanplate.errors import PictureError
 
 Mask = NDArray[np.uint8]

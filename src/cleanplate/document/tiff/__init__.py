@@ -1,0 +1,1 @@
+"""TIFF and BigTIFF of several pages: each cleaned by itself, the file patched in place."""
