@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 
@@ -9,9 +10,11 @@ import pytest
 from fakes import Blot
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from cleanplate.errors import UsageError
+from cleanplate.serve import bodies
 from cleanplate.serve.app import make_app
 from cleanplate.serve.forms import Part, read_form, write_form
 from cleanplate.serve.pool import Pool
@@ -86,6 +89,23 @@ def test_a_body_that_does_not_say_is_counted(client: TestClient) -> None:
             yield bytes(1000)
 
     assert client.post("/v1/watermark", content=pieces()).status_code == 413
+
+
+def test_a_body_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "STALL", 0.05)
+
+    async def stalled() -> dict[str, object]:
+        if not begun:
+            begun.append(True)
+            return {"type": "http.request", "body": b"half of", "more_body": True}
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits so long")
+
+    begun: list[bool] = []
+    request = Request({"type": "http", "headers": [], "method": "POST"}, stalled)
+    with pytest.raises(RefusedError, match="Nothing came for") as caught:
+        asyncio.run(bodies.read_body(request, 1000, 60.0))
+    assert caught.value.status == 408
 
 
 @pytest.mark.parametrize("path", ["/..%2f..%2fetc/passwd", "/page/", "/app.py", "/v1/../../x"])

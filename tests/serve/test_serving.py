@@ -39,6 +39,12 @@ def test_a_port_that_is_taken_is_named() -> None:
     assert result.stderr.startswith(f"127.0.0.1:{port} cannot be listened on: ")
 
 
+def test_a_host_that_is_none_is_named() -> None:
+    result = run("--host", "nowhere.invalid", "--token", "a" * 16)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("nowhere.invalid:8000 is no address: ")
+
+
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "cleanplate.serve.running", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)

@@ -114,6 +114,11 @@ def test_what_is_protected_is_never_touched(
     assert result.remarks == []
 
 
+def test_a_protecting_mask_of_another_size_is_called_so(pixels: np.ndarray) -> None:
+    with pytest.raises(PictureError, match="the mask of what is protected has 9x9 pixels"):
+        cleanplate.clean(pixels, "blacken", protect=np.zeros((9, 9), bool))
+
+
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0", "4:2:2"])
 @pytest.mark.parametrize("orientation", [1, 3, 6])
 def test_in_a_jpeg_what_is_protected_looks_exactly_as_before(

@@ -168,6 +168,14 @@ def test_what_nothing_shows_through_is_filled_from_beside_it(models: dict[str, P
     assert (results[True][:110] == stamped[:110]).all()
 
 
+def test_at_the_highest_threshold_no_opaque_mark_is_filled(models: dict[str, Path]) -> None:
+    stamped = np.full((200, 240, 3), 60, np.uint8)
+    stamped[120:150, 60:180] = 250
+    for threshold, filled in ((0.5, True), (1.0, False)):
+        task = make(**models, opaque=True, threshold=threshold)
+        assert task.clean(Picture.from_array(stamped.copy())).edited.any() == filled
+
+
 def test_what_shows_through_is_solved_for_all_the_same(models: dict[str, Path]) -> None:
     _, picture, _ = marked()
     one, two = (

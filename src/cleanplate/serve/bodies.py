@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
 from cleanplate.serve.refusals import RefusedError
+
+STALL = 20.0  # seconds in which something of a body has to come
 
 
 async def read_body(request: Request, most: int, seconds: float) -> bytes:
@@ -14,7 +17,7 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
 
     Raises:
         RefusedError: it is too large, as it says or as is counted; it takes longer than `seconds`
-            to come; it is empty; or the client left.
+            to come, or nothing of it comes for `STALL`; it is empty; or the client left.
     """
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > most:
@@ -31,12 +34,20 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
 
 
 async def _counted(request: Request, most: int) -> bytes:
-    held = bytearray()
-    async for piece in request.stream():
+    held, pieces = bytearray(), request.stream()
+    while (piece := await _next(pieces)) is not None:
         if len(held) + len(piece) > most:
             raise _too_large(most)
         held += piece
     return bytes(held)
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece, None at the end; who stalls must not hold a place in the queue."""
+    try:
+        return await asyncio.wait_for(anext(pieces, None), STALL)
+    except asyncio.TimeoutError:
+        raise RefusedError(408, f"Nothing came for {STALL:g} seconds.") from None
 
 
 def _too_large(most: int) -> RefusedError:

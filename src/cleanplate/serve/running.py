@@ -48,9 +48,13 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    where = f"{host}:{port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise OSError(error.errno, f"{where} is no address: {error.strerror}") from None
     place = socket.socket(family, socket.SOCK_STREAM)
     try:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,6 +62,5 @@ def _listening(host: str, port: int) -> socket.socket:
         place.listen(_BACKLOG)  # from now on a client waits; it is not turned away
     except OSError as error:
         place.close()
-        where = f"{host}:{port}"
         raise OSError(error.errno, f"{where} cannot be listened on: {error.strerror}") from None
     return place

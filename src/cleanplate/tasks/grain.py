@@ -20,6 +20,7 @@ AROUND = 0.25  # share of a part's longer side up to which its surroundings are 
 PLACES = 12  # most windows along each axis
 FLAT = 0.2  # share of the windows, the flattest ones, that count as bare paper
 FORM = 3.0  # standard deviation in pixels of the blur that removes grain and keeps forms
+NORMAL = 1.4826  # of the median deviation: the standard deviation of noise
 
 
 class Grain(NamedTuple):
@@ -59,13 +60,18 @@ def measure(picture: Picture, part: Box, hidden: InpaintingMask) -> Grain:
             windows.append(window - cv2.GaussianBlur(window, (0, 0), FORM))
     if not windows:
         return Grain(np.zeros(3, np.float32), 0.0)
-    windows.sort(key=lambda window: float(window.std()))
+    windows.sort(key=_deviation)
     flat = np.stack(windows[: max(1, round(FLAT * len(windows)))])
     grey = flat.mean(-1)
     alike = float((grey[:, :, 1:] * grey[:, :, :-1]).mean() / (grey.var() + 1e-12))
     # Neighbours in noise that was blurred by s correlate by exp(-1 / (4 s^2)).
     softness = math.sqrt(-1 / (4 * math.log(min(alike, 0.9)))) if alike > 0.05 else 0.0
-    return Grain(flat.std(axis=(0, 1, 2)), softness)
+    return Grain(_deviation(flat, axis=(0, 1, 2)), softness)
+
+
+def _deviation(values: Floats, axis: tuple[int, ...] | None = None) -> Floats:
+    """Return the standard deviation of noise, which a few letters or edges in it do not raise."""
+    return np.asarray(NORMAL * np.median(np.abs(values), axis=axis), np.float32)
 
 
 def _places(start: int, stop: int, length: int) -> list[int]:

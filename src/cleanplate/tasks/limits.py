@@ -67,7 +67,7 @@ def limits_of(
     """
     return Limits(
         None if region is None else region_of(region),
-        None if protect is None else Masks(protect),
+        None if protect is None else Masks(protect, role="the mask of what is protected"),
     )
 
 

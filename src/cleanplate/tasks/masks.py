@@ -26,17 +26,21 @@ class Masks:
     One of the size in which the picture lies in its file is turned with it.
     """
 
-    def __init__(self, given: str | Path | NDArray[Any] | Picture) -> None:
+    def __init__(
+        self, given: str | Path | NDArray[Any] | Picture, *, role: str = "its mask"
+    ) -> None:
         """Take one mask for all pictures, or a folder with one for each, see `mask_of`.
 
         Args:
             given: a file, a folder, a picture, or an array as `Picture.from_array` takes it, or
                 (H, W) bool, or of any integers in 0..255.
+            role: what messages call it.
 
         Raises:
             PictureError: the mask cannot be read.
         """
         self._folder: Path | None = None
+        self._role = role
         if isinstance(given, Picture):
             self._name, self._common = "", _grey(given)
         elif isinstance(given, np.ndarray):
@@ -59,7 +63,7 @@ class Masks:
         if mask.shape != size:
             named = f" {name}" if name else ""
             raise PictureError(
-                f"{picture.name}: its mask{named} has {given.shape[1]}x{given.shape[0]} "
+                f"{picture.name}: {self._role}{named} has {given.shape[1]}x{given.shape[0]} "
                 f"pixels, the picture {picture.width}x{picture.height}; give a mask of its size."
             )
         shares: NDArray[np.float32] = np.multiply(mask, np.float32(1 / 255), dtype=np.float32)

@@ -19,16 +19,18 @@ COVERED = 0.15  # of a pixel: where a mark covers less of it than that, it is no
 BESIDE = 2  # pixels about it that its soft edge and its JPEG blocks may have changed
 
 
-def opaque_finds(detection: Detection) -> NDArray[np.bool_]:
+def opaque_finds(detection: Detection, strict: float) -> NDArray[np.bool_]:
     """Return where (h, w) finds are opaque marks.
 
     Of such a mark no picture that shows through can tell; the locator's own certainty must do.
+    `strict` in [0, 1] raises what is asked of it, up to certainty itself.
     """
     boxes = []
+    least = MEAN + (1 - MEAN) * strict
     for box in detection.boxes():
         measured = measure(detection, box)
         paint = estimate(box.cut(detection.small), box.cut(detection.coverage))
-        sure = measured["mean"] >= MEAN and measured["rim"] <= RIM
+        sure = measured["mean"] >= least and measured["rim"] <= RIM
         if sure and paint.opacity >= OPAQUE:
             boxes.append(box)
     return within(boxes, detection.mask.shape)

@@ -121,7 +121,7 @@ class Watermark:
             where, cleaned.doubt = verified(self.detector.locator.card, detection)
         else:
             where = within(detection.boxes(), detection.mask.shape)
-        if self.inpaint is not None and (opaque := opaque_finds(detection)).any():
+        if self.inpaint is not None and (opaque := opaque_finds(detection, self.strict)).any():
             where &= ~opaque
             fill_blind(self.inpaint, picture, cleaned.mask, detection.only(opaque))
         detection = detection.only(where)

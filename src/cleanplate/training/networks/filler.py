@@ -115,6 +115,7 @@ _card = partial(
     planes=4,
     heads={},
     widths=(32, 48, 96, 128, 128, 128),
+    levelled=True,
 )
 @register(
     _card(
@@ -142,6 +143,7 @@ class Filler(LeanUNet):
         widths: channels at each level, the first behind the pixel-unshuffle.
         blocks: residual blocks a level, each way.
         factor: of the pixel-unshuffle.
+        levelled: see `level_phases`; the fourth plane is the hole.
     """
 
     def __init__(
@@ -152,21 +154,51 @@ class Filler(LeanUNet):
         widths: Sequence[int] = (24, 48, 96, 160, 160),
         blocks: int = 1,
         factor: int = 2,
+        levelled: bool = False,
     ) -> None:
         outputs = {"fill": 3, **({"mask": 1} if heads is None else heads)}
         sizes = [scaled(channels, width, 4) for channels in widths]
         count = sum(outputs.values())
         super().__init__(planes * factor**2, count * factor**2, sizes, blocks)
-        self.heads, self.factor = outputs, factor
+        self.heads, self.factor, self.levelled = outputs, factor, levelled
         self.multiple = factor * 2 ** (len(widths) - 1)
 
     def forward(self, planes: Tensor) -> dict[str, Tensor]:
         """Map (N, planes, H, W) to `fill` (N, 3, H, W) and the other heads, all at that size."""
         padded = pad_to_multiple(planes, self.multiple)
-        found = F.pixel_shuffle(self.residue(F.pixel_unshuffle(padded, self.factor)), self.factor)
+        known = F.pixel_unshuffle(padded, self.factor)
+        residue = self.residue(known)
+        if self.levelled:
+            phases = self.factor**2
+            residue = level_phases(residue, known[:, 3 * phases : 4 * phases])
+        found = F.pixel_shuffle(residue, self.factor)
         parts = torch.split(crop_like(found, planes), list(self.heads.values()), dim=1)
         outputs = dict(zip(self.heads, parts, strict=True))
         return outputs | {"fill": planes[:, :3] + outputs["fill"]}
+
+
+def level_phases(residue: Tensor, hole: Tensor) -> Tensor:
+    """Give the phases of a pixel-shuffle the same mean nearby, in a hole.
+
+    Every phase comes from weights of its own, and where nothing tells how texture goes on their
+    means drift apart: a checkerboard (Odena et al., Distill 2016).
+
+    Args:
+        residue: (N, C * P, H, W), before the shuffle; P phases.
+        hole: (N, P, H, W), 1 where the residue counts.
+    """
+    phases = hole.shape[1]
+    count = residue.shape[1] // phases
+    weights = _nearby(hole)
+    sums = _nearby(residue * hole.repeat(1, count, 1, 1))
+    own = sums / (weights.repeat(1, count, 1, 1) + 1e-4)
+    both = sums.unflatten(1, (count, phases)).sum(2) / (weights.sum(1, keepdim=True) + 1e-4)
+    return residue - own + both.repeat_interleave(phases, 1)
+
+
+def _nearby(maps: Tensor) -> Tensor:
+    """Return the mean of the 9x9 samples about each."""
+    return F.avg_pool2d(maps, 9, stride=1, padding=4)
 
 
 def level(channels: int, blocks: int) -> nn.Sequential:
