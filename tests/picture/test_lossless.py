@@ -278,6 +278,19 @@ def test_white_is_zero(tmp_path: Path) -> None:
         np.testing.assert_array_equal(picture.pixels[..., 0], np.iinfo(dtype).max - array)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_that_lacks_strips_is_damaged(dtype: type) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    out = io.BytesIO()
+    tifffile.imwrite(out, np.zeros((60, 64, 3), dtype), photometric="rgb", rowsperstrip=20)
+    height = struct.pack("<HHII", 257, 4, 1, 60)
+    assert height in out.getvalue()
+    cut = out.getvalue().replace(height, struct.pack("<HHII", 257, 4, 1, 61))
+    Picture.read(out.getvalue())
+    with pytest.raises(PictureError, match="fewer rows than it says"):
+        Picture.read(cut)
+
+
 def test_a_fax_of_fewer_bits_than_rows_is_damaged() -> None:
     """libtiff would make the picture up, at the cost of whatever size the header claims."""
     out = io.BytesIO()
@@ -285,7 +298,7 @@ def test_a_fax_of_fewer_bits_than_rows_is_damaged() -> None:
     height = struct.pack("<HHIHH", 257, 3, 1, 60, 0)
     assert height in out.getvalue()
     cut = out.getvalue().replace(height, struct.pack("<HHIHH", 257, 3, 1, 60_000, 0))
-    with pytest.raises(PictureError, match="fewer bits than rows"):
+    with pytest.raises(PictureError, match="fewer rows than it says"):
         Picture.read(cut)
 
 

@@ -86,7 +86,7 @@ def decode(data: bytes, name: str) -> Raster:
     if _end_of_samples(tags, order) > len(data):
         raise damaged(name, "TIFF file", "its samples reach beyond its end")
     if _lacks_rows(tags, order, height):
-        raise damaged(name, "TIFF file", "it has fewer bits than rows")
+        raise damaged(name, "TIFF file", "it holds fewer rows than it says")
     with pillow.decoding(name, "TIFF file"):
         if number(tags, _BITS, order, 1) == _DEEP:
             pixels, alpha = _decode_deep(data, tags, order, (height, width), name)
@@ -235,14 +235,15 @@ def _end_of_samples(tags: Directory, order: str) -> int:
 
 
 def _lacks_rows(tags: Directory, order: str, height: int) -> bool:
-    """Return whether a fax has not even a bit for each row, and so is far less than it claims.
+    """Return whether strips are missing, or a fax has not even a bit for each row.
 
-    What libtiff does not find of it, it makes up, however large that may be.
+    What libtiff does not find of a fax, and Pillow of strips, is made up, as large as that may be.
     """
-    if number(tags, _COMPRESSION, order, _NONE) not in _FAX:
-        return False
     counts = integers(tags, _COUNTS, order, integers(tags, _TILE_COUNTS, order, ()))
-    return bool(counts) and 8 * sum(counts) < height
+    if number(tags, _COMPRESSION, order, _NONE) in _FAX:
+        return bool(counts) and 8 * sum(counts) < height
+    rows = max(1, number(tags, _ROWS, order, height))
+    return _COUNTS in tags and len(counts) < -(-height // rows)
 
 
 def _open(data: bytes, tags: Directory, order: str, name: str) -> Any:
