@@ -165,7 +165,8 @@ def test_empty_sources_are_named(sources: Path, tmp_path: Path) -> None:
         Backgrounds(None, None)
     with pytest.raises(UsageError, match="no fonts under"):
         source_of(Settings("watermark", backgrounds=(str(sources / "photos"),)))
-    assert main("synthesise", ["noise", str(tmp_path / "out"), "--count", "1"]) == 2
+    with pytest.raises(UsageError, match="--backgrounds"):
+        main("synthesise", ["noise", str(tmp_path / "out"), "--count", "1"])
 
 
 def test_an_item_is_drawn_again_until_it_shows(sources: Path) -> None:

@@ -182,13 +182,7 @@ def test_a_run_is_not_overwritten(whole: Run, tmp_path: Path) -> None:
         start(whole, tmp_path, "--resume")
 
 
-def test_bad_arguments(whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match="watermark-erasenet"):
-        find_recipe("no-such-recipe")
-    with pytest.raises(UsageError, match="not right"):
-        start(whole, tmp_path, "--trainer.epochs=3")
-    assert "trainer.epochs" in capsys.readouterr().err
-    assert main("train", []) == 2
+def test_losses_need_their_module(whole: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="hinge"):
         start(whole, tmp_path, "--model.init_args.loss=erasenet")
 

@@ -235,11 +235,12 @@ class StopOnSignal(Callback):
     def __init__(self, path: Path, command: str) -> None:
         """Take the checkpoint's path, and the command that goes on from it."""
         self.path, self.command = path, command
-        self.caught = False
+        self.caught = self.began = False
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save where nothing is saved yet, and listen."""
+        self.began = True
         if trainer.global_step == 0 and not self.path.is_file():
             trainer.save_checkpoint(self.path)
         if threading.current_thread() is threading.main_thread():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentError
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from cleanplate.errors import CleanplateError, UsageError
+from cleanplate.training.arguments import in_one_line, nearest
 from cleanplate.training.callbacks import (
     Provenance,
     ResumeState,
@@ -23,17 +24,13 @@ from cleanplate.training.callbacks import (
     WorseThanNothing,
     checkpoints,
 )
+from cleanplate.training.catalogue import FOLDER, recipes
+from cleanplate.training.data.paired import PairedData
 from cleanplate.training.former import Settings
 from cleanplate.training.settings import merged, resolved
 
 MINUTES = 5.0  # between two checkpoints within an epoch
 CONFIG = "config.yaml"  # all settings of a run, in its folder
-
-
-def recipes() -> dict[str, Path]:
-    """Return the recipes that ship, by name; those with `_` before it are only bases of others."""
-    folder = Path(str(files("cleanplate.training") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("[!_]*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:
@@ -45,14 +42,14 @@ def find_recipe(name: str) -> Path:
     shipped = recipes()
     if name in shipped:
         return shipped[name]
-    hidden = Path(str(files("cleanplate.training") / "recipes" / f"{name}.yaml"))
+    hidden = FOLDER / f"{name}.yaml"
     if name.startswith("_") and hidden.is_file():
         return hidden
     if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
         return Path(name)
     raise UsageError(
-        f"{name} is neither a recipe nor a recipe's YAML file; the recipes are: "
-        f"{', '.join(shipped)}."
+        f"{name} is neither a recipe nor a recipe's YAML file{nearest(name, shipped) or '.'} "
+        "`cleanplate train --help` lists the recipes."
     )
 
 
@@ -97,6 +94,8 @@ def train(
     card = settings.pop("card", {})
     if resume:
         settings = _of_run(folder)
+    elif not asked:
+        _check_data(settings, data, overrides)
     arguments = ["fit", f"--config={yaml.safe_dump(settings)}"]
     if start is not None:
         arguments.append(f"--model.init_args.init_from={start}")
@@ -107,7 +106,9 @@ def train(
     go_on = StopOnSignal(last, f"cleanplate train {name} --run {folder} --resume")
     try:
         kept = [Provenance(recipe.stem, card), go_on, WorseThanNothing()]
-        RecipeCLI(folder, kept, [*arguments, *overrides])
+        trained = RecipeCLI(folder, kept, [*arguments, *overrides])
+    except ArgumentError as error:
+        raise UsageError(in_one_line(str(error), settings)) from error
     except (CleanplateError, ValueError) as error:
         found = _known(error)
         if found is None:
@@ -118,10 +119,31 @@ def train(
             raise CleanplateError(
                 f"Stopped. Go on from the last checkpoint: {go_on.command}"
             ) from None
-        if end.code:
-            raise UsageError(f"The arguments of {recipe.stem} are not right (see above).") from None
-        return None
+        return None  # printing the settings ends so
+    if resume and not go_on.began:
+        epochs = trained.trainer.current_epoch
+        print(
+            f"This run was finished already, after {epochs} epochs: nothing was trained. "
+            f"--trainer.max_epochs={2 * epochs} (or max_steps) trains on."
+        )
     return folder
+
+
+def _check_data(settings: Settings, data: str | None, overrides: Sequence[str]) -> None:
+    """Refuse a training without data before anything is made or loaded for it.
+
+    Raises:
+        UsageError: no folder is named, or there is none of that name.
+    """
+    given = settings["data"].get("init_args", {})
+    named = any(one.startswith(("--data.init_args.folder", "--data.folder")) for one in overrides)
+    if data is None and not named and given.get("folder") is None:
+        unknown = [one for one in overrides if one.startswith("--") and "." not in one]
+        if unknown:  # it may have been meant for --data
+            raise UsageError(in_one_line(f"unrecognized arguments: {unknown[0]}", settings))
+        raise UsageError("No training data are named: give their folder, --data DIR.")
+    if data is not None and not Path(data).is_dir():
+        raise UsageError(f"--data {data}: there is no such folder.")
 
 
 def _of_run(folder: Path) -> Settings:
@@ -146,6 +168,7 @@ class RecipeCLI(LightningCLI):
 
     def __init__(self, folder: Path, kept: list[Callback], arguments: list[str]) -> None:
         self.folder, self.kept = folder, kept
+        quiet = {"exit_on_error": False}  # its errors are raised, and told in one line
         super().__init__(
             args=arguments,
             subclass_mode_model=True,
@@ -153,7 +176,7 @@ class RecipeCLI(LightningCLI):
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             seed_everything_default=0,
-            parser_kwargs={"fit": {"allow_abbrev": False}},
+            parser_kwargs={**quiet, "fit": {"allow_abbrev": False, **quiet}},
             save_config_callback=KeepConfig,
             save_config_kwargs={"save_to_log_dir": False},
         )
@@ -170,6 +193,8 @@ class RecipeCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the logger, the checkpoints and what resuming needs."""
+        if isinstance(self.datamodule, PairedData):
+            self.datamodule.setup("fit")  # before a folder is made: the data may not do
         self.folder.mkdir(parents=True, exist_ok=True)
         given = self._get(self.config_init, "trainer")
         if in_vain(str(given.get("precision")), str(given.get("accelerator"))):

@@ -128,8 +128,13 @@ def load_weights(
 
 
 def _fit(network: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ModelError(f"{source} holds another network's weights ({reason}).") from error
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in weights]
+    unlike = [n for n, x in wanted.items() if n in weights and x.shape != weights[n].shape]
+    if missing or unlike or len(weights) > len(wanted):
+        raise ModelError(
+            f"{source} holds another network's weights: of the {len(wanted)} tensors of the one to "
+            f"be trained {len(missing)} are missing and {len(unlike)} have other sizes. Give a "
+            "model or checkpoint of the same network, as large."
+        )
+    network.load_state_dict(weights)

@@ -83,7 +83,8 @@ def run(arguments: list[str]) -> int:
     if given.sheet:
         evaluate.draw(given.sheet, extremes.scores)
     for name, value in evaluate.means(scores).items():
-        print(f"{name:12s} {'-' if math.isnan(value) else f'{value:.4f}'}")
+        if not math.isnan(value):  # what none of the pictures has, such as a cut-out's PSNR
+            print(f"{name:12s} {value:.4f}")
     print(f"{'pictures':12s} {len(scores)}")
     if given.method == "model" and len(given.model) == 1 and "=" not in given.model[0]:
         print(f"{'model_mib':12s} {_size(given.model[0], given.limit)}")

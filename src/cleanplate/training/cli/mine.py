@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cleanplate.training.cli.shared import add_pairs, new_parser, pairs_of, track
 
 FIGURE = {"miou": "mask_miou", "psnr": "psnr"}
@@ -23,21 +21,21 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--list", type=Path, required=True, help="file for the pairs' names")
+    parser.add_argument("--list", required=True, help="text file for the pairs' names, in FOLDER")
     given = parser.parse_args(arguments)
     from cleanplate.training import evaluate, mining
     from cleanplate.writing import write_all
 
-    pairs = pairs_of(given)
+    pairs, listing = pairs_of(given), given.folder / given.list
     task = evaluate.open_task(given.task, given.model, device=given.device, threads=given.threads)
     scored = track(evaluate.evaluate(pairs, task), len(pairs), "pictures")
     scores = [evaluate.without_pictures(score) for score in scored]
     hard, others = mining.choose(scores, FIGURE[given.by], given.under, given.sample, given.seed)
     chosen = {score.name for score in [*hard, *others]}
     lines = "".join(f"{pair.name}\n" for pair in pairs if pair.name in chosen)
-    write_all({given.list: lines.encode()})
+    write_all({listing: lines.encode()})
     print(
-        f"{given.list}: {len(hard)} of {len(pairs)} pairs under {given.under:g}, and {len(others)} "
+        f"{listing}: {len(hard)} of {len(pairs)} pairs under {given.under:g}, and {len(others)} "
         "of the others."
     )
     return 0

@@ -6,7 +6,9 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from cleanplate.errors import UsageError
 
 if TYPE_CHECKING:
     from cleanplate.training.data.faults import Fault
@@ -15,9 +17,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and name the help, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong as UsageError."""
+        raise UsageError(f"{self.prog}: {message}. `{self.prog} --help` says what there is.")
+
+
 def new_parser(verb: str, summary: str) -> argparse.ArgumentParser:
     """Return a parser of `cleanplate VERB`."""
-    return argparse.ArgumentParser(f"cleanplate {verb}", description=summary, allow_abbrev=False)
+    return Parser(f"cleanplate {verb}", description=summary, allow_abbrev=False)
 
 
 def add_step(
@@ -64,13 +74,14 @@ def share(text: str) -> float:
 
 
 def survey_of(given: argparse.Namespace) -> Survey:
-    """Look through the folder that the arguments name; it may hold pictures with masks alone."""
-    from cleanplate.training.data.layouts import Survey, select, survey_any
+    """Look through the folder that the arguments name; it may hold pictures with masks alone.
+
+    Where they name a list, its pairs are all there is, and what it names in vain is an orphan.
+    """
+    from cleanplate.training.data.layouts import listed, survey_any
 
     found = survey_any(given.folder, given.versions_folder)
-    if given.pairs:
-        return Survey(found.folder, select(found, given.pairs), [])
-    return found
+    return listed(found, given.pairs) if given.pairs else found
 
 
 def pairs_of(given: argparse.Namespace) -> list[Pair]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+from textwrap import fill
+
+from cleanplate.training.catalogue import by_system
 from cleanplate.training.cli.shared import new_parser
 
 
 def run(arguments: list[str]) -> int:
     """Train by a recipe."""
     parser = new_parser("train", "Train a model by a recipe; any further option goes to Lightning.")
-    parser.epilog = "Such as --trainer.max_epochs=3 --data.init_args.batch_size=4 --print_config."
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _epilog()
     parser.add_argument("recipe", help="name of a recipe, or a YAML file")
     parser.add_argument("--data", metavar="DIR", help="folder of the training data")
     parser.add_argument("--run", metavar="DIR", help="checkpoints and curves (runs/RECIPE)")
@@ -35,3 +40,13 @@ def run(arguments: list[str]) -> int:
     if folder is not None:
         print(f"Checkpoints, curves and sheets are in {folder}.")
     return 0
+
+
+def _epilog() -> str:
+    """Return examples of further options, and the recipes by system."""
+    lines = ["Such as --trainer.max_epochs=3 --data.init_args.batch_size=4 --print_config.", ""]
+    lines.append("Recipes; NAME[-cpu]: there is a small variant NAME-cpu for a few CPU cores:")
+    for system, names in by_system().items():
+        text = f"{system}: {', '.join(names)}"
+        lines.append(fill(text, 100, subsequent_indent="    ", break_on_hyphens=False))
+    return "\n".join(lines)

@@ -128,20 +128,26 @@ def available(found: Survey, listing: str | Path | None) -> tuple[list[Pair], st
     Raises:
         UsageError: there is no such list, or nothing in it.
     """
-    if listing is None:
-        alone = f"files in {found.folder} have no partner or are missing"
-        return found.pairs, _counted(found.orphans, alone)
+    what = f"files in {found.folder} have no partner or are missing"
+    if listing is not None:
+        found = listed(found, listing)
+        what = f"pairs that {listing} names are not in {found.folder}"
+    absent = found.orphans
+    return found.pairs, f"{len(absent)} {what}, the first is {absent[0]}." if absent else ""
+
+
+def listed(found: Survey, listing: str | Path) -> Survey:
+    """Return the pairs that a list file names; what it names in vain is an orphan.
+
+    Raises:
+        UsageError: there is no such list, or nothing in it.
+    """
     by_name = {pair.name: pair for pair in found.pairs}
     wanted = read_list(_locate(found.folder, listing))
     if not wanted:
         raise UsageError(f"{listing} names no pair.")
-    missing = [name for name in wanted if name not in by_name]
-    pairs = [by_name[name] for name in wanted if name in by_name]
-    return pairs, _counted(missing, f"pairs that {listing} names are not in {found.folder}")
-
-
-def _counted(absent: Sequence[object], what: str) -> str:
-    return f"{len(absent)} {what}, the first is {absent[0]}." if absent else ""
+    missing = [found.folder / name for name in wanted if name not in by_name]
+    return Survey(found.folder, [by_name[name] for name in wanted if name in by_name], missing)
 
 
 def read_list(path: Path) -> list[str]:
