@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 import onnx_models
 import pytest
 
+from cleanplate import tasks
 from cleanplate.errors import ModelError, UsageError
+from cleanplate.tasks import crop_fill
+from cleanplate.tasks.denoise import raw
 from cleanplate.training.catalogue import by_system, recipes
 from cleanplate.training.cli import main
 from cleanplate.training.data.layouts import listed, survey
+from cleanplate.training.evaluate import open_model
 
 if TYPE_CHECKING:
     from conftest import Run
+
+RGB = ["red", "green", "blue"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ def test_mine_lists_in_the_folder_as_check_does(
         "finder",
         onnx_models.threshold(),
         outputs=["mask"],
-        inputs=["red", "green", "blue"],
+        inputs=RGB,
     )
     given = [str(plain), "--model", str(model), "--under", "1.1", "--list", "hard.txt"]
     assert main("mine", given) == 0
@@ -120,8 +126,28 @@ def test_evaluate_prints_of_cutouts_what_they_have(
         "finder",
         onnx_models.threshold(),
         outputs=["mask"],
-        inputs=["red", "green", "blue"],
+        inputs=RGB,
     )
     assert main("evaluate", [str(plain), "--model", str(model)]) == 0
     said = capsys.readouterr().out
     assert "mask_miou" in said and "psnr" not in said and "ocr" not in said and " -\n" not in said
+
+
+@pytest.mark.parametrize("role", ["locator", "filler"])
+def test_a_model_in_another_role_says_its_own(role: str, tmp_path: Path) -> None:
+    graph = onnx_models.identity(3)
+    mine = onnx_models.write(tmp_path, "mine", graph, role="eraser", inputs=RGB)
+    with pytest.raises(UsageError, match="mine has the role eraser") as error:
+        tasks.create("watermark", **{role: str(mine)})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("inputs", [raw.BAYER, crop_fill.INPUTS])
+def test_a_model_that_gives_no_picture_is_refused_in_one_line(
+    inputs: tuple[str, ...], tmp_path: Path
+) -> None:
+    graph = onnx_models.identity(4)
+    names = {"inputs": list(inputs), "outputs": ["mask"]}
+    mine = onnx_models.write(tmp_path, "mine", graph, role="locator", **names)
+    with pytest.raises(UsageError, match=r"has the role locator .* but not picture"):
+        open_model(mine, device="cpu", threads=1)

@@ -18,7 +18,7 @@ from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training import train as training
 from cleanplate.training.callbacks import WorseThanNothing
 from cleanplate.training.cli import main
-from cleanplate.training.train import find_recipe, recipes
+from cleanplate.training.train import recipes
 
 if TYPE_CHECKING:
     from conftest import Run

@@ -105,11 +105,15 @@ class Card:
         elif absent := [name for name in outputs if name not in self.outputs]:
             lacking = f"it gives {', '.join(self.outputs)}, but not {absent[0]}"
         elif absent := [name for name in numbers if isinstance(self.parameters.get(name, ""), str)]:
-            lacking = f"its card has no number parameters.{absent[0]}"
+            lacking = (
+                f"its card has no number parameters.{absent[0]}, as those of the task's own models "
+                "have (`cleanplate export --card` adds it)"
+            )
         else:
             return
         raise UsageError(
-            f"{self.name}, a {self.role} for {self.task}, does not fit {task}: {lacking}."
+            f"{self.name} has the role {self.role} in {self.task}, and does not fit {task} in this "
+            f"one: {lacking}."
         )
 
     def to_json(self) -> str:

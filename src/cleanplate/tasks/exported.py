@@ -59,13 +59,16 @@ class Exported:
 
         Raises:
             ModelError: the model or the device cannot be used.
-            UsageError: it takes planes that only its own task can make.
+            UsageError: it takes planes that only its own task can make, or fills masks and gives no
+                picture.
         """
         self.model = models.load(model, device=device, threads=threads)
         card = self.model.card
         self.given_mask = card.inputs == crop_fill.INPUTS
         self.finds = "mask" in card.outputs
         self.picture = card.painting
+        if self.given_mask:
+            card.check(card.task, planes=len(crop_fill.INPUTS), outputs=("picture",))
         self._floor = FLOOR if threshold is None else threshold
         if not (self.given_mask or card.inputs == models.RGB):
             raise UsageError(

@@ -43,9 +43,10 @@ class RawModel:
 
         Raises:
             ModelError: it cannot be used.
-            UsageError: there is no such model or device.
+            UsageError: there is no such model or device, or it gives no picture.
         """
         self.model = models.load(model, device=device, threads=threads)
+        self.model.card.check("denoise", planes=len(raw.BAYER), outputs=("picture",))
         known = LEVELS._asdict() | dict(self.model.card.parameters)
         self.levels = Levels(float(known["black"]), float(known["white"]))
 

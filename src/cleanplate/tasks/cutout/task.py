@@ -74,7 +74,9 @@ class Cutout:
         self._maps = ["mask" if name == "person" else name for name in classes]
         for name, kind in zip(self._maps, classes, strict=True):
             if name not in card.outputs:
-                raise UsageError(f"{card.name} does not find the class {kind}.")
+                raise UsageError(
+                    f"{card.name}, of the role {card.role}, does not find the class {kind}."
+                )
         numbers = ("threshold", "side", "certainty", "least")
         card.check("cutout", planes=3, outputs=self._maps, numbers=numbers)
         self._threshold = card.parameter("threshold") if threshold is None else threshold
