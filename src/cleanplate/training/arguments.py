@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 
 from cleanplate.training.former import Settings
 
-OWN = ("--data", "--run", "--from", "--resume", "--print_config", "--seed_everything")
+OWN = ("--data", "--run", "--from", "--resume", "--keep", "--patience", "--print_config")
 MORE = "; --print_config shows all there are."
 
 

@@ -383,10 +383,17 @@ class Provenance(Callback):
         return {**self.card, "tile": tile, **({"parameters": parameters} if parameters else {})}
 
 
-def checkpoints(folder: Path, monitor: tuple[str, str] | None, minutes: float) -> list[Callback]:
+class EpochCheckpoint(ModelCheckpoint):
+    """Keeps the best epochs; a class of its own, as Lightning tells two by class and figure."""
+
+
+def checkpoints(
+    folder: Path, monitor: tuple[str, str] | None, minutes: float, keep: int = 0
+) -> list[Callback]:
     """Return what keeps `last.ckpt`, each epoch and every few minutes, and `best.ckpt`.
 
-    `monitor`: the logged figure that says which is best, and "max" or "min".
+    `monitor`: the logged figure that says which is best, and "max" or "min". `keep`: how many of
+    the best epochs are kept besides, with their number and figure in the name.
     """
     common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False}
     kept: list[Callback] = [
@@ -394,7 +401,10 @@ def checkpoints(folder: Path, monitor: tuple[str, str] | None, minutes: float) -
         ModelCheckpoint(filename="last", train_time_interval=timedelta(minutes=minutes), **common),
     ]
     if monitor is not None:
-        kept.insert(
-            0, ModelCheckpoint(filename="best", monitor=monitor[0], mode=monitor[1], **common)
-        )
+        judged = {"monitor": monitor[0], "mode": monitor[1], **common}
+        kept.insert(0, ModelCheckpoint(filename="best", **judged))
+        if keep:
+            name = f"epoch-{{epoch:03d}}-{monitor[0].rpartition('/')[2]}-{{{monitor[0]}:.2f}}"
+            named = {"filename": name, "auto_insert_metric_name": False}
+            kept.insert(0, EpochCheckpoint(save_top_k=keep, **named, **judged))
     return kept

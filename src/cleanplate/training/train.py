@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from cleanplate.training.callbacks import (
 )
 from cleanplate.training.catalogue import FOLDER, recipes
 from cleanplate.training.data.paired import PairedData
+from cleanplate.training.figure_files import FigureFiles
 from cleanplate.training.former import Settings
 from cleanplate.training.settings import merged, resolved
 
 MINUTES = 5.0  # between two checkpoints within an epoch
+STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 CONFIG = "config.yaml"  # all settings of a run, in its folder
 
 
@@ -61,6 +64,8 @@ def train(
     run: str | None = None,
     start: str | None = None,
     resume: bool = False,
+    keep: int = 0,
+    patience: int | None = None,
 ) -> Path | None:
     """Train by a recipe; returns the run's folder, or None where the overrides only asked.
 
@@ -74,6 +79,8 @@ def train(
             recipe's own `init_from`.
         resume: go on from the run's last checkpoint, by the run's own settings; of the recipe only
             the card's fields are read again.
+        keep: how many of the best epochs' checkpoints are kept, with their figure in the name.
+        patience: end after so many validations in which the best figure was not bettered.
 
     Raises:
         UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not.
@@ -94,7 +101,9 @@ def train(
     card = settings.pop("card", {})
     if resume:
         settings = _of_run(folder)
-    elif not asked:
+    if patience is not None:
+        settings = _patient(settings, patience)
+    if not resume and not asked:
         _check_data(settings, data, overrides)
     arguments = ["fit", f"--config={yaml.safe_dump(settings)}"]
     if start is not None:
@@ -105,8 +114,8 @@ def train(
         arguments += [f"--ckpt_path={last}", "--weights_only=true"]
     go_on = StopOnSignal(last, f"cleanplate train {name} --run {folder} --resume")
     try:
-        kept = [Provenance(recipe.stem, card), go_on, WorseThanNothing()]
-        trained = RecipeCLI(folder, kept, [*arguments, *overrides])
+        kept = [Provenance(recipe.stem, card), go_on, WorseThanNothing(), FigureFiles()]
+        trained = RecipeCLI(folder, kept, [*arguments, *overrides], keep)
     except ArgumentError as error:
         raise UsageError(in_one_line(str(error), settings)) from error
     except (CleanplateError, ValueError) as error:
@@ -120,6 +129,9 @@ def train(
                 f"Stopped. Go on from the last checkpoint: {go_on.command}"
             ) from None
         return None  # printing the settings ends so
+    for stop in trained.trainer.early_stopping_callbacks:
+        if stop.stopped_epoch:
+            print(f"{stop.monitor} was not bettered in {stop.patience} validations: ended early.")
     if resume and not go_on.began:
         epochs = trained.trainer.current_epoch
         print(
@@ -146,6 +158,23 @@ def _check_data(settings: Settings, data: str | None, overrides: Sequence[str]) 
         raise UsageError(f"--data {data}: there is no such folder.")
 
 
+def _patient(settings: Settings, patience: int) -> Settings:
+    """Have a run end early; the callback goes into its settings, so that --resume keeps it.
+
+    Raises:
+        UsageError: the recipe's module does not say by which figure it is judged.
+    """
+    module, _, member = settings["model"]["class_path"].rpartition(".")
+    monitor = getattr(getattr(import_module(module), member), "monitor", None)
+    if monitor is None:
+        raise UsageError(f"{member} does not say which figure is best: leave out --patience.")
+    options = {"monitor": monitor[0], "mode": monitor[1], "patience": patience}
+    early = {"class_path": STOPPING, "init_args": options}
+    callbacks = settings["trainer"].get("callbacks") or []
+    others = [one for one in callbacks if one["class_path"] != STOPPING]
+    return merged(settings, {"trainer": {"callbacks": [*others, early]}})
+
+
 def _of_run(folder: Path) -> Settings:
     """Return the settings of the run in `folder`, without what its weights once started from."""
     settings = resolved(folder / CONFIG, find_recipe)
@@ -166,8 +195,10 @@ class KeepConfig(SaveConfigCallback):
 class RecipeCLI(LightningCLI):
     """Lightning's command line with a run's folder and what belongs into it."""
 
-    def __init__(self, folder: Path, kept: list[Callback], arguments: list[str]) -> None:
-        self.folder, self.kept = folder, kept
+    def __init__(
+        self, folder: Path, kept: list[Callback], arguments: list[str], keep: int = 0
+    ) -> None:
+        self.folder, self.kept, self.keep = folder, kept, keep
         quiet = {"exit_on_error": False}  # its errors are raised, and told in one line
         super().__init__(
             args=arguments,
@@ -206,7 +237,7 @@ class RecipeCLI(LightningCLI):
             kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
         kept: list[Callback] = [ResumeState(), *self.kept]
         monitor = getattr(self.model, "monitor", None)
-        kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES)
+        kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES, self.keep)
         kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]
         return super().instantiate_trainer(default_root_dir=self.folder, **kwargs)
 

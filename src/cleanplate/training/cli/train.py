@@ -6,7 +6,7 @@ import argparse
 from textwrap import fill
 
 from cleanplate.training.catalogue import by_system
-from cleanplate.training.cli.shared import new_parser
+from cleanplate.training.cli.shared import at_least, new_parser
 
 
 def run(arguments: list[str]) -> int:
@@ -26,6 +26,15 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint by the run's settings"
     )
+    parser.add_argument(
+        "--keep", type=at_least(0), default=0, metavar="N", help="checkpoints of the N best epochs"
+    )
+    parser.add_argument(
+        "--patience",
+        type=at_least(1),
+        metavar="N",
+        help="end after N validations without a better one",
+    )
     given, overrides = parser.parse_known_args(arguments)
     from cleanplate.training.train import train
 
@@ -36,6 +45,8 @@ def run(arguments: list[str]) -> int:
         run=given.run,
         start=given.start,
         resume=given.resume,
+        keep=given.keep,
+        patience=given.patience,
     )
     if folder is not None:
         print(f"Checkpoints, curves and sheets are in {folder}.")

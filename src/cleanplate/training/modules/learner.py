@@ -37,6 +37,7 @@ class Learner(pl.LightningModule):
 
     Attributes:
         monitor: the logged figure that the best checkpoint is chosen by, and "max" or "min".
+        of_pictures: the figures of each picture that was validated, by its name.
         terms: loss terms of the subclass's own, by name, beside those of `losses.TERMS`.
     """
 
@@ -75,6 +76,7 @@ class Learner(pl.LightningModule):
             start_from(self.network, init_from)
         self.network.to(memory_format=torch.channels_last)  # faster on CPUs; inputs need not be
         self.loss = composed(loss, self.terms)
+        self.of_pictures: dict[str, dict[str, float]] = {}
         self.make_optimizer, self.make_schedule = optimizer, schedule
 
     def unpack(self, batch: Batch) -> tuple[Tensor, Tensors]:
@@ -145,6 +147,9 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensors:
         """Log the means of the figures; return the columns of the validation sheet."""
         figures, columns = self.measure(self.predict(batch), batch)
+        for place, picture in enumerate(batch.get("name", ())):
+            told = {name: round(float(values[place]), 4) for name, values in figures.items()}
+            self.of_pictures[picture] = told
         for name, values in figures.items():
             known = values[~values.isnan()]
             if len(known):
