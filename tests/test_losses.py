@@ -13,6 +13,7 @@ PICTURE_LOSSES = ("l1", "l2", "charbonnier", "psnr", "ssim", "ms_ssim")
 MASK_LOSSES = (
     "bce",
     "balanced_bce",
+    "hard_negative_bce",
     "focal",
     "mask_l1",
     "dice",
@@ -445,3 +446,22 @@ def test_weights_that_cannot_be_had_say_so(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(ModelError, match="vgg16 cannot be had"):
         perceptual.VggPools()
+
+
+def test_hard_negatives_are_three_for_each_positive() -> None:
+    truth = torch.zeros(1, 1, 2, 5)
+    truth[..., 0, 0] = 1
+    logits = torch.tensor([[[[0.0, 4, 3, 2, -9], [-9, -9, -9, -9, -9]]]])
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    wanted = each.flatten()[[0, 1, 2, 3]].mean()
+    assert losses.hard_negative_bce(logits, truth).item() == pytest.approx(wanted.item())
+    nothing = losses.hard_negative_bce(logits, torch.zeros_like(truth))
+    hardest = torch.nn.functional.softplus(torch.tensor([4.0, 3, 2])).mean()
+    assert nothing.item() == pytest.approx(hardest.item())
+
+
+def test_dice_of_an_empty_pair_is_right() -> None:
+    """As a published form of it gives -1."""
+    logits, truth = torch.full((2, 1, 64, 64), -40.0), torch.zeros(2, 1, 64, 64)
+    assert losses.dice(logits, truth).item() == pytest.approx(0, abs=1e-6)
+    assert losses.dice(logits, 1 - truth).item() == pytest.approx(1, abs=1e-3)

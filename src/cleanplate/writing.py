@@ -77,7 +77,7 @@ def _named(path: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename == os.fspath(temporary):
+        if error.filename in (None, os.fspath(temporary)):  # a full disk names no file
             error.filename = os.fspath(path)
         raise
 

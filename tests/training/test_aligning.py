@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cleanplate.errors import UsageError
 from cleanplate.training.cli import main
 from cleanplate.training.data.aligning import aligned, shift_of
 
@@ -90,3 +91,10 @@ def test_noise_on_one_of_a_pair_is_noted(
     said = capsys.readouterr().out
     assert said.startswith("note: ") and "1 sound pairs, 0 faults, 1 notes." in said
     assert (folder / "sound.txt").read_text().split() == ["input/a.png"]
+
+
+def test_a_folder_inside_the_input_is_refused(plain: Path) -> None:
+    for out in ("input/out", "input"):
+        with pytest.raises(UsageError, match="holds the pairs themselves") as error:
+            main("prepare", ["align", str(plain), str(plain / out)])
+        assert "\n" not in str(error.value) and not (plain / "input/out").exists()

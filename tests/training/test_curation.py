@@ -232,3 +232,15 @@ def test_reading_names_the_file(plain: Path) -> None:
         files.read(pairs[0])
     with pytest.raises(PictureError, match=r"p2\.png is 9x9"):
         files.read(pairs[2])
+
+
+def test_a_split_by_count_and_of_the_last(competition: Path) -> None:
+    def validated(*more: str) -> list[str]:
+        assert main("prepare", ["split", str(competition), *more]) == 0
+        return read_list(competition / "validation.txt")
+
+    assert len(validated("--validation", "2")) == 2 * 6
+    last = validated("--validation", "1", "--last")
+    assert len(last) == 6 and all("bg_image_00002" in name for name in last)
+    with pytest.raises(UsageError, match="whole number"):
+        validated("--validation", "1.5")

@@ -289,3 +289,21 @@ def test_faulty_mosaics_are_named(tmp_path: Path) -> None:
         data.read(data.training[0])
     with pytest.raises(UsageError, match="white"):
         RawPairs(str(tmp_path), black=9, white=9)
+
+
+def test_a_crop_holds_its_least_share_of_foreground() -> None:
+    mask = np.zeros((100, 100, 1), np.uint8)
+    mask[:40, :40] = 255
+    rng = np.random.default_rng(0)
+
+    def enough(least: float) -> float:
+        frame = Framing((8, 8), least=least)
+        places = [frame._place(mask, (0.3, 0.5), rng) for _ in range(40)]
+        shares = [(mask[t : t + h, x : x + w] > 0).mean() for t, x, h, w in places]
+        return float(np.mean(np.array(shares) >= 0.25))
+
+    assert enough(0.25) > 0.5 > enough(0.0)
+    spot = np.zeros((200, 100, 1), np.uint8)
+    spot[90:110, 40:60] = 255
+    vain = Framing((8, 8), ratio=(1, 1), least=0.9)
+    assert {vain._place(spot, (0.3, 0.5), rng)[2] for _ in range(20)} == {100, 200}

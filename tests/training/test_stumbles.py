@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx_models
 import pytest
 
-from cleanplate import tasks
-from cleanplate.errors import ModelError, UsageError
+from cleanplate import tasks, writing
+from cleanplate.errors import CleanplateError, ModelError, UsageError
 from cleanplate.tasks import crop_fill
 from cleanplate.tasks.denoise import raw
 from cleanplate.training.catalogue import by_system, recipes
@@ -151,3 +152,19 @@ def test_a_model_that_gives_no_picture_is_refused_in_one_line(
     mine = onnx_models.write(tmp_path, "mine", graph, role="locator", **names)
     with pytest.raises(UsageError, match=r"has the role locator .* but not picture"):
         open_model(mine, device="cpu", threads=1)
+
+
+def test_a_full_disk_names_the_folder(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "_write", full)
+        with pytest.raises(OSError, match="out/a.txt"):
+            writing.write_all({tmp_path / "out/a.txt": b"a"})
+    monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
+    given = [str(whole.recipe), "--data", str(whole.data), "--run", str(tmp_path / "run")]
+    with pytest.raises(CleanplateError, match="run: No space left on device.*--resume"):
+        main("train", given)

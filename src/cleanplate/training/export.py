@@ -123,7 +123,10 @@ def export_checkpoint(
         "recipe": info["recipe"],
         "data": [{"source": "the user's own pairs", "terms": "the user's own"}],
         "licence": "LicenseRef-own",
-        "parameters": {"threshold": 0.5, **info.get("parameters", {})},
+        "parameters": {
+            "threshold": info["figures"].get("val/threshold", 0.5),
+            **info.get("parameters", {}),
+        },
     }
     recipe = dict(info.get("card", {}))
     fields["parameters"].update(recipe.pop("parameters", {}))

@@ -178,6 +178,23 @@ def balanced_bce(logits: Tensor, mask: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, mask, weight)
 
 
+def hard_negative_bce(logits: Tensor, mask: Tensor, negatives: int = 3) -> Tensor:
+    """Return BCE over each picture's positives and its hardest negatives, `negatives` for each.
+
+    Online hard example mining (Shrivastava et al., CVPR 2016) in the ratio of Liu et al., "SSD",
+    ECCV 2016. Of a picture without positives, as many negatives count as one positive has.
+    """
+    _mask("hard_negative_bce", logits, mask)
+    each = functional.binary_cross_entropy_with_logits(logits, mask, reduction="none").flatten(1)
+    positive = mask.flatten(1) > 0.5
+    count = positive.sum(1, keepdim=True)
+    wanted = torch.minimum(negatives * count.clamp_min(1), (~positive).sum(1, keepdim=True))
+    # Those of a rank under the count wanted: positives come last, for their BCE counts as -1.
+    order = each.detach().masked_fill(positive, -1).argsort(1, descending=True).argsort(1)
+    kept = (positive | (order < wanted)).to(each.dtype)
+    return ((each * kept).sum(1) / kept.sum(1).clamp_min(1)).mean()
+
+
 def focal(logits: Tensor, mask: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
     """Return the focal loss (Lin et al., ICCV 2017, eq. 5)."""
     _mask("focal", logits, mask)
@@ -357,6 +374,7 @@ _MASKS = (
     bce,
     bce_inside,
     balanced_bce,
+    hard_negative_bce,
     focal,
     mask_l1,
     dice,

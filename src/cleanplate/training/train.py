@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from argparse import ArgumentError
 from collections.abc import Sequence
@@ -84,8 +85,8 @@ def train(
 
     Raises:
         UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not.
-        CleanplateError: the data cannot be used, the loss is no longer a number, or the training
-            was stopped by a signal.
+        CleanplateError: the data cannot be used, the loss is no longer a number, the disk is full,
+            or the training was stopped by a signal.
     """
     recipe = find_recipe(name)
     folder = Path(run) if run else Path("runs") / recipe.stem
@@ -118,6 +119,12 @@ def train(
         trained = RecipeCLI(folder, kept, [*arguments, *overrides], keep)
     except ArgumentError as error:
         raise UsageError(in_one_line(str(error), settings)) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise CleanplateError(
+            f"{folder}: {error.strerror}. Make room there, and go on with: {go_on.command}"
+        ) from error
     except (CleanplateError, ValueError) as error:
         found = _known(error)
         if found is None:

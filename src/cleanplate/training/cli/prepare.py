@@ -43,7 +43,14 @@ def run(arguments: list[str]) -> int:
         options[name].add_argument("--threshold", type=int, default=5, help="of 255 (5)")
     options["thin"].add_argument("--versions", type=at_least(1), required=True, metavar="N")
     options["thin"].add_argument("--out", help="list file (thin-N.txt)")
-    options["split"].add_argument("--validation", type=float, default=0.05, metavar="SHARE")
+    options["split"].add_argument(
+        "--validation",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="of the clean pictures; from 1 on, so many of them (0.05)",
+    )
+    options["split"].add_argument("--last", action="store_true", help="the last, none drawn")
     for name in ("thin", "split"):
         options[name].add_argument("--seed", type=int, default=0)
     for name in ("align", "crops", "halve"):
@@ -168,9 +175,11 @@ def _thin(given: argparse.Namespace) -> int:
 def _split(given: argparse.Namespace) -> int:
     from cleanplate.training.data import curation
 
-    if not 0 < given.validation < 1:
-        raise UsageError("--validation must lie between 0 and 1.")
-    parts = curation.divide(pairs_of(given), given.validation, given.seed)
+    share = given.validation
+    if not (0 < share < 1 or (share >= 1 and share == int(share))):
+        raise UsageError("--validation is a share between 0 and 1, or a whole number of pictures.")
+    seed = None if given.last else given.seed
+    parts = curation.divide(pairs_of(given), share, seed)
     if not all(parts):
         raise UsageError(f"{given.folder} has one clean picture only; a split needs two.")
     for name, part in zip(("train.txt", "validation.txt"), parts, strict=True):

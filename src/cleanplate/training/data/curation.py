@@ -52,14 +52,20 @@ def thin(pairs: list[Pair], versions: int, seed: int = 0) -> list[Pair]:
     return [pair for pair in pairs if pair.name in kept]
 
 
-def divide(pairs: list[Pair], share: float, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
-    """Part training pairs from validation pairs, to which about `share` of the clean pictures go.
+def divide(pairs: list[Pair], share: float, seed: int | None = 0) -> tuple[list[Pair], list[Pair]]:
+    """Part training pairs from validation pairs.
+
+    To the latter goes about that share of the clean pictures, or from 1 on so many of them: drawn
+    by `seed`, or with None the last in the order of `pairs`.
 
     All versions of a clean picture go the same way. Two clean pictures or more: neither part is
     empty. One: the second part is.
     """
-    groups = sorted({pair.group for pair in pairs}, key=lambda group: rank(group, seed))
-    count = min(max(1, round(len(groups) * share)), len(groups) - 1)
+    groups = list(dict.fromkeys(pair.group for pair in reversed(pairs)))
+    if seed is not None:
+        groups.sort(key=lambda group: rank(group, seed))
+    count = round(share if share >= 1 else len(groups) * share)
+    count = min(max(1, count), len(groups) - 1)
     held = set(groups[:count])
     return (
         [pair for pair in pairs if pair.group not in held],

@@ -45,8 +45,9 @@ class Framing:
     """How a picture and its mask are cut, turned and blurred together.
 
     A crop's share of the picture's area is drawn from `area`, its ratio of width to height from
-    `ratio` (log-uniform); it fits the picture and holds some of the mask. After ten vain tries it
-    is the middle of the picture, or the whole picture where the middle holds no mask. Without
+    `ratio` (log-uniform); it fits the picture, holds some of the mask, and of its pixels at least
+    the share `least` lies in it. After ten vain tries it is the middle of the picture, or the whole
+    picture where the middle holds no mask; half and half where a `least` was asked for. Without
     `area` it is always the whole picture, its ratio kept, padded to `size` by reflection. Colours
     are not changed: jitter did harm.
     """
@@ -57,6 +58,7 @@ class Framing:
     hflip: float = 0.5  # chance of a horizontal flip
     rotation: float = 15.0  # degrees, at most, either way
     blur: float = 0.2  # chance of a Gaussian blur
+    least: float = 0.0  # share of a crop that is foreground
 
     def __call__(
         self, picture: Pixels, mask: Pixels, rng: np.random.Generator
@@ -92,8 +94,11 @@ class Framing:
                 continue
             top = int(place[0] * (high - height + 1))
             left = int(place[1] * (wide - width + 1))
-            if mask[top : top + height, left : left + width].any():
+            window = mask[top : top + height, left : left + width]
+            if window.any() and (window > 127).mean() >= self.least:
                 return top, left, height, width
+        if self.least and rng.random() < 0.5:  # drawn only then: other recipes' crops stay
+            return 0, 0, high, wide
         height, width = (
             min(high, round(wide / self.ratio[0])),
             min(wide, round(high * self.ratio[1])),
@@ -151,6 +156,7 @@ class Cutouts(PairedData):
         rotation: float = 15.0,
         blur: float = 0.2,
         threshold: int = 5,
+        least: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Say what is trained on, and how it is framed.
@@ -164,15 +170,19 @@ class Cutouts(PairedData):
             rotation: degrees, at most, either way.
             blur: chance of a Gaussian blur.
             threshold: where masks are made: a sample differing by more than this (of 255).
+            least: least share of a crop that is foreground, 0 to 1.
             kwargs: see `PairedData`; there are no progressive phases here.
 
         Raises:
-            UsageError: phases were given.
+            UsageError: phases were given, or `least` is no share.
         """
         super().__init__(folder, **kwargs)
         if self.phases:
             raise UsageError("Resolution grows in stages of their own here, not progressively.")
-        self.framing = Framing((size[0], size[1]), area, hflip=hflip, rotation=rotation, blur=blur)
+        if not 0 <= least <= 1:
+            raise UsageError(f"least lies between 0 and 1, not {least:g}.")
+        turns = {"hflip": hflip, "rotation": rotation, "blur": blur}
+        self.framing = Framing((size[0], size[1]), area, least=least, **turns)
         self.threshold = threshold
 
     @property

@@ -68,7 +68,9 @@ def begin(folder: Path, pairs: list[Pair], settings: Mapping[str, Any]) -> list[
         UsageError: the folder is one of the pairs' own, or was made with other settings.
     """
     own = {place.resolve() for place in {pair.input.parent for pair in pairs}}
-    if (folder / "input").resolve() in own:
+    if (folder / "input").resolve() in own or any(
+        folder.resolve().is_relative_to(place) for place in own
+    ):
         raise UsageError(f"{folder} holds the pairs themselves; give another folder.")
     claim(folder, settings)
     stems = stems_of(pairs)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from cleanplate.errors import UsageError
 from cleanplate.training.modules.learner import Batch, Learner, Tensors, adam, as_float, mask_iou
 from cleanplate.training.networks.backbones import Normalised
+
+THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 
 
 class Foreground(nn.Module):
@@ -26,7 +29,8 @@ class Segmentation(Learner):
 
     A batch holds `input` (N, 3, H, W) and `mask` (N, 1, H, W). Validation logs, as means over the
     pictures at threshold 0.5: `val/miou`, the mean of the IoU of foreground and background, and
-    `val/mask_iou`, of the foreground alone.
+    `val/mask_iou`, of the foreground alone; and `val/threshold`, that of `THRESHOLDS` at which the
+    former is greatest, which the export writes into the card.
     """
 
     monitor = ("val/miou", "max")
@@ -103,3 +107,28 @@ class Segmentation(Learner):
         outside = mask_iou(1 - mask, 1 - truth["mask"])
         figures = {"miou": (inside + outside) / 2, "mask_iou": inside}
         return figures, {"input": picture, "mask": mask, "true mask": truth["mask"]}
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a new sweep over the thresholds."""
+        self.sweep: list[Tensor] = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensors:
+        """Do as `Learner`, and measure at every threshold, too."""
+        columns = super().validation_step(batch, batch_idx)
+        mask, truth = columns["mask"], columns["true mask"]
+        self.sweep.append(torch.stack([mean_iou(mask > t, truth).mean() for t in THRESHOLDS]))
+        return columns
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the best threshold; of equals, the one nearest to one half."""
+        means = torch.stack(self.sweep).mean(0).tolist()
+        by_worth = sorted(
+            zip(means, THRESHOLDS, strict=True), key=lambda m: (m[0], -abs(m[1] - 0.5))
+        )
+        self.log("val/threshold", by_worth[-1][1], sync_dist=True)
+
+
+def mean_iou(found: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean of the IoU of foreground and background of each binary mask (N,)."""
+    found = found.to(truth.dtype)
+    return (mask_iou(found, truth) + mask_iou(1 - found, 1 - truth)) / 2
