@@ -110,3 +110,16 @@ def test_needs_no_torch() -> None:
     code = "import sys, cleanplate.training.evaluate, cleanplate.training.cli\n"
     code += "assert not {'torch', 'lightning'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("limit", "over"), [("0", 2), ("1000", 0)])
+def test_pictures_over_a_limit_of_seconds_are_counted(
+    flat: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    limit: str,
+    over: int,
+) -> None:
+    monkeypatch.setitem(tasks._TABLE, "eraser", tasks.TaskInfo("eraser", "Erase.", Eraser))
+    assert main("evaluate", [str(flat), "--task", "eraser", "--seconds", limit]) == 0
+    assert f"{over} of 2 took more than {limit} s" in capsys.readouterr().out

@@ -162,9 +162,9 @@ def test_a_full_disk_names_the_folder(
 
     with monkeypatch.context() as patch:
         patch.setattr(writing, "_write", full)
-        with pytest.raises(OSError, match="out/a.txt"):
+        with pytest.raises(OSError, match=r"out/a\.txt"):
             writing.write_all({tmp_path / "out/a.txt": b"a"})
     monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
     given = [str(whole.recipe), "--data", str(whole.data), "--run", str(tmp_path / "run")]
-    with pytest.raises(CleanplateError, match="run: No space left on device.*--resume"):
+    with pytest.raises(CleanplateError, match=r"run: No space left on device.*--resume"):
         main("train", given)

@@ -13,7 +13,7 @@ Per picture:
 - `raw_score`: the RAW contest's, of the planes' PSNR and SSIM; absent for other pictures
 - `ocr_error`, `ocr_noise`: with a reader, the share of the true page's characters that are read
   otherwise on the cleaned page, and on a JPEG copy of the true page
-- `seconds_mp`: seconds a megapixel, without reading and writing
+- `seconds_mp`, `seconds`: seconds a megapixel and a picture, without reading and writing
 - `peak_mb`: the process's largest memory meanwhile, in megabytes, where the system can tell
 """
 
@@ -60,6 +60,7 @@ FIGURES = (
     "ocr_error",
     "ocr_noise",
     "seconds_mp",
+    "seconds",
     "peak_mb",
 )
 OF_PICTURES = (
@@ -171,6 +172,7 @@ def score(pair: Pair, task: Task, *, masked: bool = False, reader: Reader | None
         "raw_score": math.nan,
         **_reading(reader, after, truth),
         "seconds_mp": watch.seconds / (mask.size / 1e6),
+        "seconds": watch.seconds,
         "peak_mb": watch.megabytes,
     }
     if pair.own_target:
@@ -193,6 +195,7 @@ def score_raw(pair: Pair, task: RawDenoiser) -> Score:
         **likeness,
         "raw_score": metrics.raw_score(min(EQUAL, decibels), likeness["ssim"]),
         "seconds_mp": watch.seconds / (truth.size / 1e6),
+        "seconds": watch.seconds,
         "peak_mb": watch.megabytes,
     }
     shown = [np.rint(planes[..., [0, 1, 3]] * 255) for planes in (before, after, truth)]

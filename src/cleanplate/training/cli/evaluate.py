@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--limit", type=float, default=8.0, metavar="MIB", help="of a model's size in MiB (8)"
     )
+    parser.add_argument("--seconds", type=float, metavar="S", help="limit of a picture's seconds")
     parser.add_argument("--threshold", type=float)
     parser.add_argument(
         "--option",
@@ -86,6 +87,9 @@ def run(arguments: list[str]) -> int:
         if not math.isnan(value):  # what none of the pictures has, such as a cut-out's PSNR
             print(f"{name:12s} {value:.4f}")
     print(f"{'pictures':12s} {len(scores)}")
+    if given.seconds is not None:
+        over = sum(score.figures["seconds"] > given.seconds for score in scores)
+        print(f"{'over_limit':12s} {over} of {len(scores)} took more than {given.seconds:g} s")
     if given.method == "model" and len(given.model) == 1 and "=" not in given.model[0]:
         print(f"{'model_mib':12s} {_size(given.model[0], given.limit)}")
     return 0

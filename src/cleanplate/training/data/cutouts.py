@@ -181,8 +181,9 @@ class Cutouts(PairedData):
             raise UsageError("Resolution grows in stages of their own here, not progressively.")
         if not 0 <= least <= 1:
             raise UsageError(f"least lies between 0 and 1, not {least:g}.")
-        turns = {"hflip": hflip, "rotation": rotation, "blur": blur}
-        self.framing = Framing((size[0], size[1]), area, least=least, **turns)
+        self.framing = Framing(
+            (size[0], size[1]), area, hflip=hflip, rotation=rotation, blur=blur, least=least
+        )
         self.threshold = threshold
 
     @property

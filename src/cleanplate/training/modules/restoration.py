@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from cleanplate.errors import UsageError
+from cleanplate.metrics import MS_SSIM_SIDE
 from cleanplate.tasks.exported import FLOOR
-from cleanplate.training.losses import COMPOSITES
+from cleanplate.training.losses import COMPOSITES, ms_ssim
 from cleanplate.training.modules.adversarial import CRITICS, Adversarial
 from cleanplate.training.modules.learner import (
     Batch,
@@ -28,8 +30,9 @@ class Restoration(Learner):
 
     A batch holds `input`, `target` (N, 3, H, W) and `mask` (N, 1, H, W). Validation logs, as means
     over the pictures: `val/psnr` of what a user would get, which for a network with a mask is the
-    composite; `val/psnr_input`; and with a mask `val/psnr_raw` of the network's picture alone and
-    `val/mask_iou` (threshold 0.5). `val/psnr` is what the best checkpoint is chosen by.
+    composite, and `val/ms_ssim` of that, where its sides allow it; `val/psnr_input`; and with a
+    mask `val/psnr_raw` of the network's picture alone and `val/mask_iou` (threshold 0.5).
+    `val/psnr` is what the best checkpoint is chosen by.
     """
 
     def __init__(
@@ -95,4 +98,13 @@ class Restoration(Learner):
             columns |= {"mask": mask, "true mask": truth["mask"]}
             figures["psnr_raw"] = psnr(restored, truth["picture"])
             figures["mask_iou"] = mask_iou(mask, truth["mask"])
+        figures["ms_ssim"] = likeness(cleaned, truth["picture"])
         return {"psnr": psnr(cleaned, truth["picture"]), **figures}, columns
+
+
+def likeness(picture: Tensor, truth: Tensor) -> Tensor:
+    """Return each picture's MS-SSIM, of (N, C, H, W) in [0, 1]; nan where a side is too short."""
+    if min(picture.shape[-2:]) < MS_SSIM_SIDE:
+        return picture.new_full((len(picture),), torch.nan)
+    pairs = zip(picture.split(1), truth.split(1), strict=True)
+    return torch.stack([1 - ms_ssim(one, other) for one, other in pairs])
