@@ -65,7 +65,7 @@ def _reason(error: str) -> str:
 def options(settings: Settings) -> list[str]:
     """Return the options of a recipe's model and data, of the trainer, and our own."""
     found = [*OWN, *(f"--trainer.{name}" for name in signature(pl.Trainer.__init__).parameters)]
-    for part in ("model", "data"):
+    for part in {"model", "data"} & set(settings):
         module, _, member = settings[part]["class_path"].rpartition(".")
         for kind in getattr(import_module(module), member).__mro__:
             names = signature(kind.__init__).parameters

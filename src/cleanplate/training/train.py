@@ -154,7 +154,7 @@ def _check_data(settings: Settings, data: str | None, overrides: Sequence[str]) 
     Raises:
         UsageError: no folder is named, or there is none of that name.
     """
-    given = settings["data"].get("init_args", {})
+    given = settings.get("data", {}).get("init_args", {})
     named = any(one.startswith(("--data.init_args.folder", "--data.folder")) for one in overrides)
     if data is None and not named and given.get("folder") is None:
         unknown = [one for one in overrides if one.startswith("--") and "." not in one]
@@ -177,7 +177,7 @@ def _patient(settings: Settings, patience: int) -> Settings:
         raise UsageError(f"{member} does not say which figure is best: leave out --patience.")
     options = {"monitor": monitor[0], "mode": monitor[1], "patience": patience}
     early = {"class_path": STOPPING, "init_args": options}
-    callbacks = settings["trainer"].get("callbacks") or []
+    callbacks = settings.get("trainer", {}).get("callbacks") or []
     others = [one for one in callbacks if one["class_path"] != STOPPING]
     return merged(settings, {"trainer": {"callbacks": [*others, early]}})
 
