@@ -24,6 +24,9 @@ LUMA = (0.299, 0.587, 0.114)
 _STRIP = 1 << 18  # pixels composited at a time
 
 
+LEAST_SHARED = 16  # px; of neighbouring parts that a model of a fixed size sees
+
+
 def tiles(height: int, width: int, tile: int, overlap: int, multiple: int = 1) -> list[Box]:
     """Cover a picture evenly with overlapping boxes, row by row.
 
@@ -373,6 +376,8 @@ def _grid(model: Model, size: tuple[int, int], region: Box, overlap: int | None)
     multiple, tile = model.card.multiple, model.card.tile
     if overlap is None:
         overlap = tile // 8 if tile > multiple else 0
+        if _fixed(model):  # its pools see another part in each: seams show where parts share less
+            overlap = max(overlap, min(LEAST_SHARED, tile // 2 // multiple * multiple))
     axes = []
     for start, stop, length in (
         (region.top, region.bottom, size[0]),

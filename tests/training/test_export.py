@@ -124,7 +124,7 @@ def test_parts_of_a_fixed_size_overlap_without_a_seam(
     assert np.abs(found - expected)[inner].max() < 1e-4
     if size == (100, 140):
         rows = sorted({box.top for box in seen})
-        assert rows[1] - rows[0] <= 64 - 8
+        assert rows[1] - rows[0] <= 64 - 16
 
 
 @pytest.mark.parametrize("fault", [0.01, float("nan")])
