@@ -130,6 +130,14 @@ def test_what_only_looks_like_ink_is_left_where_no_ink_is_certain() -> None:
     assert 0 < doubt < 0.6
 
 
+@pytest.mark.parametrize(("ink", "found"), [("black", False), ("red", True)])
+def test_a_stroke_with_a_colour_is_certain_earlier(ink: str, found: bool) -> None:
+    page, probability = np.full((60, 60, 3), PAPER, np.uint8), np.zeros((60, 60), np.uint8)
+    page[10:20, 10:20] = INK[ink]
+    probability[10:20, 10:20] = 165
+    assert detected(picture_of(page), probability, 0.5).where.any() == found
+
+
 def test_models_of_other_tasks_are_refused(tmp_path: Path) -> None:
     path = onnx_models.write(tmp_path, "finding", onnx_models.threshold(), inputs=("a", "b", "c"))
     with pytest.raises(UsageError, match="finding does not take handwriting off"):

@@ -15,7 +15,8 @@ from cleanplate.tasks.maps import dilated
 
 HIGH = 0.6  # probability that a find on a large mark must reach somewhere, or a higher threshold
 COLOURED = 0.5  # share of the threshold that a coloured stroke must reach: print mostly has none
-CERTAIN = 0.7, 20  # a page is written on if one stroke of so many dark pixels is as probably ink
+CERTAIN = 0.7, 0.6  # a page is written on if one stroke, or one with a colour, is so probably ink
+ENOUGH = 20  # dark pixels of such a stroke
 LEAST = 6  # pixels of a find
 HALO = 2  # pixels beside a stroke that its blur reaches: no paper is taken there
 
@@ -56,8 +57,8 @@ def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float)
     ink = said > np.where(large, max(HIGH, threshold), needed)
     around = large & at_the_frame(marks.labels, len(said))  # a scan's edge, or the desk
     ink[0], ink[around] = False, False
-    surest, enough = CERTAIN
-    if not (ink & (said > surest) & (marks.weight >= enough)).any():
+    certain = np.where(marks.kind > NEUTRAL, CERTAIN[1], CERTAIN[0])
+    if not (ink & (said > certain) & (marks.weight >= ENOUGH)).any():
         nothing = np.zeros(probability.shape, bool)
         return Ink(nothing, nothing, nothing, 0.0)
     by_pixel = hysteresis(probability, threshold)
