@@ -145,6 +145,32 @@ def test_jpeg_blocks_that_are_not_edited_keep_their_coefficients(mode: str) -> N
     assert coded(result, 1) == coded(source, 1)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "YCbCr"])
+def test_strips_of_jpeg_that_share_tables_are_read_in_any_order(mode: str) -> None:
+    """libtiff decodes a strip without Huffman tables by those it read last."""
+    page = np.tile(coloured(), (4, 1, 1))
+    page[50:] = coloured(spot=False)[:1, :1]
+    page[60:] += np.random.default_rng(0).integers(0, 9, page[60:].shape, np.uint8)
+    arrays = [page[..., 0] if mode == "L" else page, coloured(spot=False)]
+    strips = {"tiffinfo": {278: 16}}
+    source = by_pillow(arrays, mode, compression="jpeg", quality=95, **strips)
+    assert len(coded(source, 0)) > 4
+    result, pages, _ = cleaned(source)
+    assert not pages[0].unchanged
+    np.testing.assert_array_equal(shown(result)[0][64:], shown(source)[0][64:])
+    np.testing.assert_array_equal(shown(result)[1], shown(source)[1])
+
+
+def test_a_page_that_calls_itself_its_copy_stays_whole() -> None:
+    source = written(
+        (coloured(), {"subifds": 1}), (coloured()[:20], {}), coloured(), photometric="rgb"
+    )
+    itself = with_tag(source, 0, 330, 4, starts(source)[0])
+    result, _, _ = cleaned(itself)
+    np.testing.assert_array_equal(shown(result)[0][SPOT], FILL)
+    assert tags(result, 0)[258] == tags(source, 0)[258]
+
+
 def test_palettes_few_bits_and_white_that_is_zero() -> None:
     palette = np.zeros((3, 256), np.uint16)
     palette[:, :5] = np.array([[20, 160, 60], [255, 0, 0], [128, 128, 128], [1, 2, 3], [9] * 3]).T

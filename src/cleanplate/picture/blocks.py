@@ -66,14 +66,23 @@ class Grid(NamedTuple):
         ]
 
 
-def renewed(stream: bytes, grid: Grid, progressive: bool, pixels: Samples, edited: Mask) -> bytes:
+class Flags(NamedTuple):
+    """How a file is written: `progressive`, which takes some ten times as long, and with Huffman
+    tables that are `optimised` for it or the usual ones of ITU T.81, annex K.3.
+    """
+
+    progressive: bool
+    optimised: bool
+
+
+def renewed(stream: bytes, grid: Grid, flags: Flags, pixels: Samples, edited: Mask) -> bytes:
     """Return a JPEG stream with the coefficients of ``stream`` but for the blocks ``edited``
     reaches.
 
     Args:
         stream: a JPEG file without metadata.
         grid: what its planes are.
-        progressive: whether to write a progressive file, which takes some ten times as long.
+        flags: how the file is written.
         pixels: (H, W, 1 or 3) uint8 in the file's orientation.
         edited: (H, W) which pixels differ from what the file holds.
 
@@ -92,7 +101,7 @@ def renewed(stream: bytes, grid: Grid, progressive: bool, pixels: Samples, edite
             fresh = _pooled(edited[window], ratio) > 0
             new = _pooled(pixels[window] @ weights, ratio) - level
             _renew(getattr(jpeg, name), table, at, new, fresh)
-    return _store(jpeg, progressive)
+    return _store(jpeg, flags)
 
 
 def _load(stream: bytes, grid: Grid) -> Any:
@@ -116,7 +125,7 @@ def _load(stream: bytes, grid: Grid) -> Any:
     return jpeg
 
 
-def _store(jpeg: Any, progressive: bool) -> bytes:
+def _store(jpeg: Any, flags: Flags) -> bytes:
     """Return the file jpeglib makes of the coefficients; its tables and identifiers are not the old
     ones.
 
@@ -124,13 +133,13 @@ def _store(jpeg: Any, progressive: bool) -> bytes:
     """
     jpeglib: Any = importlib.import_module("jpeglib")
     jpeg.quant_tbl_no = np.full(len(jpeg.samp_factor), -1)
-    if not progressive:
+    if not flags.progressive:
         # MozJPEG needs the old stream to begin with, libjpeg-turbo would only read it once more.
         jpeg.content = None
     with TemporaryDirectory() as folder:
         path = Path(folder) / "new.jpg"
-        with _LOCK, jpeglib.version(_PROGRESSIVE if progressive else _SEQUENTIAL):
-            jpeg.write_dct(str(path), flags=["+OPTIMIZE_CODING"])
+        with _LOCK, jpeglib.version(_PROGRESSIVE if flags.progressive else _SEQUENTIAL):
+            jpeg.write_dct(str(path), flags=["+OPTIMIZE_CODING"] if flags.optimised else [])
         return path.read_bytes()
 
 

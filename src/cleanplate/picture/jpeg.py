@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import re
 import struct
 from dataclasses import dataclass
@@ -248,6 +250,14 @@ def _without_previews(head: list[Segment]) -> list[Segment]:
 
 def _segments(data: bytes, name: str, start: int = 0) -> tuple[list[Segment], int]:
     """Find all segments of the picture from `start` on, but SOI and EOI, and where it ends."""
+    segments, end = _all_segments(data, name, start)
+    if not any(segment.marker == _SOS for segment in segments):
+        raise damaged(name, "JPEG file", "it holds no picture data")
+    return segments, end
+
+
+def _all_segments(data: bytes, name: str, start: int = 0) -> tuple[list[Segment], int]:
+    """Find segments as `_segments` does, of a stream of tables alone, too."""
     view, segments, at = memoryview(data), [], start + len(SOI)
     while True:
         found = _MARKER.search(data, at)
@@ -272,8 +282,6 @@ def _segments(data: bytes, name: str, start: int = 0) -> tuple[list[Segment], in
             end += len(coded)
         segments.append(Segment(marker, payload, coded))
         at = end
-    if not any(segment.marker == _SOS for segment in segments):
-        raise damaged(name, "JPEG file", "it holds no picture data")
     return segments, at
 
 
@@ -341,6 +349,27 @@ def _frame(segments: list[Segment], name: str) -> Frame:
     return Frame(header.marker, height, width, components, _model(segments, components))
 
 
+def huffman_tables(stream: bytes) -> dict[int, bytes]:
+    """Return the Huffman tables of a JPEG stream by class and number (ITU T.81, B.2.4.2)."""
+    tables: dict[int, bytes] = {}
+    for segment in _all_segments(stream, "")[0]:
+        rest = segment.payload if segment.marker == _DHT else b""
+        while len(rest) > 16:
+            end = 17 + sum(rest[1:17])
+            tables[rest[0]], rest = bytes(rest[1:end]), rest[end:]
+    return tables
+
+
+@functools.cache
+def _usual_tables() -> dict[int, bytes]:
+    """Return the tables that encoders take which do not make their own (ITU T.81, K.3)."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "JPEG")
+    return huffman_tables(out.getvalue())
+
+
 def _refused(name: str, what: str) -> PictureError:
     return PictureError(
         f"{name}: {what} cannot be written back faithfully; save it as an RGB JPEG or PNG first."
@@ -366,7 +395,9 @@ def _spliced(segments: list[Segment], frame: Frame, raster: Raster, edited: Mask
     stream = b"".join([SOI, *bare, EOI])
     sampling = [(component.down, component.across) for component in frame.components]
     grid = blocks.Grid(frame.height, frame.width, sampling, frame.model)
-    new = blocks.renewed(stream, grid, frame.progressive, raster.pixels, edited)
+    usual = huffman_tables(stream).items() <= _usual_tables().items()
+    flags = blocks.Flags(frame.progressive, optimised=frame.progressive or not usual)
+    new = blocks.renewed(stream, grid, flags, raster.pixels, edited)
     written, _ = _segments(new, "the new JPEG")
     header = next(segment for segment in written if segment.marker in _SOF)
     old_header = next(segment for segment in segments if segment.marker == frame.marker)

@@ -23,6 +23,7 @@ from cleanplate.document.tiff.forms import (
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture, directory
 from cleanplate.picture.embedded import from_jpeg, from_samples
+from cleanplate.picture.jpeg import huffman_tables
 from cleanplate.picture.tiff_blocks import FAX, JPEG, decode, encode, whole_jpeg
 from cleanplate.tasks.base import Remark
 
@@ -138,12 +139,24 @@ class _Jpeg:
             inside[: here.shape[0], : here.shape[1]] = here
             stored.pixels[inside] = self._form.colours.codes(pixels[block.part][here])
             blocks[number] = stored.encode(inside)
+        if self._tables and not all(self._fits(data) for data in blocks.values()):
+            # With tables of their own in some, libtiff decodes the others by those it read last.
+            for number, block in enumerate(self._form.blocks):
+                if number not in blocks:
+                    blocks[number] = self._whole(block)
         return CodedPage(blocks)
 
-    def _decoded(self, block: Block) -> Picture:
+    def _fits(self, data: bytes) -> bool:
+        """Return whether a strip leaves the Huffman tables that all share as they are."""
+        shared, own = huffman_tables(self._tables), huffman_tables(data)
+        return all(own.get(key, table) == table for key, table in shared.items())
+
+    def _whole(self, block: Block) -> bytes:
         coded = self._container.read(block.place, block.length)
-        data = whole_jpeg(coded, self._tables, self._form.photometric)
-        picture = from_jpeg(data, 1, self._name)
+        return whole_jpeg(coded, self._tables, self._form.photometric)
+
+    def _decoded(self, block: Block) -> Picture:
+        picture = from_jpeg(self._whole(block), 1, self._name)
         if picture.pixels.shape != (block.rows, block.columns, self._form.samples):
             raise LeftAlone("its JPEG data are of another size than it is said to be")
         return picture

@@ -187,6 +187,8 @@ class Patch:
                 self._clear(slot.place, slot.place + slot.size)
 
     def _clear_below(self, start: int) -> None:
+        if any(node.start == start for node in self._nodes):
+            return  # a page, of this chain, is no copy
         try:
             below = self._container.table(start)
         except ValueError:
