@@ -61,6 +61,20 @@ def test_a_run_that_gets_no_better_ends_early(
     assert "EarlyStopping" in (run / "config.yaml").read_text()
 
 
+@pytest.mark.parametrize("more", [(), ("--patience", "9")])
+def test_a_run_past_its_steps_keeps_its_rows(
+    more: tuple[str, ...], whole: Run, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    given = [str(whole.recipe), "--data", str(whole.data), "--run", str(run)]
+    assert main("train", [*given, *more, "--trainer.max_steps=2"]) == 0
+    first = read_table(run / "metrics.csv")
+    assert main("train", [*given, "--trainer.max_steps=4", "--resume"]) == 0
+    rows = read_table(run / "metrics.csv")
+    assert rows[:-1] == first and [row["step"] for row in rows] == ["2", "4"]
+    assert all(float(row["val/psnr"]) > 0 for row in rows)
+
+
 def test_a_curve_rises_to_the_right() -> None:
     drawn = curves([1, 2, 3], {"psnr": [1.0, float("nan"), 3.0], "none": [float("nan")] * 3})
     blue = np.argwhere((drawn == (60, 90, 160)).all(-1))

@@ -25,8 +25,9 @@ class FigureFiles(Callback):
     - `metrics.csv`, a row an epoch, and `curves.png`, the same drawn
     - `pictures.csv`, a row for each picture of the last validation, its figures by name
 
-    An epoch that is trained again, after a run was resumed, replaces its row. With several
-    processes the pictures are those of the first.
+    An epoch that is trained again, after a run was resumed, replaces its row; one that Lightning
+    only ends again, without figures, does not. With several processes the pictures are those of
+    the first.
     """
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -38,11 +39,15 @@ class FigureFiles(Callback):
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
-        now: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
-        for name, value in sorted(trainer.callback_metrics.items()):
-            if name.partition("/")[0] in ("train", "val", "data"):
-                now[name] = f"{float(value):.6g}"
+        figures = {
+            name: f"{float(value):.6g}"
+            for name, value in sorted(trainer.callback_metrics.items())
+            if name.partition("/")[0] in ("train", "val", "data")
+        }
+        now = {"epoch": trainer.current_epoch, "step": trainer.global_step, **figures}
         before = read_table(folder / "metrics.csv")
+        if not figures and any(int(row["step"]) >= trainer.global_step for row in before):
+            return
         rows = [row for row in before if int(row["step"]) < trainer.global_step] + [now]
         write_table(folder / "metrics.csv", rows)
         names = [name for name in columns(rows) if name not in PLACE]

@@ -84,7 +84,8 @@ def train(
         patience: end after so many validations in which the best figure was not bettered.
 
     Raises:
-        UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not.
+        UsageError: no such recipe, wrong overrides, a run that is there or (resuming) is not,
+            no weights to start from or those of another network.
         CleanplateError: the data cannot be used, the loss is no longer a number, the disk is full,
             or the training was stopped by a signal.
     """
@@ -140,12 +141,23 @@ def train(
         if stop.stopped_epoch:
             print(f"{stop.monitor} was not bettered in {stop.patience} validations: ended early.")
     if resume and not go_on.began:
-        epochs = trained.trainer.current_epoch
-        print(
-            f"This run was finished already, after {epochs} epochs: nothing was trained. "
-            f"--trainer.max_epochs={2 * epochs} (or max_steps) trains on."
-        )
+        print(_finished(trained.trainer))
     return folder
+
+
+def _finished(trainer: pl.Trainer) -> str:
+    """Say that nothing was trained, and which higher limit trains on."""
+    epochs = trainer.fit_loop.epoch_progress.current.processed  # also where steps ended it
+    steps = trainer.global_step
+    ended = {
+        "steps": (steps, 0 <= trainer.max_steps <= steps),
+        "epochs": (epochs, 0 <= (trainer.max_epochs or -1) <= epochs),
+    }
+    done = {unit: count for unit, (count, reached) in ended.items() if reached}
+    done = done or {"epochs": epochs}
+    after = " and ".join(f"{count} {unit}" for unit, count in done.items())
+    higher = " ".join(f"--trainer.max_{unit}={2 * count}" for unit, count in done.items())
+    return f"This run was finished already, after {after}: nothing was trained. {higher} trains on."
 
 
 def _check_data(settings: Settings, data: str | None, overrides: Sequence[str]) -> None:
@@ -175,7 +187,8 @@ def _patient(settings: Settings, patience: int) -> Settings:
     monitor = getattr(getattr(import_module(module), member), "monitor", None)
     if monitor is None:
         raise UsageError(f"{member} does not say which figure is best: leave out --patience.")
-    options = {"monitor": monitor[0], "mode": monitor[1], "patience": patience}
+    options: dict[str, Any] = {"monitor": monitor[0], "mode": monitor[1], "patience": patience}
+    options["strict"] = False  # resumed, an epoch may end again without having been validated
     early = {"class_path": STOPPING, "init_args": options}
     callbacks = settings.get("trainer", {}).get("callbacks") or []
     others = [one for one in callbacks if one["class_path"] != STOPPING]
