@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import pickle
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from cleanplate.errors import CleanplateError, PictureError
+from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training.data.augmentation import Augmentation, centre
 from cleanplate.training.data.cache import PictureCache
+from cleanplate.training.data.clean_crops import CleanData
+from cleanplate.training.data.handwritten import Handwritten
 from cleanplate.training.data.layouts import survey
 from cleanplate.training.data.loading import Stream, generator
+from cleanplate.training.data.occluded import Occluded
 from cleanplate.training.data.paired import spread
 from cleanplate.training.data.pairs import Pairs
+from cleanplate.training.data.people import People
+from cleanplate.training.data.synthetic import Synthetic
+from cleanplate.training.data.watermarked import Watermarked
 
 
 def test_crops_of_a_pair_stay_together() -> None:
@@ -175,3 +183,23 @@ def test_epochs_of_a_data_module(plain: Path) -> None:
     assert len(list(data.train_dataloader())) == 5
     with pytest.raises(CleanplateError, match="epoch_size"):
         Pairs(str(plain), epoch_size=0)
+
+
+KINDS = [Pairs, CleanData, Handwritten, Occluded, Synthetic, Watermarked]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        *((kind, "batch_size", 0) for kind in KINDS),
+        *((kind, "workers", -1) for kind in [*KINDS, People]),  # whose phases have the batch size
+    ],
+)
+def test_sizes_that_no_loader_can_have(kind: Any, name: str, value: int) -> None:
+    needed = {
+        given: given
+        for given, one in signature(kind).parameters.items()
+        if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+    }
+    with pytest.raises(UsageError, match=f"{name} is . or more, not {value}"):
+        kind(**needed, **{name: value})

@@ -158,9 +158,13 @@ class Handwritten(OnTheFlyData):
             validation_pictures: crops to validate on.
             seed: of all that is drawn.
             workers: processes that draw.
+
+        Raises:
+            UsageError: the batch size or the number of workers is out of its range.
         """
         super().__init__()
         self.save_hyperparameters()
+        self.check()
 
     def prepare_data(self) -> None:
         """Decode the pages.

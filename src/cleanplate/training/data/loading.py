@@ -42,6 +42,18 @@ def phases_of(progressive: Sequence[tuple[int, int, int]] | None) -> list[Phase]
     return phases
 
 
+def check_sizes(batch_size: int, workers: int) -> None:
+    """Refuse what no loader can have.
+
+    Raises:
+        UsageError: a batch of nothing, or fewer than no workers.
+    """
+    if batch_size < 1:
+        raise UsageError(f"batch_size is 1 or more, not {batch_size}.")
+    if workers < 0:
+        raise UsageError(f"workers is 0 or more, not {workers}.")
+
+
 class Stream(Sampler[list[Key]]):
     """Batches of keys without end in shuffled rounds; `len()` of them make an epoch.
 

@@ -197,9 +197,13 @@ class Occluded(OnTheFlyData):
             core_share: share of the crops whose input does not show the core of what lies on them.
             seed: of all that is drawn.
             workers: processes that draw.
+
+        Raises:
+            UsageError: the batch size or the number of workers is out of its range.
         """
         super().__init__()
         self.save_hyperparameters()
+        self.check()
 
     def setup(self, stage: str) -> None:
         """Decode the pages, once, into memory."""

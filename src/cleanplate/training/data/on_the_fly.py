@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.errors import UsageError
 from cleanplate.training.data.arrays import Array
-from cleanplate.training.data.loading import Phase, ResumableLoader, loader_of
+from cleanplate.training.data.loading import Phase, ResumableLoader, check_sizes, loader_of
 
 LONGEST = 1600  # longer side in pixels that pictures are kept at
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -50,6 +50,14 @@ class OnTheFlyData(LightningDataModule):
     training: Dataset[Sample]
     validation: Dataset[Sample]
     phases: Sequence[Phase] = ()
+
+    def check(self) -> None:
+        """Refuse sizes that no loader can have; called once the hyperparameters are saved.
+
+        Raises:
+            UsageError: see `loading.check_sizes`.
+        """
+        check_sizes(self.hparams["batch_size"], self.hparams["workers"])
 
     def paths(self, names: Sequence[str]) -> list[Path]:
         """Return folders of these names, which are relative to `folder`."""

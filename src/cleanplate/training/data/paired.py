@@ -14,7 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.training.data.curation import divide
 from cleanplate.training.data.layouts import Pair, Survey, available, select, survey
-from cleanplate.training.data.loading import ResumableLoader, loader_of, phases_of, worker_options
+from cleanplate.training.data.loading import (
+    ResumableLoader,
+    check_sizes,
+    loader_of,
+    phases_of,
+    worker_options,
+)
 
 
 class PairedData(pl.LightningDataModule):
@@ -64,13 +70,14 @@ class PairedData(pl.LightningDataModule):
             seed: of the order, the crops and the split.
 
         Raises:
-            UsageError: a share, a phase or the epoch's size is out of its range.
+            UsageError: a share, a phase, a size or the number of workers is out of its range.
         """
         super().__init__()
         if not 0 < validation_share < 1:
             raise UsageError("validation_share must lie between 0 and 1.")
         if epoch_size is not None and epoch_size < 1:
             raise UsageError(f"epoch_size is 1 or more, not {epoch_size}.")
+        check_sizes(batch_size, workers)
         self.phases = phases_of(progressive)
         self.folder, self.pairs, self.versions = Path(folder), pairs, versions
         self.batch_size, self.steps, self.epoch_size = batch_size, steps, epoch_size

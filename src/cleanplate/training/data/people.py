@@ -267,11 +267,15 @@ class People(OnTheFlyData):
             validation_pictures: validate on at most so many.
             seed: of all that is drawn.
             workers: processes that cut.
+
+        Raises:
+            UsageError: a phase or the number of workers is out of its range.
         """
         super().__init__()
         self.save_hyperparameters()
         self.phases = phases_of(progressive or [(1, 8, 256)])
         self.hparams["batch_size"] = self.phases[0].batch_size
+        self.check()
 
     def setup(self, stage: str) -> None:
         """List the scenes, and decode them once into the store."""

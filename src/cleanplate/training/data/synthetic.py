@@ -129,10 +129,11 @@ class Synthetic(OnTheFlyData):
             workers: processes that draw.
 
         Raises:
-            UsageError: a phase is out of its range.
+            UsageError: a phase, the batch size or the number of workers is out of its range.
         """
         super().__init__()
         self.save_hyperparameters()
+        self.check()
         self.phases = phases_of(progressive)
 
     def setup(self, stage: str) -> None:

@@ -222,9 +222,13 @@ class Watermarked(OnTheFlyData):
             candidates: clean crops that are looked at for these.
             seed: of all that is drawn.
             workers: processes that draw.
+
+        Raises:
+            UsageError: the batch size or the number of workers is out of its range.
         """
         super().__init__()
         self.save_hyperparameters()
+        self.check()
 
     def setup(self, stage: str) -> None:
         """Decode the pictures, once, into memory."""
