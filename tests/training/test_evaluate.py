@@ -112,7 +112,7 @@ def test_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize(("limit", "over"), [("0", 2), ("1000", 0)])
+@pytest.mark.parametrize(("limit", "over"), [("1e-09", 2), ("1000", 0)])
 def test_pictures_over_a_limit_of_seconds_are_counted(
     flat: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from cleanplate.errors import CleanplateError, ModelError, UsageError
+from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.training import losses
 from cleanplate.training import train as training
 from cleanplate.training.callbacks import origin
@@ -226,9 +226,9 @@ def test_a_stage_starts_from_the_averaged_weights(plain: Path, tmp_path: Path) -
         run(PLAIN, plain, tmp_path / "second", *more)
     for name, value in started.items():
         assert torch.equal(value, first["state_dict"][f"network.{name}"])
-    with pytest.raises(ModelError, match="another network"):
+    with pytest.raises(UsageError, match="another network"):
         run(PLAIN, plain, tmp_path / "third", "--from", str(best), f"{NAFNET[:-1]}, planes: 4}}")
-    with pytest.raises(ModelError, match=r"none\.ckpt is missing"):
+    with pytest.raises(UsageError, match=r"none\.ckpt is missing"):
         run(PLAIN, plain, tmp_path / "third", "--from", str(tmp_path / "none.ckpt"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import onnx_models
 import pytest
 
 from cleanplate import tasks, writing
-from cleanplate.errors import CleanplateError, ModelError, UsageError
+from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.tasks import crop_fill
 from cleanplate.tasks.denoise import raw
 from cleanplate.training.catalogue import by_system, recipes
@@ -36,6 +37,9 @@ RGB = ["red", "green", "blue"]
         ("--data pairs --model.init_args.netwrk=x", "mean --model.init_args.network"),
         ("--data pairs --data.init_args.bach_size=3", "mean --data.init_args.batch_size"),
         ("--data pairs --data.init_args.batch_size=x", "batch_size: it must be int, not x"),
+        ("--data pairs --data.init_args.batch_size=0", "batch_size is 1 or more, not 0"),
+        ("--data pairs --data.init_args.workers=-1", "workers is 0 or more, not -1"),
+        ("--data pairs --from nope.ckpt", "nope.ckpt is missing"),
         ("--data pairs --trainer.precision=12", "--trainer.precision: it must be .*not 12"),
         ("--data pairs/input", "needs input/ and target/"),
     ],
@@ -59,7 +63,7 @@ def test_a_recipe_misspelt() -> None:
 
 def test_weights_of_another_network(whole: Run, tmp_path: Path) -> None:
     given = [str(whole.recipe), "--data", str(whole.data), "--run", str(tmp_path / "run")]
-    with pytest.raises(ModelError, match="another network's weights") as error:
+    with pytest.raises(UsageError, match="another network's weights") as error:
         main("train", [*given, "--from", "watermark-locator"])
     assert len(str(error.value)) < 300
 
@@ -80,6 +84,40 @@ def test_resuming_a_finished_run_says_so(
     assert main("train", [str(whole.recipe), "--run", str(tmp_path / "run"), "--resume"]) == 0
     said = capsys.readouterr().out
     assert "finished already, after 3 epochs" in said and "--trainer.max_epochs=6" in said
+
+
+@pytest.mark.parametrize(
+    ("limits", "after"),
+    [
+        ("--trainer.max_epochs=9 --trainer.max_steps=6", "6 steps.* --trainer.max_steps=12 trains"),
+        ("--trainer.max_steps=6", "6 steps and 3 epochs.*steps=12 --trainer.max_epochs=6 trains"),
+    ],
+)
+def test_a_finished_run_names_the_limits_that_ended_it(
+    limits: str, after: str, whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole.folder, tmp_path / "run")
+    given = [str(whole.recipe), "--run", str(tmp_path / "run"), "--resume", *limits.split()]
+    assert main("train", given) == 0
+    said = capsys.readouterr().out
+    assert re.search(f"finished already, after {after}", said)
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "nan", "inf", "x"])
+def test_a_limit_of_seconds_is_a_finite_number_above_0(limit: str, plain: Path) -> None:
+    with pytest.raises(UsageError, match="--seconds") as error:
+        main("evaluate", [str(plain), "--seconds", limit])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", ["6", "7", "inf", "nan"])
+def test_a_split_leaves_something_to_train_on(count: str, plain: Path) -> None:
+    with pytest.raises(UsageError, match="--validation") as error:
+        main("prepare", ["split", str(plain), "--validation", count])
+    assert "\n" not in str(error.value)
+    assert not (plain / "train.txt").exists()
+    assert main("prepare", ["split", str(plain), "--validation", "5"]) == 0
+    assert len((plain / "train.txt").read_text().splitlines()) == 1
 
 
 def test_other_verbs_name_their_help() -> None:

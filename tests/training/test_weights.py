@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cleanplate import models
-from cleanplate.errors import ModelError
+from cleanplate.errors import UsageError
 from cleanplate.training import networks
 from cleanplate.training.weights import average_with, start_from
 
@@ -37,9 +37,9 @@ def test_a_network_goes_on_from_a_file(tmp_path: Path) -> None:
 
 
 def test_another_networks_weights_are_refused() -> None:
-    with pytest.raises(ModelError, match="watermark-filler holds another network's weights"):
+    with pytest.raises(UsageError, match="watermark-filler holds another network's weights"):
         start_from(networks.create("filler", planes=4), "watermark-filler")
-    with pytest.raises(ModelError, match="missing"):
+    with pytest.raises(UsageError, match="missing"):
         start_from(networks.create("locator"), "nowhere.ckpt")
 
 

@@ -110,7 +110,7 @@ def export_checkpoint(
 
     Raises:
         ModelError: the file is no such checkpoint, or see `export_network`.
-        UsageError: see `export_network`.
+        UsageError: the file is missing, or see `export_network` and `weights.average_with`.
     """
     network, info = load_checkpoint(checkpoint)
     if average is not None:
@@ -155,7 +155,8 @@ def load_checkpoint(checkpoint: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     Only tensors and plain values are read from the file, never code.
 
     Raises:
-        ModelError: the file is no such checkpoint.
+        UsageError: the file is missing.
+        ModelError: it is no such checkpoint.
     """
     _, info = read_checkpoint(checkpoint)
     try:

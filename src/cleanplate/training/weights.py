@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from cleanplate import models
-from cleanplate.errors import ModelError
+from cleanplate.errors import ModelError, UsageError
 
 PREFIX = "network."
 
@@ -30,7 +30,8 @@ def read_checkpoint(
         prefix: of another of the networks that were trained together.
 
     Raises:
-        ModelError: the file is missing or no such checkpoint.
+        UsageError: the file is missing.
+        ModelError: it is no such checkpoint.
     """
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -41,7 +42,7 @@ def read_checkpoint(
             if name.startswith(prefix)
         }
     except FileNotFoundError:
-        raise ModelError(f"{checkpoint} is missing: there is no such checkpoint.") from None
+        raise UsageError(f"{checkpoint} is missing: there is no such checkpoint.") from None
     except (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"{checkpoint} is not a checkpoint of `cleanplate train`.") from error
     except pickle.UnpicklingError as error:
@@ -60,7 +61,8 @@ def start_from(network: nn.Module, source: str | Path) -> None:
         source: a checkpoint, an ONNX file beside its card, or the name of a model that ships.
 
     Raises:
-        ModelError: the file cannot be used, or the weights are those of another network.
+        UsageError: the file is missing, or the weights are those of another network.
+        ModelError: it cannot be used.
     """
     if Path(source).suffix == ".onnx" or str(source) in {card.name for card in models.cards()}:
         _fit(network, exported_weights(source, network), source)
@@ -79,7 +81,7 @@ def average_with(network: nn.Module, source: str | Path) -> None:
         source: what it started from; see `start_from`.
 
     Raises:
-        ModelError: see `start_from`.
+        UsageError, ModelError: see `start_from`.
     """
     first = deepcopy(network)
     start_from(first, source)
@@ -120,7 +122,8 @@ def load_weights(
     """Put a checkpoint's weights into `network`; returns what the checkpoint says of its own.
 
     Raises:
-        ModelError: as `read_checkpoint`, or the weights are those of another network.
+        UsageError: the file is missing, or the weights are those of another network.
+        ModelError: as `read_checkpoint`.
     """
     weights, info = read_checkpoint(checkpoint, prefix)
     _fit(network, weights, checkpoint)
@@ -132,7 +135,7 @@ def _fit(network: nn.Module, weights: dict[str, Tensor], source: str | Path) -> 
     missing = [name for name in wanted if name not in weights]
     unlike = [n for n, x in wanted.items() if n in weights and x.shape != weights[n].shape]
     if missing or unlike or len(weights) > len(wanted):
-        raise ModelError(
+        raise UsageError(
             f"{source} holds another network's weights: of the {len(wanted)} tensors of the one to "
             f"be trained {len(missing)} are missing and {len(unlike)} have other sizes. Give a "
             "model or checkpoint of the same network, as large."

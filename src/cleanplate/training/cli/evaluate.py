@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import UsageError
-from cleanplate.training.cli.shared import add_pairs, new_parser, pairs_of, track
+from cleanplate.training.cli.shared import above_zero, add_pairs, new_parser, pairs_of, track
 
 if TYPE_CHECKING:
     from cleanplate.training.evaluate import Score
@@ -36,7 +36,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--limit", type=float, default=8.0, metavar="MIB", help="of a model's size in MiB (8)"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="limit of a picture's seconds")
+    parser.add_argument(
+        "--seconds", type=above_zero, metavar="S", help="limit of a picture's seconds"
+    )
     parser.add_argument("--threshold", type=float)
     parser.add_argument(
         "--option",

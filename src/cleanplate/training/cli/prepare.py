@@ -176,12 +176,18 @@ def _split(given: argparse.Namespace) -> int:
     from cleanplate.training.data import curation
 
     share = given.validation
-    if not (0 < share < 1 or (share >= 1 and share == int(share))):
+    if not (0 < share < 1 or (share >= 1 and share.is_integer())):
         raise UsageError("--validation is a share between 0 and 1, or a whole number of pictures.")
     seed = None if given.last else given.seed
-    parts = curation.divide(pairs_of(given), share, seed)
-    if not all(parts):
+    pairs = pairs_of(given)
+    clean = len({pair.group for pair in pairs})
+    if clean < 2:
         raise UsageError(f"{given.folder} has one clean picture only; a split needs two.")
+    if share >= clean:
+        raise UsageError(
+            f"--validation {share:g}: of {clean} clean pictures none would be left to train on."
+        )
+    parts = curation.divide(pairs, share, seed)
     for name, part in zip(("train.txt", "validation.txt"), parts, strict=True):
         curation.write_list(given.folder / name, part)
         print(f"{given.folder / name}: {len(part)} pairs.")

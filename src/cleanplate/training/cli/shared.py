@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -64,6 +65,13 @@ def at_least(least: int) -> Callable[[str], int]:
 
     read.__name__ = "number"  # argparse: invalid number value
     return read
+
+
+def above_zero(text: str) -> float:
+    """Read a finite number above 0, for argparse."""
+    if not 0 < float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number above 0")
+    return float(text)
 
 
 def share(text: str) -> float:
