@@ -181,6 +181,17 @@ def test_the_dark_edge_of_a_scan_is_no_ink_and_a_stroke_at_the_edge_is() -> None
     assert found[100:104, :60].all() and not found[:6].any()
 
 
+def test_pieces_of_the_desk_are_no_ink() -> None:
+    """Noise in a dark edge parts it into marks of several colours."""
+    page, probability = np.full((300, 300, 3), PAPER, np.uint8), np.zeros((300, 300), np.uint8)
+    page[:, :14] = INK["black"]
+    page[100:110, 3:12] = page[130:150, 40:44] = INK["red"]
+    probability[100:110, 3:12] = probability[130:150, 40:44] = 250
+    found = detected(picture_of(page), probability, 0.5).where
+    assert found[130:150, 40:44].all()
+    assert not found[:, :14].any()
+
+
 def test_ink_that_hardly_stands_out_is_found_by_its_pixels() -> None:
     page, probability = np.full((120, 120, 3), PAPER, np.uint8), np.zeros((120, 120), np.uint8)
     page[60:64, 20:100] = PAPER - 14

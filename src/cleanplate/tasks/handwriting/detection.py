@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import doubt_of
-from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, strokes_of, votes
+from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, Strokes, strokes_of, votes
 from cleanplate.tasks.maps import dilated
 
 HIGH = 0.6  # probability that a find on a large mark must reach somewhere, or a higher threshold
@@ -18,6 +18,7 @@ COLOURED = 0.5  # share of the threshold that a coloured stroke must reach: prin
 CERTAIN = 0.7, 0.6  # a page is written on if one stroke, or one with a colour, is so probably ink
 ENOUGH = 20  # dark pixels of such a stroke
 LEAST = 6  # pixels of a find
+BESIDE = 8  # pixels from a scan's edge or the desk, within which a piece of it lies
 HALO = 2  # pixels beside a stroke that its blur reaches: no paper is taken there
 
 
@@ -55,7 +56,7 @@ def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float)
     large = marks.size >= LARGE
     needed = np.where(marks.kind > NEUTRAL, COLOURED, 1.0) * threshold
     ink = said > np.where(large, max(HIGH, threshold), needed)
-    around = large & at_the_frame(marks.labels, len(said))  # a scan's edge, or the desk
+    around = surroundings(marks)
     ink[0], ink[around] = False, False
     certain = np.where(marks.kind > NEUTRAL, CERTAIN[1], CERTAIN[0])
     if not (ink & (said > certain) & (marks.weight >= ENOUGH)).any():
@@ -70,6 +71,20 @@ def detected(picture: Picture, probability: NDArray[np.uint8], threshold: float)
     found = ink[marks.labels] | on_large | apart_from(marks.labels > 0, by_pixel)
     mean = float(np.average(said[ink], weights=marks.weight[ink]))
     return Ink(found, coloured, marks.labels > 0, doubt_of([max(mean, 0.5)]))
+
+
+def surroundings(marks: Strokes) -> NDArray[np.bool_]:
+    """Return which marks, (N + 1,), are a scan's edge or the desk: large ones at the edge of the
+    map, and the pieces that lie in or beside these.
+    """
+    count = len(marks.size)
+    around = (marks.size >= LARGE) & at_the_frame(marks.labels, count)
+    around[0] = False
+    if around.any():
+        beside = dilated(around[marks.labels], BESIDE)
+        pieces = np.bincount(marks.labels[beside], minlength=count)
+        around |= pieces > 0.5 * np.bincount(marks.labels.ravel(), minlength=count)
+    return around
 
 
 def at_the_frame(labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
