@@ -102,6 +102,16 @@ def test_a_speck_is_no_occluder(models: dict[str, Path]) -> None:
     assert (result == clean).all()
 
 
+@pytest.mark.parametrize(("side", "filled"), [(4, True), (20, False)])
+def test_a_small_hole_in_a_find_is_none(models: dict[str, Path], side: int, filled: bool) -> None:
+    clean, hidden = page()
+    hole = np.s_[70 : 70 + side, 60 : 60 + side]
+    hidden[hole] = clean[hole]
+    _, cleaned = taken_off(Occlusion(**models), hidden)
+    assert cleaned.mask[95, 85] > 0
+    assert (cleaned.mask[70 + side // 2, 60 + side // 2] > 0) == filled
+
+
 def test_in_shade_the_detail_of_the_page_is_kept(tmp_path: Path) -> None:
     clean = np.full((200, 200, 3), 200, np.uint8)
     clean[90:110:4, 60:140] = 40  # lines that a small copy would blur

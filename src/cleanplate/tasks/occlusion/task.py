@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from cleanplate import models
 from cleanplate.errors import UsageError
@@ -20,6 +21,8 @@ from cleanplate.tasks.maps import Floats, planes_of
 
 # Most of a page is to be seen. Of a picture of anything else, nearly all may count as hiding one.
 _MOST = 0.5
+
+_HOLE = 0.02  # of the finds' area: smaller holes in them, as a mouth or a pale cuff, are none
 
 NONE = "none"  # as the locator: all of the page is hidden
 
@@ -123,4 +126,17 @@ def _locate(model: Model, picture: Picture, threshold: float) -> Found:
     struck = small | (means < card.parameter("certainty"))
     struck[0] = False  # what was not found is left as it is
     found[struck[parts]] = 0
+    found[_small_holes(found > threshold)] = 1
     return Found(found, doubt_of(means[1:][~small[1:]]))
+
+
+def _small_holes(found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the small holes in finds, (h, w); a larger one shows the page, as by a bent arm."""
+    _, labels, figures, _ = cv2.connectedComponentsWithStats(
+        (~found).astype(np.uint8), connectivity=4
+    )
+    small = figures[:, cv2.CC_STAT_AREA] < _HOLE * found.sum()
+    small[0] = False  # the finds themselves
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        small[edge] = False
+    return np.asarray(small[labels])
