@@ -102,5 +102,5 @@ def test_the_verb_prints_a_line_each(capsys: pytest.CaptureFixture[str]) -> None
     assert head.split() == ["network", "million", "kMAC/px", "s/MP", "outputs"]
     assert lines[0].split()[:2] == ["sn-patchgan", "5.95"]
     assert lines[1].split()[3:] == ["-", "fill,", "mask,", "cover"]
-    with pytest.raises(SystemExit):
+    with pytest.raises(UsageError, match="0 is less than 32"):
         run(["--side", "0"])
