@@ -291,6 +291,26 @@ def test_a_tiff_that_lacks_strips_is_damaged(dtype: type) -> None:
         Picture.read(cut)
 
 
+def test_a_deep_tiff_of_fewer_samples_than_colours_is_damaged() -> None:
+    tifffile = pytest.importorskip("tifffile")
+    out = io.BytesIO()
+    tifffile.imwrite(out, np.zeros((20, 30, 3), np.uint16), photometric="rgb")
+    three = struct.pack("<HHIHH", 277, 3, 1, 3, 0)
+    assert three in out.getvalue()
+    with pytest.raises(PictureError, match="fewer samples a pixel than colours"):
+        Picture.read(out.getvalue().replace(three, struct.pack("<HHIHH", 277, 3, 1, 2, 0)))
+
+
+def test_a_jpeg_without_data_of_a_plane_is_damaged() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (32, 32), (90, 120, 30)).save(out, "JPEG")
+    scan = bytes.fromhex("ffda000c03010002110311003f00")
+    assert scan in out.getvalue()
+    lacking = out.getvalue().replace(scan, bytes.fromhex("ffda0008010100003f00"))
+    with pytest.raises(PictureError, match="no data of some of its planes"):
+        Picture.read(lacking)
+
+
 def test_a_fax_of_fewer_bits_than_rows_is_damaged() -> None:
     """libtiff would make the picture up, at the cost of whatever size the header claims."""
     out = io.BytesIO()

@@ -346,6 +346,10 @@ def _frame(segments: list[Segment], name: str) -> Frame:
     scan = next(i for i, segment in enumerate(segments) if segment.marker == _SOS)
     if any(segment.marker == _DQT for segment in segments[scan:]):
         raise _refused(name, "a JPEG whose tables change between scans")
+    scans = [one.payload for one in segments if one.marker == _SOS and one.payload]
+    coded = {one for scan in scans for one in scan[1 : 1 + 2 * scan[0] : 2]}
+    if not coded >= {component.identifier for component in components}:
+        raise damaged(name, "JPEG file", "it holds no data of some of its planes")
     return Frame(header.marker, height, width, components, _model(segments, components))
 
 

@@ -266,6 +266,9 @@ def _decode_deep(
     channels = number(tags, _SAMPLES, order, 1)
     tile = number(tags, _TILE_WIDTH, order, width)
     photometric = number(tags, _PHOTOMETRIC, order, 1)
+    colours = 3 if photometric == 2 else 1
+    if channels < colours:
+        raise damaged(name, "TIFF file", "it has fewer samples a pixel than colours")
     disguise = {tag: entry for tag, entry in tags.items() if tag not in (_EXTRA, _FORMAT)}
     disguise[_WIDTH] = longs(order, 2 * channels * width)
     disguise[_BITS] = shorts(order, 8)
@@ -281,7 +284,6 @@ def _decode_deep(
         for left in range(0, width, tile):
             part = samples[:, left : left + tile]
             np.cumsum(part, axis=1, dtype=np.uint16, out=part)
-    colours = 3 if photometric == 2 else 1
     if photometric == 0:
         samples[..., 0] = DEEP_MAX - samples[..., 0]
     if channels > colours:
