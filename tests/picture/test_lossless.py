@@ -301,6 +301,15 @@ def test_a_deep_tiff_of_fewer_samples_than_colours_is_damaged() -> None:
         Picture.read(out.getvalue().replace(three, struct.pack("<HHIHH", 277, 3, 1, 2, 0)))
 
 
+def test_exif_behind_the_scan_of_a_jpeg_turns_nothing() -> None:
+    plain, turned = io.BytesIO(), Image.Exif()
+    Image.new("RGB", (32, 16), (90, 120, 30)).save(plain, "JPEG")
+    turned[274] = 6
+    block = b"\xff\xe1" + struct.pack(">H", 2 + len(turned.tobytes())) + turned.tobytes()
+    picture = Picture.read(plain.getvalue()[:-2] + block + b"\xff\xd9")
+    assert picture.pixels.shape == (16, 32, 3)
+
+
 def test_a_jpeg_without_data_of_a_plane_is_damaged() -> None:
     out = io.BytesIO()
     Image.new("RGB", (32, 32), (90, 120, 30)).save(out, "JPEG")

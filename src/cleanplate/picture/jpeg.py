@@ -291,8 +291,11 @@ def _gives_colours(segment: Segment) -> bool:
 
 
 def _metadata(segments: list[Segment]) -> Metadata:
+    first = next(i for i, segment in enumerate(segments) if segment.marker == _SOS)
+
     def of(start: bytes) -> list[bytes]:
-        payloads = (one.payload for one in segments if _APP0 <= one.marker <= 0xEF)
+        # Readers look no farther than the first scan.
+        payloads = (one.payload for one in segments[:first] if _APP0 <= one.marker <= 0xEF)
         return [payload[len(start) :] for payload in payloads if payload.startswith(start)]
 
     exif = directory.bare(b"".join(of(_EXIF)))
@@ -406,7 +409,7 @@ def _spliced(segments: list[Segment], frame: Frame, raster: Raster, edited: Mask
     header = next(segment for segment in written if segment.marker in _SOF)
     old_header = next(segment for segment in segments if segment.marker == frame.marker)
     # Tables of 16 bits are not allowed in a baseline file (ITU T.81, B.2.4.1).
-    wide = any(one.marker == _DQT and one.payload[0] >> 4 for one in segments)
+    wide = any(one.marker == _DQT and one.payload[:1] >= b"\x10" for one in segments)
     kind = 0xC1 if wide and header.marker == 0xC0 else header.marker
     names = dict(zip(header.payload[6::3], old_header.payload[6::3], strict=True))
     body = [Segment(kind, old_header.payload)]
