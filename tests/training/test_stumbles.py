@@ -139,17 +139,18 @@ def test_check_goes_through_what_a_list_names_in_vain(
     assert [path.name for path in listed(survey(plain), "some.txt").orphans] == ["none.png"]
 
 
+def finder(folder: Path) -> Path:
+    """A model that finds what is bright."""
+    return onnx_models.write(
+        folder, "finder", onnx_models.threshold(), outputs=["mask"], inputs=RGB
+    )
+
+
 def test_mine_lists_in_the_folder_as_check_does(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model = onnx_models.write(
-        tmp_path,
-        "finder",
-        onnx_models.threshold(),
-        outputs=["mask"],
-        inputs=RGB,
-    )
+    model = finder(tmp_path)
     given = [str(plain), "--model", str(model), "--under", "1.1", "--list", "hard.txt"]
     assert main("mine", given) == 0
     assert len((plain / "hard.txt").read_text().splitlines()) == 6
@@ -160,13 +161,7 @@ def test_evaluate_prints_of_cutouts_what_they_have(
 ) -> None:
     assert main("prepare", ["masks", str(plain)]) == 0
     (plain / "target").rename(tmp_path / "unused")
-    model = onnx_models.write(
-        tmp_path,
-        "finder",
-        onnx_models.threshold(),
-        outputs=["mask"],
-        inputs=RGB,
-    )
+    model = finder(tmp_path)
     assert main("evaluate", [str(plain), "--model", str(model)]) == 0
     said = capsys.readouterr().out
     assert "mask_miou" in said and "psnr" not in said and "ocr" not in said and " -\n" not in said

@@ -358,8 +358,12 @@ def _frame(segments: list[Segment], name: str) -> Frame:
 
 def huffman_tables(stream: bytes) -> dict[int, bytes]:
     """Return the Huffman tables of a JPEG stream by class and number (ITU T.81, B.2.4.2)."""
+    return _tables_of(_all_segments(stream, "")[0])
+
+
+def _tables_of(segments: list[Segment]) -> dict[int, bytes]:
     tables: dict[int, bytes] = {}
-    for segment in _all_segments(stream, "")[0]:
+    for segment in segments:
         rest = segment.payload if segment.marker == _DHT else b""
         while len(rest) > 16:
             end = 17 + sum(rest[1:17])
@@ -402,7 +406,7 @@ def _spliced(segments: list[Segment], frame: Frame, raster: Raster, edited: Mask
     stream = b"".join([SOI, *bare, EOI])
     sampling = [(component.down, component.across) for component in frame.components]
     grid = blocks.Grid(frame.height, frame.width, sampling, frame.model)
-    usual = huffman_tables(stream).items() <= _usual_tables().items()
+    usual = _tables_of(segments).items() <= _usual_tables().items()
     flags = blocks.Flags(frame.progressive, optimised=frame.progressive or not usual)
     new = blocks.renewed(stream, grid, flags, raster.pixels, edited)
     written, _ = _segments(new, "the new JPEG")

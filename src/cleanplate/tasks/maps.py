@@ -56,6 +56,14 @@ def dilated(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     return np.asarray(cv2.dilate(mask.astype(np.uint8), brush) > 0)
 
 
+def at_the_frame(labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+    """Return which of so many labels reach the edge of their map (H, W)."""
+    there = np.zeros(count, bool)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        there[edge] = True
+    return there
+
+
 def enlarged(values: Floats, box: Box, size: tuple[int, ...]) -> Floats:
     """Return the part of a map (h, w), enlarged to `size`, that lies in a box."""
     down, right = values.shape[0] / size[0], values.shape[1] / size[1]

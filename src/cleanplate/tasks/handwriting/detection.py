@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import doubt_of
 from cleanplate.tasks.handwriting.strokes import LARGE, NEUTRAL, Strokes, strokes_of, votes
-from cleanplate.tasks.maps import dilated
+from cleanplate.tasks.maps import at_the_frame, dilated
 
 HIGH = 0.6  # probability that a find on a large mark must reach somewhere, or a higher threshold
 COLOURED = 0.5  # share of the threshold that a coloured stroke must reach: print mostly has none
@@ -85,14 +85,6 @@ def surroundings(marks: Strokes) -> NDArray[np.bool_]:
         pieces = np.bincount(marks.labels[beside], minlength=count)
         around |= pieces > 0.5 * np.bincount(marks.labels.ravel(), minlength=count)
     return around
-
-
-def at_the_frame(labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
-    """Return which of so many labels reach the edge of their map (H, W)."""
-    there = np.zeros(count, bool)
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        there[edge] = True
-    return there
 
 
 def hysteresis(probability: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from cleanplate.restoring import run_tiled
 from cleanplate.tasks.base import Cleaned, Remark, doubt_of
 from cleanplate.tasks.inpainting import Inpaint
 from cleanplate.tasks.inpainting_mask import InpaintingMask
-from cleanplate.tasks.maps import Floats, planes_of
+from cleanplate.tasks.maps import Floats, at_the_frame, planes_of
 
 # Most of a page is to be seen. Of a picture of anything else, nearly all may count as hiding one.
 _MOST = 0.5
@@ -132,11 +132,10 @@ def _locate(model: Model, picture: Picture, threshold: float) -> Found:
 
 def _small_holes(found: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the small holes in finds, (h, w); a larger one shows the page, as by a bent arm."""
-    _, labels, figures, _ = cv2.connectedComponentsWithStats(
+    count, labels, figures, _ = cv2.connectedComponentsWithStats(
         (~found).astype(np.uint8), connectivity=4
     )
     small = figures[:, cv2.CC_STAT_AREA] < _HOLE * found.sum()
     small[0] = False  # the finds themselves
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        small[edge] = False
+    small &= ~at_the_frame(np.asarray(labels, np.int32), count)
     return np.asarray(small[labels])
