@@ -16,7 +16,7 @@ from PIL import Image
 from cleanplate import tasks
 from cleanplate.picture import Picture
 from cleanplate.serve.settings import Settings
-from cleanplate.serve.worker import serve_jobs
+from cleanplate.serve.worker import serve_work
 from cleanplate.tasks.base import Cleaned
 
 
@@ -55,7 +55,7 @@ def stand_in(task: type[Blot]) -> None:
 def serve_blots(connection: Connection, settings: Settings, scratch: str) -> None:
     """A server's worker with the fake task."""
     stand_in(Blot)
-    serve_jobs(connection, settings, scratch)
+    serve_work(connection, settings, scratch)
 
 
 def draw(path: Path, blot: tuple[int, int] = (16, 16)) -> Path:

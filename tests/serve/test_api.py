@@ -17,6 +17,7 @@ import cleanplate
 from cleanplate import tasks
 from cleanplate.cli import make_app
 from cleanplate.serve.forms import read_form
+from cleanplate.serve.queries import read_job_query
 
 
 def opened(content: bytes) -> np.ndarray:
@@ -118,7 +119,7 @@ def test_wrong_usage_is_refused_in_a_sentence(
     [
         (b"", 400, "no picture"),
         (b"nonsense", 422, "no picture"),
-        (b"%PDF-1.7\n", 415, "PDF"),
+        (b"%PDF-1.7\n", 415, "POST /v1/jobs"),
         (b"GIF89a", 415, "GIF"),
     ],
 )
@@ -144,6 +145,25 @@ def test_openapi_names_every_task_and_option_but_paths(client: TestClient) -> No
         told = {one["name"] for one in paths[f"/v1/{name}"]["post"]["parameters"]}
         own = {option.name for option in tasks.info(name).options if option.kind != "path"}
         assert told == own | {"return", "region", "strip_metadata"}
+
+
+def test_openapi_tells_of_jobs_what_they_take(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    begin = described["paths"]["/v1/jobs"]["post"]
+    told = {one["name"] for one in begin["parameters"]}
+    query = {"pages": "1", "break_signature": "0", "remove_repeated": "0"} | {
+        "task": "watermark",
+        "region": "0,0,8,8",
+        "strip_metadata": "0",
+    }
+    assert read_job_query(query.items()).task == "watermark" and told == set(query)
+    assert set(described["paths"]["/v1/jobs/{id}"]) == {"parameters", "get", "delete"}
+    assert "/v1/jobs/{id}/result" in described["paths"]
+
+
+def test_a_path_with_a_slash_too_many_is_not_there(client: TestClient, picture: bytes) -> None:
+    result = client.post("/v1/watermark/", content=picture, follow_redirects=False)
+    assert result.status_code == 404
 
 
 def test_metrics_count_by_task_and_status(client: TestClient, picture: bytes) -> None:

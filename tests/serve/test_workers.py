@@ -8,33 +8,27 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pdf_makers
 import picture_makers
 import pytest
 from fakes import draw, serve_blots
 
-from cleanplate.serve.jobs import Answer, Job
+from cleanplate.serve.forms import Part, write_form
+from cleanplate.serve.home import Home
+from cleanplate.serve.keeping import Jobs
 from cleanplate.serve.pool import Pool
 from cleanplate.serve.refusals import RefusedError
 from cleanplate.serve.settings import Settings
+from cleanplate.serve.work import Answer, FileWork, Work
 
 SERVER = Path(__file__).with_name("run_fake_server.py")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
-
-
-@pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go, to be looked at."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 async def until_ready(pool: Pool) -> None:
@@ -52,7 +46,7 @@ def test_a_job_goes_to_a_process_and_pixels_are_checked_there(
         pool = Pool(Settings(most_pixels=1_000_000), serve_blots)
         await pool.start()
         try:
-            return [await pool.run(Job(one, "watermark")) for one in (good, large)]
+            return [await pool.run(Work(one, "watermark")) for one in (good, large)]
         finally:
             await pool.close()
 
@@ -74,15 +68,15 @@ def test_a_deadline_and_a_client_that_leaves_kill_the_work(
         await until_ready(pool)
         statuses = []
         with pytest.raises(RefusedError) as caught:
-            await pool.run(Job(picture, "watermark"))
+            await pool.run(Work(picture, "watermark"))
         statuses.append(caught.value.status)
         with pytest.raises(RefusedError) as caught:  # the next worker is not there yet
             pool._settings = Settings(deadline=0.01)
-            await pool.run(Job(picture, "watermark"))
+            await pool.run(Work(picture, "watermark"))
         statuses.append(caught.value.status)
         pool._settings = Settings()
         await until_ready(pool)
-        leaving = asyncio.ensure_future(pool.run(Job(picture, "watermark")))
+        leaving = asyncio.ensure_future(pool.run(Work(picture, "watermark")))
         await asyncio.sleep(0.3)
         leaving.cancel()
         await asyncio.sleep(0.1)
@@ -116,6 +110,8 @@ def test_a_server_drains_and_leaves_nothing(tmp_path: Path, number: signal.Signa
             stdout=subprocess.PIPE,
         )
         _wait_for(lambda: _in_hand(address))
+        assert _begin_job(address, picture) == 202
+        assert list(folder.glob("*/jobs/*/in/1/a.png"))
         server.send_signal(number)
         answer, _ = asking.communicate(timeout=60)
         status = server.wait(timeout=60)
@@ -147,8 +143,80 @@ def _in_hand(address: str) -> bool:
     return "cleanplate_pictures_in_hand 1" in text and "cleanplate_ready 1" in text
 
 
+def _begin_job(address: str, picture: bytes) -> int:
+    body, media = write_form([Part("file", "a.png", "image/png", picture)])
+    connection = http.client.HTTPConnection(address, timeout=60)
+    connection.request("POST", "/v1/jobs?task=watermark", body, {"Content-Type": media})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
 def _wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_job_that_is_cancelled_ends_its_work(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLOT_SECONDS", "60")
+    source = pdf_makers.scan(tmp_path / "a.pdf", pages=2)
+
+    async def asked() -> int:
+        settings = Settings()
+        pool = Pool(settings, serve_blots)
+        jobs = Jobs(settings, pool)
+        jobs.start(scratch / "jobs")
+        await pool.start(scratch)
+        job = jobs.begin(FileWork(Path(), Path(), "watermark"), 0)
+        file = job.add("a.pdf")
+        file.source.write_bytes(source.read_bytes())
+        jobs.set_off(job)
+        while file.pages is None:  # it is known when the document is open
+            await asyncio.sleep(0.05)
+        await jobs.remove(job.id)
+        assert list((scratch / "jobs").iterdir()) == []
+        await until_ready(pool)
+        await pool.close()
+        return pool.killed
+
+    assert asyncio.run(asyncio.wait_for(asked(), 60)) == 1
+
+
+def test_each_page_of_a_document_may_take_the_deadline(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLOT_SECONDS", "0.5")
+    source = pdf_makers.scan(tmp_path / "a.pdf", pages=6, blots=[2])
+
+    async def asked() -> tuple[Answer, list[int]]:
+        pool, told = Pool(Settings(deadline=2), serve_blots), []
+        await pool.start(scratch)
+        work = FileWork(source, tmp_path / "out", "watermark")
+        try:
+            await until_ready(pool)
+            answer = await pool.run(work, lambda progress: told.append(progress.done))
+        finally:
+            await pool.close()
+        return answer, told
+
+    answer, told = asyncio.run(asked())
+    assert (answer.status, told) == (200, [0, 1, 2, 3, 4, 5, 6])
+    assert answer.report["report"] == {"pages": 6, "edited": 1}
+
+
+@posix
+def test_what_a_killed_server_left_goes_at_the_next_start(scratch: Path) -> None:
+    killed, living = Home(), Home()
+    (killed.folder / "jobs").mkdir()
+    (scratch / "cleanplate-serve-other").mkdir()  # with no lock, it is none of ours
+    os.close(killed._lock)  # as the system does when a process ends
+    started = Home()
+    assert not killed.folder.exists()
+    assert living.folder.exists() and started.folder.exists()
+    living.remove()
+    started.remove()
+    assert [path.name for path in scratch.iterdir()] == ["cleanplate-serve-other"]

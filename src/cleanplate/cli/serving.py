@@ -30,6 +30,18 @@ _Deadline = Annotated[
 ]
 _Megabytes = Annotated[int, typer.Option(min=1, max=2000, help="Of a request, at most.")]
 _Megapixels = Annotated[int, typer.Option(min=1, max=500, help="Of a picture, at most.")]
+_Jobs = Annotated[
+    int, typer.Option(min=1, max=10_000, help="Jobs that are kept; more are refused.")
+]
+_JobMegabytes = Annotated[
+    int, typer.Option(min=1, max=1_000_000, help="Of all jobs together, on the disk, at most.")
+]
+_JobPages = Annotated[
+    int, typer.Option(min=1, max=100_000, help="Files and pages of a job, at most.")
+]
+_Keep = Annotated[
+    float, typer.Option(min=1, max=10_000, help="Minutes for which results of jobs are kept.")
+]
 _Device = Annotated[str, typer.Option(help="auto, cpu, cuda, coreml, directml or openvino.")]
 _Threads = Annotated[
     int, typer.Option(min=0, help="A model's threads; 0: the cores, shared by the workers.")
@@ -46,6 +58,10 @@ def serve(
     deadline: _Deadline = 120.0,
     megabytes: _Megabytes = 100,
     megapixels: _Megapixels = 100,
+    jobs: _Jobs = 16,
+    job_megabytes: _JobMegabytes = 1000,
+    job_pages: _JobPages = 1000,
+    keep: _Keep = 60.0,
     device: _Device = "auto",
     threads: _Threads = 0,
     debug: _Debug = False,
@@ -77,6 +93,10 @@ def serve(
                 deadline=deadline,
                 most_bytes=megabytes * 1_000_000,
                 most_pixels=megapixels * 1_000_000,
+                jobs=jobs,
+                most_job_bytes=job_megabytes * 1_000_000,
+                most_pages=job_pages,
+                keep=keep * 60,
                 device=device,
                 threads=threads or max(1, usable_cores() // workers),
             ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -24,12 +23,15 @@ from cleanplate.serve.description import listed, openapi
 from cleanplate.serve.files import page_routes
 from cleanplate.serve.forms import Part, read_form, write_form
 from cleanplate.serve.guard import Guard
-from cleanplate.serve.jobs import Answer, Job
+from cleanplate.serve.home import Home
+from cleanplate.serve.job_routes import JobRoutes
+from cleanplate.serve.keeping import Jobs
 from cleanplate.serve.metrics import MEDIA, Metrics
 from cleanplate.serve.pool import Pool
 from cleanplate.serve.queries import read_query
 from cleanplate.serve.refusals import RefusedError
 from cleanplate.serve.settings import Settings
+from cleanplate.serve.work import Answer, Work
 
 LEFT = 499  # as proxies note a client that did not wait; nobody reads it
 _FORM = "multipart/form-data"
@@ -51,16 +53,18 @@ class _Server:
         self._settings = settings
         self._pool = pool
         self._metrics = Metrics()
+        self._jobs = Jobs(settings, pool)
 
     def app(self) -> Starlette:
         page = page_routes()
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/healthz", self._health),
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._measures),
                 Route("/openapi.json", self._openapi),
                 Route("/v1", self._tasks),
+                *JobRoutes(self._jobs, self._settings, self._metrics).routes(),
                 Route("/v1/{task}", self._clean, methods=["POST"]),
                 Route("/preview", self._preview, methods=["POST"]),
                 *page,
@@ -71,14 +75,20 @@ class _Server:
             exception_handlers={HTTPException: _http_error, RefusedError: _refused},
             lifespan=self._lifespan,
         )
+        app.router.redirect_slashes = False  # what is not there is 404, not a place elsewhere
+        return app
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        await self._pool.start()
+        home = Home()
         try:
+            self._jobs.start(home.folder / "jobs")
+            await self._pool.start(home.folder)
             yield
         finally:
+            await self._jobs.close()
             await self._pool.close()
+            home.remove()
 
     async def _health(self, request: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -94,8 +104,10 @@ class _Server:
             "workers": self._settings.workers,
             "workers_killed": self._pool.killed,
             "ready": self._pool.ready,
+            **self._jobs.gauges(),
         }
-        return PlainTextResponse(self._metrics.text(gauges), media_type=MEDIA)
+        text = self._metrics.text(gauges, self._jobs.counts())
+        return PlainTextResponse(text, media_type=MEDIA)
 
     async def _openapi(self, request: Request) -> Response:
         return JSONResponse(openapi())
@@ -117,30 +129,27 @@ class _Server:
             parts = await self._parts(request)
             with _asked_well():
                 info.check_mask("mask" in parts)
-            return _response(await self._run(request, Job(task=name, **parts, **fields)), wanted)
+            return _response(await self._run(request, Work(task=name, **parts, **fields)), wanted)
 
         return await self._counted(name, work())
 
     async def _preview(self, request: Request) -> Response:
         async def work() -> Response:
             picture = await self._body(request)
-            return _response(await self._run(request, Job(picture)), "all")
+            return _response(await self._run(request, Work(picture)), "all")
 
         return await self._counted("preview", work())
 
     async def _counted(self, name: str, work: Coroutine[Any, Any, Response]) -> Response:
         """Do work that needs a place in the queue, and count what became of it."""
-        began, status = time.monotonic(), 500
-        try:
-            with contextlib.closing(work), self._pool.place():
-                response = await work
-            status = response.status_code
-            return response
-        except RefusedError as error:
-            status = error.status
-            raise
-        finally:
-            self._metrics.count(name, status, time.monotonic() - began)
+        with (
+            self._metrics.counting(name) as count,
+            contextlib.closing(work),
+            self._pool.place(),
+        ):
+            response = await work
+            count(response.status_code)
+        return response
 
     async def _parts(self, request: Request) -> dict[str, Any]:
         body = await self._body(request)
@@ -155,9 +164,9 @@ class _Server:
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._settings.most_bytes, self._settings.deadline)
 
-    async def _run(self, request: Request, job: Job) -> Answer:
-        """Have a job carried out, as long as the client waits for it."""
-        working = asyncio.ensure_future(self._pool.run(job))
+    async def _run(self, request: Request, work: Work) -> Answer:
+        """Have work carried out, as long as the client waits for it."""
+        working = asyncio.ensure_future(self._pool.run(work))
         leaving = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,8 +19,7 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
         RefusedError: it is too large, as it says or as is counted; it takes longer than `seconds`
             to come, or nothing of it comes for `STALL`; it is empty; or the client left.
     """
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > most:
+    if declared_length(request) > most:
         raise _too_large(most)
     try:
         body = await asyncio.wait_for(_counted(request, most), seconds)
@@ -33,17 +32,33 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
     return body
 
 
+def declared_length(request: Request) -> int:
+    """Return how many bytes a body has, as it says itself; 0 where it does not.
+
+    Raises:
+        RefusedError: what it says is no number.
+    """
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal():
+        raise RefusedError(400, "Content-Length is no number.")
+    return int(declared)
+
+
 async def _counted(request: Request, most: int) -> bytes:
     held, pieces = bytearray(), request.stream()
-    while (piece := await _next(pieces)) is not None:
+    while (piece := await next_piece(pieces)) is not None:
         if len(held) + len(piece) > most:
             raise _too_large(most)
         held += piece
     return bytes(held)
 
 
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
-    """Return the next piece, None at the end; who stalls must not hold a place in the queue."""
+async def next_piece(pieces: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece of a body, None at the end.
+
+    Raises:
+        RefusedError: the client stalls, and must not hold a place in the queue.
+    """
     try:
         return await asyncio.wait_for(anext(pieces, None), STALL)
     except asyncio.TimeoutError:

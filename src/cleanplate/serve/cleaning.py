@@ -1,4 +1,4 @@
-"""A job carried out: the same steps as of the command line, from bytes to bytes."""
+"""A picture cleaned: the same steps as of the command line, from bytes to bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from cleanplate import tasks
 from cleanplate.batch import Maker, format_by
 from cleanplate.batch.outcome import reason
-from cleanplate.document import kind_of
+from cleanplate.document import Document, kind_of
 from cleanplate.errors import (
     CleanplateError,
     ModelError,
@@ -20,45 +20,59 @@ from cleanplate.errors import (
     UsageError,
 )
 from cleanplate.picture import Picture, encode_mask, encode_png, read_any, suffix_of
-from cleanplate.serve.jobs import Answer, Job
+from cleanplate.serve.work import Answer, Work
 from cleanplate.tasks.base import Task
 from cleanplate.tasks.limits import limits_of
 from cleanplate.tasks.masks import Masks
 
 NAME = "picture"  # of what came without a name, in messages
+_PREVIEW_DPI = 100  # of the page of a PDF
 PREVIEW_SIDE = 2048  # longer side in pixels of a copy for the screen
 SHOWN = frozenset({"jpeg", "png", "webp", "bmp", "avif"})  # by browsers
 _STATUS = {TooLargeError: 413, UnsupportedError: 415, UsageError: 400, ModelError: 503}
 
 
-def answer(job: Job, *, device: str = "auto", threads: int = 0) -> Answer:
-    """Carry a job out; a failure is an answer, too."""
+def answer(work: Work, *, device: str = "auto", threads: int = 0) -> Answer:
+    """Clean a picture, or copy it for the screen; a failure is an answer, too."""
     try:
-        return _preview(job) if not job.task else _cleaned(job, device, threads)
-    except CleanplateError as error:
+        return _preview(work) if not work.task else _cleaned(work, device, threads)
+    except Exception as error:
+        return failure(error)
+
+
+def failure(error: Exception) -> Answer:
+    """Say why there is no result."""
+    if isinstance(error, CleanplateError):
         kinds = (status for kind, status in _STATUS.items() if isinstance(error, kind))
         return Answer(next(kinds, 422), str(error))
-    except MemoryError:
+    if isinstance(error, MemoryError):
         return Answer(503, "There is not enough memory for this picture now; try a smaller one.")
-    except Exception as error:
-        return Answer(500, reason(error))
+    return Answer(500, reason(error))
 
 
-def _preview(job: Job) -> Answer:
-    picture = _read(job.picture, raw=True)
-    size = {"width": picture.width, "height": picture.height}
+def _preview(work: Work) -> Answer:
+    picture, pages = _first_page(work.picture)
+    size = {"width": picture.width, "height": picture.height, "pages": pages}
     return Answer(picture=_for_screen(picture), media="image/png", report=size)
 
 
-def _cleaned(job: Job, device: str, threads: int) -> Answer:
-    info = tasks.info(job.task)
+def _first_page(content: bytes) -> tuple[Any, int | None]:
+    """Return a picture, or the first page of a document and how many it has."""
+    if kind_of(content) is None:
+        return read_any(content, name=NAME), None
+    with Document(content) as document:
+        return document.page(1, dpi=_PREVIEW_DPI), len(document)
+
+
+def _cleaned(work: Work, device: str, threads: int) -> Answer:
+    info = tasks.info(work.task)
     began = time.monotonic()
-    chosen = info.checked(job.options)
-    masks = None if job.mask is None else Masks(Picture.read(job.mask, name="the mask"))
-    guard = None if job.protect is None else Picture.read(job.protect, name="the mask to protect")
-    task = _task(job.task, tuple(sorted(job.options.items())), device, threads)
-    maker = Maker(task, masks, limits_of(job.region, guard), job.strip_metadata)
-    picture = _read(job.picture, raw=info.raw)
+    chosen = info.checked(work.options)
+    masks = None if work.mask is None else Masks(Picture.read(work.mask, name="the mask"))
+    guard = None if work.protect is None else Picture.read(work.protect, name="the mask to protect")
+    task = task_of(work.task, tuple(sorted(work.options.items())), device, threads)
+    maker = Maker(task, masks, limits_of(work.region, guard), work.strip_metadata)
+    picture = _read(work.picture, raw=info.raw)
     form = format_by(lambda suffix: info.output(suffix, chosen), picture.format)
     made = maker.make(picture, form)
     report = made.told()
@@ -81,13 +95,14 @@ def _cleaned(job: Job, device: str, threads: int) -> Answer:
 
 
 @functools.lru_cache(maxsize=8)
-def _task(name: str, options: tuple[tuple[str, Any], ...], device: str, threads: int) -> Task:
+def task_of(name: str, options: tuple[tuple[str, Any], ...], device: str, threads: int) -> Task:
+    """Return a task that is set up; `options` are those that differ from the defaults, sorted."""
     return tasks.create(name, device=device, threads=threads, **dict(options))
 
 
 def _read(content: bytes, *, raw: bool) -> Any:
     if kind := kind_of(content):
-        raise UnsupportedError(f"A {kind.name} is not served; clean it by the command line.")
+        raise UnsupportedError(f"A {kind.name} is cleaned as a job: POST /v1/jobs.")
     return read_any(content, name=NAME) if raw else Picture.read(content, name=NAME)
 
 

@@ -6,11 +6,12 @@ from importlib.metadata import version
 from typing import Any
 
 from cleanplate import tasks
+from cleanplate.serve.job_description import job_paths, job_schemas
+from cleanplate.serve.openapi import BINARY, failures, parameter, plain, queried
 from cleanplate.serve.queries import RETURNS, served
-from cleanplate.tasks.taskinfo import Option, TaskInfo
+from cleanplate.tasks.taskinfo import TaskInfo
 
-_PICTURE = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
-_BINARY = {"type": "string", "format": "binary"}
+_PICTURE = {"image/*": {"schema": BINARY}}
 _FAILURES = {
     "400": "A name or a value is none of the task's.",
     "401": "The token is not shown.",
@@ -55,15 +56,17 @@ def openapi() -> dict[str, Any]:
         "info": {"title": "Cleanplate", "version": version("cleanplate")},
         "paths": {
             **paths,
-            "/v1": {"get": _plain("The tasks and their options.", "application/json")},
-            "/healthz": {"get": _plain("Whether the server lives.", "text/plain")},
-            "/readyz": {"get": _plain("Whether a worker is ready.", "text/plain")},
-            "/metrics": {"get": _plain("Counts, for Prometheus.", "text/plain")},
+            **job_paths(),
+            "/v1": {"get": plain("The tasks and their options.", "application/json")},
+            "/healthz": {"get": plain("Whether the server lives.", "text/plain")},
+            "/readyz": {"get": plain("Whether a worker is ready.", "text/plain")},
+            "/metrics": {"get": plain("Counts, for Prometheus.", "text/plain")},
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 "Error": {"type": "object", "properties": {"error": {"type": "string"}}},
+                **job_schemas(),
             },
         },
         "security": [{}, {"token": []}],
@@ -74,14 +77,14 @@ def _operation(info: TaskInfo) -> dict[str, Any]:
     form = {
         "type": "object",
         "required": ["picture"],
-        "properties": {"picture": _BINARY, "protect": _BINARY},
+        "properties": {"picture": BINARY, "protect": BINARY},
     }
     if info.mask != "none":
-        form["properties"]["mask"] = _BINARY  # type: ignore[index]
+        form["properties"]["mask"] = BINARY  # type: ignore[index]
     return {
         "operationId": info.name,
         "summary": info.summary,
-        "parameters": [*_common(info), *map(_parameter, served(info))],
+        "parameters": [*_common(info), *map(parameter, served(info))],
         "requestBody": {
             "required": True,
             "content": {**_PICTURE, "multipart/form-data": {"schema": form}},
@@ -95,7 +98,7 @@ def _operation(info: TaskInfo) -> dict[str, Any]:
                     "multipart/form-data": {"schema": {"type": "object"}},
                 },
             },
-            **{status: _failure(text) for status, text in _FAILURES.items()},
+            **failures(_FAILURES),
         },
     }
 
@@ -115,30 +118,4 @@ def _common(info: TaskInfo) -> list[dict[str, Any]]:
         ),
         ("strip_metadata", {"type": "boolean", "default": False}, "Leave out EXIF and the like."),
     ]
-    return [_queried(*one) for one in said]
-
-
-def _parameter(option: Option) -> dict[str, Any]:
-    kinds = {"number": "number", "flag": "boolean"}
-    schema: dict[str, Any] = {"type": kinds.get(option.kind, "string")}
-    if option.kind == "choice":
-        schema["enum"] = list(option.choices)
-    if option.between is not None:
-        schema["minimum"], schema["maximum"] = option.between
-    if option.default is not None:
-        given = option.default
-        schema["default"] = ",".join(given) if isinstance(given, tuple) else given
-    return _queried(option.name, schema, option.help)
-
-
-def _queried(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": text}
-
-
-def _plain(text: str, media: str) -> dict[str, Any]:
-    return {"summary": text, "responses": {"200": {"description": text, "content": {media: {}}}}}
-
-
-def _failure(text: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Error"}
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+    return [queried(*one) for one in said]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cleanplate.serve.refusals import RefusedError
 
 MOST_PARTS = 8
-_MOST_HEADER = 4096  # bytes before a part's content
+MOST_HEADER = 4096  # bytes before a part's content
 _BOUNDARY = re.compile(r'boundary=(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 _NAME = re.compile(rb'^content-disposition:\s*form-data\s*;.*?\bname="([^"]*)"', re.I | re.M)
 
@@ -35,10 +35,7 @@ def read_form(body: bytes, media: str, known: Iterable[str]) -> Mapping[str, byt
     Raises:
         RefusedError: it is damaged, has too many parts, or one of another name.
     """
-    found = _BOUNDARY.search(media)
-    if found is None:
-        raise RefusedError(400, "The form names no boundary between its parts.")
-    between = b"\r\n--" + (found[1] or found[2]).encode("latin-1", "replace")
+    between = b"\r\n--" + boundary_of(media)
     pieces = (b"\r\n" + body).split(between, MOST_PARTS + 2)
     if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
         raise RefusedError(400, f"The form is cut off, or has more than {MOST_PARTS} parts.")
@@ -51,12 +48,34 @@ def read_form(body: bytes, media: str, known: Iterable[str]) -> Mapping[str, byt
     return parts
 
 
-def _part(piece: bytes) -> tuple[str, bytes]:
-    end = piece.find(b"\r\n\r\n", 0, _MOST_HEADER)
-    named = None if end < 0 else _NAME.search(piece[:end].replace(b"\r", b""))
+def boundary_of(media: str) -> bytes:
+    """Return what lies between the parts of a form, by its `Content-Type`.
+
+    Raises:
+        RefusedError: that does not say.
+    """
+    found = _BOUNDARY.search(media)
+    if found is None:
+        raise RefusedError(400, "The form names no boundary between its parts.")
+    return str(found[1] or found[2]).encode("latin-1", "replace")
+
+
+def name_of(header: bytes) -> str:
+    """Return the name of a part of a form, by its header with ends of lines as LF.
+
+    Raises:
+        RefusedError: it has none.
+    """
+    named = _NAME.search(header)
     if named is None:
         raise RefusedError(400, "A part of the form has no name.")
-    return named[1].decode("utf-8", "replace"), piece[end + 4 :]
+    return named[1].decode("utf-8", "replace")
+
+
+def _part(piece: bytes) -> tuple[str, bytes]:
+    end = piece.find(b"\r\n\r\n", 0, MOST_HEADER)
+    name = name_of(piece[: max(end, 0)].replace(b"\r", b""))
+    return name, piece[end + 4 :]
 
 
 def write_form(parts: Iterable[Part]) -> tuple[bytes, str]:

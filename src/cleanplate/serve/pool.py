@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from cleanplate.serve.hand import Hand, Target
-from cleanplate.serve.jobs import Answer, Job
 from cleanplate.serve.refusals import RefusedError
 from cleanplate.serve.settings import Settings
-from cleanplate.serve.worker import serve_jobs
+from cleanplate.serve.work import Answer, FileWork, Progress, Work
+from cleanplate.serve.worker import serve_work
 
 RETRY = 5  # seconds after which a client may ask again
 _PAUSE = 1.0  # seconds before a worker that did not come up is begun again
@@ -28,11 +29,12 @@ class Pool:
         killed: how many workers were killed, or ended by themselves.
     """
 
-    def __init__(self, settings: Settings, target: Target = serve_jobs) -> None:
+    def __init__(self, settings: Settings, target: Target = serve_work) -> None:
         self.in_hand = 0
         self.killed = 0
         self._settings = settings
         self._target = target
+        self._folder: Path | None = None
         self._idle: asyncio.Queue[Hand] = asyncio.Queue()
         self._hands: set[Hand] = set()
         self._beginning: set[asyncio.Task[None]] = set()
@@ -44,8 +46,9 @@ class Pool:
         """Whether there is a worker that can be asked, or is at work."""
         return bool(self._hands) and len(self._hands) > len(self._beginning)
 
-    async def start(self) -> None:
-        """Begin the workers; they become ready later."""
+    async def start(self, folder: Path | None = None) -> None:
+        """Begin the workers, which write into `folder`; they become ready later."""
+        self._folder = folder
         for _ in range(self._settings.workers):
             self._begin()
 
@@ -73,20 +76,32 @@ class Pool:
         finally:
             self.in_hand -= 1
 
-    async def run(self, job: Job) -> Answer:
-        """Have a job carried out by the next worker that is free; cancelled, its work ends, too.
+    async def run(
+        self, work: Work | FileWork, told: Callable[[Progress], None] | None = None
+    ) -> Answer:
+        """Have work carried out by the next worker that is free; cancelled, it ends.
+
+        Args:
+            work: a picture, which waits for a worker as long as it may take; or a file of a job,
+                which waits as long as it has to, and of which each page may take that long.
+            told: takes how far a document is.
 
         Raises:
             RefusedError: no worker was free, or the work took too long, or the worker ended.
         """
         seconds = self._settings.deadline
         try:
-            hand = await asyncio.wait_for(self._idle.get(), seconds)
+            patience = None if isinstance(work, FileWork) else seconds
+            hand = await asyncio.wait_for(self._idle.get(), patience)
         except asyncio.TimeoutError:
             text = f"No worker was free within {seconds:g} seconds; try again."
             raise RefusedError(503, text, retry=RETRY) from None
         try:
-            answer = await asyncio.wait_for(self._in_thread(lambda: hand.ask(job)), seconds)
+            said = await self._heard(lambda: hand.ask(work))
+            while isinstance(said, Progress):
+                if told is not None:
+                    told(said)
+                said = await self._heard(hand.hear)
         except asyncio.TimeoutError:
             self._replace(hand)
             text = f"The picture was not done within {seconds:g} seconds; try a smaller one."
@@ -96,10 +111,15 @@ class Pool:
             text = "The worker ended over this picture, which may need too much memory."
             raise RefusedError(503, text, retry=RETRY) from None
         except BaseException:  # the client is gone, and nobody waits for the answer
+            # When this is done, nothing more is written into a job's folder, which goes next.
+            await self._in_thread(hand.kill)
             self._replace(hand)
             raise
         self._idle.put_nowait(hand)
-        return answer
+        return said
+
+    async def _heard(self, call: Callable[[], Progress | Answer]) -> Progress | Answer:
+        return await asyncio.wait_for(self._in_thread(call), self._settings.deadline)
 
     def _replace(self, hand: Hand) -> None:
         self.killed += 1
@@ -118,7 +138,7 @@ class Pool:
                 await self._in_thread(hand.kill)
                 hand = None
             try:
-                hand = Hand(self._target, self._settings)
+                hand = Hand(self._target, self._settings, self._folder)
                 self._hands.add(hand)
                 await self._in_thread(hand.wait)
             except (EOFError, OSError):

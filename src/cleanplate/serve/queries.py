@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from cleanplate import tasks
+from cleanplate.errors import UsageError
 from cleanplate.serve.refusals import RefusedError
+from cleanplate.serve.work import FileWork
 from cleanplate.tasks.taskinfo import Option, TaskInfo
 
 RETURNS = ("picture", "mask", "report", "all")
-COMMON = ("return", "region", "strip_metadata")
+JOB_COMMON = ("region", "strip_metadata")
+COMMON = ("return", *JOB_COMMON)
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _OF_PATHS = set("/\\.:~%")  # no text of a client names a file of the server's
 
@@ -20,7 +25,7 @@ def served(info: TaskInfo) -> list[Option]:
 
 
 def read_query(info: TaskInfo, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], str]:
-    """Return the fields of a `Job` that a query fills, and what is to be returned.
+    """Return the fields of a `Work` that a query fills, and what is to be returned.
 
     Raises:
         RefusedError: a name or a value is none of the task's.
@@ -31,6 +36,45 @@ def read_query(info: TaskInfo, pairs: Iterable[tuple[str, str]]) -> tuple[dict[s
         raise RefusedError(400, f"return must be one of {', '.join(RETURNS)}, not {wanted!r}.")
     if wanted == "mask" and info.whole:
         raise RefusedError(400, f"{info.name} changes the whole picture; it has no mask.")
+    return _fields(info, given, COMMON), wanted
+
+
+def read_job_query(pairs: Iterable[tuple[str, str]]) -> FileWork:
+    """Return what is done to each file of a job, which has no places yet.
+
+    Raises:
+        RefusedError: there is no task, or a name or a value is none of its.
+    """
+    given = _once(pairs)
+    if "task" not in given:
+        raise RefusedError(400, f"Say which task: ?task=, one of {', '.join(tasks.names())}.")
+    try:
+        info = tasks.info(given.pop("task"))
+        more = {name: given.pop(name) for name in of_documents(info) if name in given}
+        fields = _fields(info, given, ("task", *JOB_COMMON, *of_documents(info)))
+        info.checked(fields["options"])
+    except UsageError as error:
+        raise RefusedError(400, str(error)) from None
+    nowhere = Path()
+    return FileWork(
+        nowhere,
+        nowhere,
+        info.name,
+        **fields,
+        pages=more.get("pages"),
+        break_signature=_flag("break_signature", more.get("break_signature", "false")),
+        remove_repeated=_flag("remove_repeated", more.get("remove_repeated", "false")),
+    )
+
+
+def of_documents(info: TaskInfo) -> tuple[str, ...]:
+    """Return what a job's query may say of documents."""
+    names = ("pages", "break_signature") if info.documents else ()
+    return (*names, "remove_repeated") if info.marks else names
+
+
+def _fields(info: TaskInfo, given: dict[str, str], common: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a query says of region, metadata and the task's own options."""
     fields: dict[str, Any] = {
         "region": _region(given.pop("region", "")),
         "strip_metadata": _flag("strip_metadata", given.pop("strip_metadata", "false")),
@@ -38,10 +82,10 @@ def read_query(info: TaskInfo, pairs: Iterable[tuple[str, str]]) -> tuple[dict[s
     own = {option.name: option for option in served(info)}
     for name in given:
         if name not in own:
-            known = ", ".join((*own, *COMMON))
+            known = ", ".join((*own, *common))
             raise RefusedError(400, f"{info.name} has no option {name!r} here; it has: {known}.")
     fields["options"] = {name: _value(own[name], text) for name, text in given.items()}
-    return fields, wanted
+    return fields
 
 
 def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

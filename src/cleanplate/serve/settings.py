@@ -23,6 +23,10 @@ class Settings:
         deadline: seconds that a picture may wait, and then be worked on.
         most_bytes: of a request.
         most_pixels: of a picture.
+        jobs: that are kept at a time, those that are done too; more are refused.
+        most_job_bytes: of the files of all jobs together, on the disk.
+        most_pages: of a job; a picture counts as one.
+        keep: seconds for which the results of a job are kept.
         device: see `models.load`.
         threads: see `models.load`.
     """
@@ -35,6 +39,10 @@ class Settings:
     deadline: float = 120.0
     most_bytes: int = 100_000_000
     most_pixels: int = 100_000_000
+    jobs: int = 16
+    most_job_bytes: int = 1_000_000_000
+    most_pages: int = 1000
+    keep: float = 3600.0
     device: str = "auto"
     threads: int = 0
 
