@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from fakes import Blot
@@ -45,9 +45,26 @@ def test_a_page_of_another_origin_may_not_ask(
     assert "access-control-allow-origin" not in result.headers
 
 
-def test_the_own_page_may_ask(client: TestClient, picture: bytes) -> None:
-    headers = {"origin": "http://127.0.0.1:8000"}
-    assert client.post("/v1/watermark", content=picture, headers=headers).status_code == 200
+@pytest.mark.parametrize(
+    "of_a_page", [{"origin": "http://127.0.0.1:8000"}, {"sec-fetch-mode": "cors"}]
+)
+def test_the_own_page_may_ask_with_its_token(
+    client_of: Callable[..., TestClient], picture: bytes, of_a_page: dict[str, str]
+) -> None:
+    client = client_of(page_token=TOKEN)
+    refused = client.post("/v1/watermark", content=picture, headers=of_a_page)
+    assert refused.status_code == 401 and "Open the page" in refused.json()["error"]
+    shown = {**of_a_page, "authorization": f"Bearer {TOKEN}"}
+    assert client.post("/v1/watermark", content=picture, headers=shown).status_code == 200
+
+
+def test_an_answer_may_be_opened_in_a_browser(client: TestClient) -> None:
+    assert client.get("/metrics", headers={"sec-fetch-mode": "navigate"}).status_code == 200
+
+
+def test_no_two_servers_have_one_token() -> None:
+    one, other = Settings(), Settings()
+    assert len({one.page_token, other.page_token}) == 2 and one.page_token not in repr(one)
 
 
 def test_every_answer_has_the_policy(client: TestClient) -> None:

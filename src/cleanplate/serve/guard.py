@@ -55,7 +55,10 @@ class Guard:
         if origins not in ([], [f"http://{hosts[0]}"], [f"https://{hosts[0]}"]):
             return _refuse(403, "Pages of other origins may not ask this server.")
         if path not in self._free and not self._shows_token(headers):
-            response = _refuse(401, "Show the token: Authorization: Bearer TOKEN.")
+            how = "Show the token: Authorization: Bearer TOKEN."
+            if self._settings.token is None:
+                how = "Open the page by the address that cleanplate serve says when it begins."
+            response = _refuse(401, how)
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
         return None
@@ -71,10 +74,19 @@ class Guard:
         return not self._settings.local or name.lower() in LOOPBACK | {self._settings.host}
 
     def _shows_token(self, headers: Headers) -> bool:
-        if self._settings.token is None:
+        token = self._settings.token
+        if token is None and not _is_of_a_page(headers):
             return True
-        wanted = f"Bearer {self._settings.token}".encode()
+        wanted = f"Bearer {token or self._settings.page_token}".encode()
         return hmac.compare_digest(headers.get("authorization", "").encode("latin-1"), wanted)
+
+
+def _is_of_a_page(headers: Headers) -> bool:
+    """Tell what a page in a browser asks from what other programs ask.
+
+    An address that is opened by itself is no page's question: its answer is shown to nobody else.
+    """
+    return "origin" in headers or headers.get("sec-fetch-mode", "navigate") != "navigate"
 
 
 def _refuse(status: int, text: str) -> JSONResponse:

@@ -43,7 +43,9 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: None)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
-        say(f"http://{name}:{place.getsockname()[1]}/")
+        # A token of the user's own is not put where anybody may read it.
+        shown = "" if settings.token else f"#token={settings.page_token}"
+        say(f"http://{name}:{place.getsockname()[1]}/{shown}")
         uvicorn.Server(config).run(sockets=[place])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 
 from cleanplate.errors import UsageError
 
@@ -18,6 +19,7 @@ class Settings:
         host: the address to listen on.
         port: the port; 0: any that is free.
         token: what a client has to show; without it, only this machine is listened to.
+        page_token: what the page has to show where there is no token.
         workers: processes that clean, each one picture at a time.
         queue: pictures that may wait for a worker; more are refused.
         deadline: seconds that a picture may wait, and then be worked on.
@@ -34,6 +36,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
+    page_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     workers: int = 1
     queue: int = 16
     deadline: float = 120.0

@@ -1,11 +1,13 @@
 // The page: what its buttons and keys do.
 
+import { dropped, isPdf, isTiff, picked } from "./adding.js";
 import * as api from "./api.js";
 import { Brushing } from "./brushing.js";
 import { Mask } from "./mask.js";
 import { query, showOptions } from "./options.js";
 import { Queue } from "./queue.js";
 import { Viewer } from "./viewer.js";
+import { zip } from "./zip.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -14,11 +16,14 @@ const mask = new Mask($("mask"), maskChanged);
 const queue = new Queue($("queue"), open);
 const brushing = new Brushing(viewer, mask, { frame: $("frame"), cursor: $("cursor"), size: $("size") });
 const made = new Map(); // addresses of results, by what they show
+const MASKLESS = "This task needs a mask, and here documents take none.";
 let tasks = [];
 let opening = 0;
+let stopping = null; // ends what is being cleaned
 
 const task = () => tasks.find((one) => one.name === $("task").value);
-const paintable = () => Boolean(queue.current?.size) && task()?.mask !== "none";
+const isDocument = (item) => Boolean(item.pages) || isPdf(item.file);
+const paintable = () => Boolean(queue.current?.size) && !isDocument(queue.current) && task()?.mask !== "none";
 
 function say(text, bad = false) {
   $("status").textContent = text;
@@ -41,14 +46,13 @@ async function attempt(work) {
 // Pictures ------------------------------------------------------------------------------------
 
 function add(files) {
-  const pictures = [...files].filter((file) => file.size);
-  queue.add(pictures);
+  queue.add(files);
   $("empty").hidden = queue.items.length > 0;
-  if (pictures.length) say(`${pictures.length} added.`);
+  if (files.length) say(`${files.length} added.`);
   refresh();
 }
 
-// Show a picture: as the browser does, or as the server's copy where it cannot.
+// Show a picture: as the browser does, or as the server's copy where it cannot; of a document, the first page.
 async function open(item, former) {
   const mine = ++opening;
   brushing.finish();
@@ -56,7 +60,7 @@ async function open(item, former) {
   try {
     item.size ??= await measure(item);
   } catch (error) {
-    queue.set(item, { state: "failed", error: error.message });
+    if (item.state === "new") queue.set(item, { state: "failed", error: error.message });
     say(error.message, true);
     return;
   }
@@ -73,6 +77,7 @@ async function measure(item) {
   } catch {
     const copy = await api.preview(item.file);
     item.url = address(copy.picture);
+    item.pages = copy.report.pages;
     item.rows.thumb.src = item.url;
     return { width: copy.report.width, height: copy.report.height };
   }
@@ -80,14 +85,14 @@ async function measure(item) {
 
 // Show a picture, and its mask; one that is being brushed is left as it is, to be undone further.
 async function show(item, brushed = false) {
-  const after = item.result;
+  const after = item.result && (item.shown ?? (isDocument(item) ? null : item.result));
   const resized = after && (item.report.width !== item.size.width || item.report.height !== item.size.height);
   const { width, height } = resized ? item.report : item.size;
   $("layer").hidden = false;
   $("hint").hidden = true;
   $("before").src = item.url;
   $("after").hidden = !after;
-  if (after) $("after").src = address(item.shown ?? after);
+  if (after) $("after").src = address(after);
   if (viewer.width !== width || viewer.height !== height || viewer.item !== item) viewer.show(width, height);
   viewer.item = item;
   $("compare").disabled = !after || resized;
@@ -104,23 +109,48 @@ async function show(item, brushed = false) {
 
 // Cleaning ------------------------------------------------------------------------------------
 
-async function clean(item) {
+async function clean(item, signal) {
   const chosen = task();
   if (item === queue.current && item.own && mask.painted) item.mask = await mask.file();
   const own = item.own && chosen.mask !== "none" ? item.mask : null;
   if (chosen.mask === "required" && !own) {
-    queue.set(item, { state: "failed", error: "Brush first what is to be filled in." });
+    queue.set(item, { state: "failed", error: isDocument(item) ? MASKLESS : "Brush first what is to be filled in." });
     return;
   }
-  queue.set(item, { state: "working" });
-  if (item === queue.current) say(`${item.file.name}: being cleaned…`);
+  queue.set(item, { state: "working", progress: null });
+  if (item === queue.current) say(`${item.path}: being cleaned…`);
   try {
-    const { picture, mask: found, preview, report } = await api.clean(chosen.name, query($("options")), item.file, own);
+    const done = isDocument(item) ? await cleanDocument(item, signal) : await cleanPicture(item, own, signal);
     if (item.result) release(item);
-    queue.set(item, { state: "done", result: picture, found: chosen.whole ? null : found, shown: preview, report });
+    queue.set(item, { state: "done", ...done });
   } catch (error) {
-    queue.set(item, { state: "failed", error: error.message });
+    if (error.name === "AbortError") queue.set(item, { state: item.result ? "done" : "new" });
+    else queue.set(item, { state: "failed", error: error.message });
   }
+}
+
+async function cleanPicture(item, own, signal) {
+  const { name, whole } = task();
+  try {
+    const { picture, mask: found, preview, report } = await api.clean(name, query($("options")), item.file, own, signal);
+    return { result: picture, found: whole ? null : found, shown: preview, report };
+  } catch (error) {
+    // Whether a TIFF is a picture or has several pages, the server knows.
+    if (error.status === 415 && isTiff(item.file)) return cleanDocument(item, signal);
+    throw error;
+  }
+}
+
+async function cleanDocument(item, signal) {
+  const told = ({ pages, pages_done: done }) => {
+    if (!pages) return;
+    queue.set(item, { pages, progress: `${done} of ${pages} pages` });
+    if (item === queue.current) say(`${item.path}: ${item.progress}`);
+  };
+  const { result, state } = await api.cleanDocument(task().name, query($("options")), item.file, signal, told);
+  const first = await api.preview(result).catch(() => ({ picture: null, report: {} })); // too large to be shown
+  const report = { ...item.size, ...state, ...first.report, edited: state.report.edited, same_format: true };
+  return { result, found: null, shown: first.picture, report };
 }
 
 function release(item) {
@@ -131,23 +161,35 @@ function release(item) {
 }
 
 async function cleanAll(items) {
+  stopping = new AbortController();
   for (const item of items) queue.set(item, { state: "waiting" });
   refresh();
-  for (const item of items) {
-    await clean(item);
-    if (item === queue.current) {
-      if (item.state === "done") await show(item, item.own);
-      say(item.state === "done" ? told(item) : `${item.file.name}: ${item.error}`, item.state !== "done");
+  try {
+    for (const item of items) {
+      await cleanNext(item, stopping.signal);
+      refresh();
     }
+  } finally {
+    stopping = null;
     refresh();
   }
   if (items.length > 1) say(`${items.filter((one) => one.state === "done").length} of ${items.length} cleaned.`);
 }
 
+async function cleanNext(item, signal) {
+  if (signal.aborted) queue.set(item, { state: item.result ? "done" : "new" });
+  else await clean(item, signal);
+  if (item !== queue.current) return;
+  if (item.state === "done" && item.size) await show(item, item.own);
+  if (signal.aborted) say(`${item.path}: stopped.`);
+  else say(item.state === "done" ? told(item) : `${item.path}: ${item.error}`, item.state !== "done");
+}
+
 function told(item) {
   const remarks = item.report.remarks.map((one) => ` ${one.text}.`).join("");
-  const what = item.report.unchanged ? "nothing was found, the picture is as it was" : "cleaned";
-  return `${item.file.name}: ${what}, ${item.report.seconds.toFixed(1)} s.${remarks}`;
+  const cleaned = item.report.pages ? `${item.report.edited} of ${item.report.pages} pages cleaned` : "cleaned";
+  const what = item.report.unchanged ? "nothing was found, it is as it was" : cleaned;
+  return `${item.path}: ${what}, ${item.report.seconds.toFixed(1)} s.${remarks}`;
 }
 
 // Files out: always the server's bytes --------------------------------------------------------
@@ -161,9 +203,17 @@ function save(blob, name) {
 
 const stem = (name) => name.replace(/\.[^.]*$/, "");
 
+const resultName = ({ report }, name) => (report.same_format ? name : stem(name) + report.suffix);
+
 function saveResult() {
-  const { file, report, result } = queue.current ?? {};
-  if (result) save(result, report.same_format ? file.name : stem(file.name) + report.suffix);
+  const item = queue.current;
+  if (item?.result) save(item.result, resultName(item, item.file.name));
+}
+
+async function saveAll() {
+  const done = queue.items.filter((item) => item.result);
+  say("The ZIP is being made…");
+  save(await zip(done.map((item) => ({ name: resultName(item, item.path), blob: item.result }))), "cleanplate.zip");
 }
 
 // The mask as it was found has soft edges, so its own file is given as long as nothing is brushed.
@@ -214,15 +264,17 @@ function drawZoom(scale) {
 
 function refresh() {
   const item = queue.current;
-  const busy = item?.state === "working" || item?.state === "waiting";
+  const busy = Boolean(stopping);
   $("clean").disabled = !item || busy;
-  $("clean-all").disabled = !queue.items.some((one) => one.state === "new" || one.state === "failed");
+  $("stop").hidden = !busy;
+  $("save-all").disabled = !queue.items.some((one) => one.result);
+  $("clean-all").disabled = busy || !queue.items.some((one) => one.state === "new" || one.state === "failed");
   $("save").disabled = !item?.result;
   $("tool-set").querySelectorAll("input:not([value=pan])").forEach((one) => { one.disabled = !paintable(); });
   if (!paintable() && brushing.tool !== "pan") choose("pan");
   $("undo").disabled = !mask.before.length;
   $("redo").disabled = !mask.after.length;
-  $("mask-save").disabled = !item?.size;
+  $("mask-save").disabled = !item?.size || isDocument(item);
   $("mask-load").disabled = !paintable();
   $("mask-auto").disabled = !item?.own;
   $("whose").textContent = whose(item);
@@ -232,13 +284,15 @@ function refresh() {
 function whose(item) {
   const kind = task()?.mask;
   if (kind === "none") return "This task takes no mask.";
+  if (item && isDocument(item)) return "Documents are cleaned without a mask of yours.";
   if (item?.own) return "Your mask is used.";
   return kind === "required" ? "Brush what is to be filled in." : "The task finds by itself.";
 }
 
 function drawReport(report) {
   const rows = !report ? [] : [
-    ["Size", `${report.width} × ${report.height}`],
+    ...(report.width ? [["Size", `${report.width} × ${report.height}`]] : []),
+    ...(report.pages ? [["Pages", `${report.pages}, ${report.edited} cleaned`]] : []),
     ["Found", `${(100 * report.filled).toFixed(2)} %`],
     ["Doubt", report.doubt ?? "—"],
     ["Time", `${report.seconds.toFixed(1)} s`],
@@ -273,7 +327,9 @@ function nudge(id, by) {
 
 const KEYS = {
   c: () => $("clean").click(),
+  x: () => $("stop").click(),
   s: () => $("save").click(),
+  a: () => $("save-all").click(),
   j: () => queue.step(1),
   k: () => queue.step(-1),
   h: () => choose("pan"),
@@ -310,7 +366,10 @@ function listen() {
   on("add", () => $("files").click());
   on("clean", () => cleanAll([queue.current]));
   on("clean-all", () => cleanAll(queue.items.filter((one) => one.state === "new" || one.state === "failed")));
+  on("stop", () => stopping?.abort());
+  on("add-folder", () => $("folder").click());
   on("save", saveResult);
+  on("save-all", saveAll);
   on("undo", () => mask.undo());
   on("redo", () => mask.redo());
   on("in", () => viewer.zoom(1.25));
@@ -321,7 +380,9 @@ function listen() {
   on("mask-load", () => $("mask-file").click());
   on("mask-auto", dropMask);
   on("help-open", () => $("help").showModal());
-  $("files").addEventListener("change", () => { add($("files").files); $("files").value = ""; });
+  for (const input of [$("files"), $("folder")]) {
+    input.addEventListener("change", () => { add(picked(input.files)); input.value = ""; });
+  }
   $("mask-file").addEventListener("change", () => attempt(async () => {
     await loadMask($("mask-file").files[0]);
     $("mask-file").value = "";
@@ -332,13 +393,13 @@ function listen() {
   $("shown").addEventListener("change", () => $("mask").classList.toggle("off", !$("shown").checked));
   $("tool-set").addEventListener("change", (event) => choose(event.target.value));
   document.addEventListener("keydown", key);
-  document.addEventListener("paste", (event) => add(event.clipboardData.files));
+  document.addEventListener("paste", (event) => add(picked(event.clipboardData.files)));
   document.addEventListener("dragover", (event) => { event.preventDefault(); $("stage").classList.add("over"); });
   document.addEventListener("dragleave", () => $("stage").classList.remove("over"));
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     $("stage").classList.remove("over");
-    add(event.dataTransfer.files);
+    attempt(async () => add(await dropped(event.dataTransfer)));
   });
 }
 

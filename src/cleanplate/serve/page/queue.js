@@ -9,12 +9,12 @@ export class Queue {
   }
 
   add(files) {
-    const added = files.map((file) => ({
-      file, url: URL.createObjectURL(file), state: "new", mask: null, own: false, rows: this.row(),
+    const added = files.map(({ file, path }) => ({
+      file, path, url: URL.createObjectURL(file), state: "new", mask: null, own: false, rows: this.row(),
     }));
     for (const item of added) {
       item.rows.button.addEventListener("click", () => this.select(item));
-      item.rows.name.textContent = item.file.name;
+      item.rows.name.textContent = item.path;
       item.rows.thumb.src = item.url;
     }
     this.items.push(...added);
@@ -77,7 +77,7 @@ export class Queue {
 
 function describe(item) {
   if (item.state === "failed") return item.error;
-  if (item.state === "working") return "being cleaned…";
+  if (item.state === "working") return item.progress ?? "being cleaned…";
   if (item.state === "waiting") return "waits its turn";
   if (item.state === "new") return "not cleaned yet";
   const { doubt, unchanged } = item.report;
