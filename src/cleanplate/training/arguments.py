@@ -12,7 +12,10 @@ import lightning.pytorch as pl
 
 from cleanplate.training.former import Settings
 
-OWN = ("--data", "--run", "--from", "--resume", "--keep", "--patience", "--print_config")
+OWN = (
+    *("--data", "--run", "--from", "--resume", "--keep", "--patience", "--print_config"),
+    *("--dry-run", "--find-rate", "--rate-curve"),
+)
 MORE = "; --print_config shows all there are."
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import re
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -106,36 +107,16 @@ def train(
     if patience is not None:
         settings = _patient(settings, patience)
     if not resume and not asked:
-        _check_data(settings, data, overrides)
-    arguments = ["fit", f"--config={yaml.safe_dump(settings)}"]
-    if start is not None:
-        arguments.append(f"--model.init_args.init_from={start}")
-    if data is not None:
-        arguments.append(f"--data.init_args.folder={data}")
+        check_data(settings, data, overrides)
+    arguments = ["fit", *arguments_of(settings, data, start)]
     if resume:
         arguments += [f"--ckpt_path={last}", "--weights_only=true"]
     go_on = StopOnSignal(last, f"cleanplate train {name} --run {folder} --resume")
+    kept = [Provenance(recipe.stem, card), go_on, WorseThanNothing(), FigureFiles()]
     try:
-        kept = [Provenance(recipe.stem, card), go_on, WorseThanNothing(), FigureFiles()]
-        trained = RecipeCLI(folder, kept, [*arguments, *overrides], keep)
-    except ArgumentError as error:
-        raise UsageError(in_one_line(str(error), settings)) from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise CleanplateError(
-            f"{folder}: {error.strerror}. Make room there, and go on with: {go_on.command}"
-        ) from error
-    except (CleanplateError, ValueError) as error:
-        found = _known(error)
-        if found is None:
-            raise
-        raise found from error
-    except SystemExit as end:
-        if end.code == 1:  # Lightning's, of a KeyboardInterrupt
-            raise CleanplateError(
-                f"Stopped. Go on from the last checkpoint: {go_on.command}"
-            ) from None
+        with told_in_one_line(settings, folder, go_on.command):
+            trained = RunCLI(folder, kept, [*arguments, *overrides], keep)
+    except SystemExit:
         return None  # printing the settings ends so
     for stop in trained.trainer.early_stopping_callbacks:
         if stop.stopped_epoch:
@@ -160,7 +141,53 @@ def _finished(trainer: pl.Trainer) -> str:
     return f"This run was finished already, after {after}: nothing was trained. {higher} trains on."
 
 
-def _check_data(settings: Settings, data: str | None, overrides: Sequence[str]) -> None:
+def arguments_of(settings: Settings, data: str | None, start: str | None) -> list[str]:
+    """Return Lightning's arguments for a recipe's settings, its data and what its weights start
+    from."""
+    arguments = [f"--config={yaml.safe_dump(settings)}"]
+    if start is not None:
+        arguments.append(f"--model.init_args.init_from={start}")
+    if data is not None:
+        arguments.append(f"--data.init_args.folder={data}")
+    return arguments
+
+
+@contextmanager
+def told_in_one_line(settings: Settings, folder: Path, command: str) -> Iterator[None]:
+    """Turn what Lightning and jsonargparse raise into errors of one line.
+
+    Args:
+        settings: of the recipe, see `in_one_line`.
+        folder: that the run writes into.
+        command: that goes on with the run.
+
+    Raises:
+        UsageError: wrong arguments.
+        CleanplateError: see `train`.
+        SystemExit: the settings were printed.
+    """
+    try:
+        yield
+    except ArgumentError as error:
+        raise UsageError(in_one_line(str(error), settings)) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise CleanplateError(
+            f"{folder}: {error.strerror}. Make room there, and go on with: {command}"
+        ) from error
+    except (CleanplateError, ValueError) as error:
+        found = _known(error)
+        if found is None:
+            raise
+        raise found from error
+    except SystemExit as end:
+        if end.code == 1:  # Lightning's, of a KeyboardInterrupt
+            raise CleanplateError(f"Stopped. Go on from the last checkpoint: {command}") from None
+        raise
+
+
+def check_data(settings: Settings, data: str | None, overrides: Sequence[str]) -> None:
     """Refuse a training without data before anything is made or loaded for it.
 
     Raises:
@@ -213,23 +240,25 @@ class KeepConfig(SaveConfigCallback):
 
 
 class RecipeCLI(LightningCLI):
-    """Lightning's command line with a run's folder and what belongs into it."""
+    """Lightning's command line for a recipe, whose errors are raised."""
 
-    def __init__(
-        self, folder: Path, kept: list[Callback], arguments: list[str], keep: int = 0
-    ) -> None:
-        self.folder, self.kept, self.keep = folder, kept, keep
-        quiet = {"exit_on_error": False}  # its errors are raised, and told in one line
+    def __init__(self, arguments: list[str], *, run: bool, **options: Any) -> None:
+        """Take Lightning's `arguments`; `run`: the first of them is `fit`, which is done at once.
+
+        Further `options` are LightningCLI's.
+        """
+        quiet: dict[str, Any] = {"exit_on_error": False}  # errors are told in one line
+        strict = {"allow_abbrev": False, **quiet}
         super().__init__(
             args=arguments,
+            run=run,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             seed_everything_default=0,
-            parser_kwargs={**quiet, "fit": {"allow_abbrev": False, **quiet}},
-            save_config_callback=KeepConfig,
-            save_config_kwargs={"save_to_log_dir": False},
+            parser_kwargs={**quiet, "fit": strict} if run else strict,
+            **options,
         )
 
     @staticmethod
@@ -243,16 +272,36 @@ class RecipeCLI(LightningCLI):
         self.config = parser.parse_args(args)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Add the logger, the checkpoints and what resuming needs."""
-        if isinstance(self.datamodule, PairedData):
-            self.datamodule.setup("fit")  # before a folder is made: the data may not do
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Leave bfloat16 to processors that have it."""
         given = self._get(self.config_init, "trainer")
         if in_vain(str(given.get("precision")), str(given.get("accelerator"))):
             print(
                 "This processor has no bfloat16 instructions: trained in float32, which is faster."
             )
             kwargs["precision"] = "32-true"
+        return super().instantiate_trainer(**kwargs)
+
+
+class RunCLI(RecipeCLI):
+    """A training with a folder and what belongs into it."""
+
+    def __init__(
+        self, folder: Path, kept: list[Callback], arguments: list[str], keep: int = 0
+    ) -> None:
+        self.folder, self.kept, self.keep = folder, kept, keep
+        super().__init__(
+            arguments,
+            run=True,
+            save_config_callback=KeepConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+        )
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add the logger, the checkpoints and what resuming needs."""
+        if isinstance(self.datamodule, PairedData):
+            self.datamodule.setup("fit")  # before a folder is made: the data may not do
+        self.folder.mkdir(parents=True, exist_ok=True)
+        given = self._get(self.config_init, "trainer")
         if given.get("logger") is None:
             kwargs["logger"] = TensorBoardLogger(self.folder, name="", version="")
         kept: list[Callback] = [ResumeState(), *self.kept]

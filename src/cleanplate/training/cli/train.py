@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from textwrap import fill
 
+from cleanplate.errors import UsageError
 from cleanplate.training.catalogue import by_system
 from cleanplate.training.cli.shared import at_least, new_parser
 
@@ -35,7 +37,24 @@ def run(arguments: list[str]) -> int:
         metavar="N",
         help="end after N validations without a better one",
     )
+    tell = parser.add_mutually_exclusive_group()
+    tell.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="write nothing; tell the data, memory and hours, and the batch that fits",
+    )
+    tell.add_argument(
+        "--find-rate", action="store_true", help="write nothing; sweep the learning rate"
+    )
+    parser.add_argument(
+        "--rate-curve", type=Path, metavar="FILE.png", help="where --find-rate draws its sweep"
+    )
     given, overrides = parser.parse_known_args(arguments)
+    if given.dry_run or given.find_rate:
+        print(_told(given, overrides))
+        return 0
+    if given.rate_curve is not None:
+        raise UsageError("--rate-curve goes with --find-rate.")
     from cleanplate.training.train import train
 
     folder = train(
@@ -51,6 +70,20 @@ def run(arguments: list[str]) -> int:
     if folder is not None:
         print(f"Checkpoints, curves and sheets are in {folder}.")
     return 0
+
+
+def _told(given: argparse.Namespace, overrides: list[str]) -> str:
+    """Return what a few steps tell of a training, which is not run."""
+    if given.resume:
+        raise UsageError("--dry-run and --find-rate are about a new run: leave out --resume.")
+    of = {"data": given.data, "start": given.start}
+    if given.dry_run:
+        from cleanplate.training.dry_run import dry_run
+
+        return dry_run(given.recipe, overrides, **of)
+    from cleanplate.training.rate_finder import find_rate
+
+    return find_rate(given.recipe, overrides, curve=given.rate_curve, **of)
 
 
 def _epilog() -> str:
