@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cleanplate.models.catalogue import RGB, Card, Source, card, cards, is_current, read_card
 from cleanplate.models.cores import usable_cores
+from cleanplate.models.ensemble import Ensemble
 from cleanplate.models.roles import by_role
 from cleanplate.models.sessions import DEVICES, Model, check_device, load, noting, read
 
@@ -15,6 +16,7 @@ __all__ = [
     "DEVICES",
     "RGB",
     "Card",
+    "Ensemble",
     "Model",
     "Source",
     "by_role",

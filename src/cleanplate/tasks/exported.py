@@ -45,6 +45,7 @@ class Exported:
         model: str | Path,
         *,
         threshold: float | None = None,
+        ensemble: bool = False,
         device: str = "auto",
         threads: int = 0,
     ) -> None:
@@ -54,6 +55,7 @@ class Exported:
             model: see `models.load`.
             threshold: value of a model's own mask up to which the picture is left as it is; None
                 for `FLOOR`.
+            ensemble: mean over the eight flips and turns of what the model sees.
             device: see `models.load`.
             threads: see `models.load`.
 
@@ -62,8 +64,9 @@ class Exported:
             UsageError: it takes planes that only its own task can make, or fills masks and gives no
                 picture.
         """
-        self.model = models.load(model, device=device, threads=threads)
-        card = self.model.card
+        loaded = models.load(model, device=device, threads=threads)
+        self.model = models.Ensemble(loaded) if ensemble else loaded
+        card = loaded.card
         self.given_mask = card.inputs == crop_fill.INPUTS
         self.finds = "mask" in card.outputs
         self.picture = card.painting

@@ -116,7 +116,11 @@ def open_model(model: str | Path, **options: Any) -> Exported | RawModel:
         UsageError: there is no such model or device, or only its own task can run it.
     """
     card, _ = models.read(model)
-    return (RawModel if card.inputs == BAYER else Exported)(model, **options)
+    if card.inputs != BAYER:
+        return Exported(model, **options)
+    if options.pop("ensemble", False):
+        raise UsageError(f"{card.name} sees RAW planes, whose pattern has one view: no ensemble.")
+    return RawModel(model, **options)
 
 
 def evaluate(

@@ -43,6 +43,12 @@ INFO = TaskInfo(
             help="A model, or a classical filter: bilateral, or non-local means.",
         ),
         Option(
+            "ensemble",
+            kind="flag",
+            default=False,
+            help="Average over the picture's eight flips and turns: better, eight times as slow.",
+        ),
+        Option(
             "develop",
             kind="choice",
             choices=tuple(DEVELOPED),

@@ -28,6 +28,9 @@ UNUSED = Remark(
 )
 
 
+NO_ENSEMBLE = Remark("ensemble-unused", "ensemble is for photographs; a RAW file has one view")
+
+
 class Band(NamedTuple):
     """Rows of a picture without their noise, (h, W, 3) in [0, 1], and the noise's mean level."""
 
@@ -46,6 +49,7 @@ class Denoise:
         strength: float = 1.0,
         keep_grain: float = 0.0,
         method: str = "model",
+        ensemble: bool = False,
         develop: str | None = None,
         black: float | None = None,
         white: float | None = None,
@@ -63,6 +67,8 @@ class Denoise:
             strength: what the estimated level is multiplied by, 0 to 2.
             keep_grain: share of the noisy picture in the result, 0 to 1.
             method: `model`, `bilateral` or `nlm`.
+            ensemble: mean over the eight flips and turns of each tile; not of RAW files, whose
+                pattern would be another.
             develop: what RAW files become in the place of DNGs; the suffix of a result follows it.
             black: see `RawPicture.tell`.
             white: see `RawPicture.tell`.
@@ -74,7 +80,10 @@ class Denoise:
             UsageError: there is no such model, or it does not denoise pictures.
             ModelError: the model or the device cannot be used.
         """
+        if ensemble and method != "model":
+            raise UsageError("ensemble is of a model: leave it out, or the method.")
         self.strength, self.keep_grain, self.method = strength, keep_grain, method
+        self.ensemble = ensemble
         self.numbers: dict[str, Any] = {"black": black, "white": white, "pattern": pattern}
         self.for_raw = any(x is not None for x in (develop, black, white, pattern))
         self.start = partial(models.load, device=device, threads=threads)
@@ -85,7 +94,7 @@ class Denoise:
             if chosen.card.inputs == raw.BAYER:
                 self.raw_model = chosen
             else:
-                self.model = chosen
+                self.model = models.Ensemble(chosen) if ensemble else chosen
                 self._check(chosen)
 
     def clean(
@@ -127,7 +136,8 @@ class Denoise:
         """Take the noise off a mosaic, in place."""
         picture.tell(**self.numbers)
         size = (picture.height, picture.width)
-        untouched = Cleaned(picture, np.zeros(size, np.uint8), {})
+        remarks = [NO_ENSEMBLE] if self.ensemble else []
+        untouched = Cleaned(picture, np.zeros(size, np.uint8), {}, remarks=remarks)
         if self.strength == 0 or self.keep_grain == 1:
             return untouched
         noise = raw.noise_of(picture.mosaic, picture.profile)
@@ -144,7 +154,7 @@ class Denoise:
         if picture.profile:
             left = raw.measured(picture.mosaic)
             picture.noise_left = min(1.0, (left.level() / noise.level()) ** 2)
-        return Cleaned(picture, np.full(size, 255, np.uint8), report)
+        return Cleaned(picture, np.full(size, 255, np.uint8), report, remarks=remarks)
 
     def _model_of_raw(self, name: str) -> Model:
         """Return the model of mosaics that was chosen, or the one that ships."""

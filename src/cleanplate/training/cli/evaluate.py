@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import UsageError
 from cleanplate.training.cli.shared import above_zero, add_pairs, new_parser, pairs_of, track
@@ -41,6 +41,11 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--threshold", type=float)
     parser.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="mean over flips and turns, of a model alone or a task that can (denoise)",
+    )
+    parser.add_argument(
         "--option",
         action="append",
         default=[],
@@ -63,7 +68,9 @@ def run(arguments: list[str]) -> int:
     from cleanplate.training.raw_model import RawFilter
     from cleanplate.writing import write_all
 
-    options = {"device": given.device, "threads": given.threads}
+    options: dict[str, Any] = {"device": given.device, "threads": given.threads}
+    if given.ensemble:
+        options["ensemble"] = True
     if given.threshold is not None:
         options["threshold"] = given.threshold
     options.update(named(one) for one in given.option)
