@@ -83,6 +83,12 @@ def test_noise_goes_and_colours_stay(
     assert np.allclose(clean.planes().mean((0, 1)), before, rtol=0.005)
 
 
+def test_an_ensemble_is_not_for_mosaics_and_says_so(restorer: Path) -> None:
+    source = dng(flat("RGGB", 64, 96))
+    result = cleanplate.clean(source, "denoise", restorer=str(restorer), ensemble=True)
+    assert [remark.code for remark in result.remarks] == ["ensemble-unused"]
+
+
 def test_strength_0_gives_the_same_bytes(restorer: Path, tmp_path: Path) -> None:
     source = dng(flat("RGGB", 64, 96), lossless=True)
     (tmp_path / "a.dng").write_bytes(source)

@@ -28,7 +28,7 @@ class Ensemble(Model):
         sums: dict[str, NDArray[np.float32]] = {}
         for view in range(VIEWS):
             for name, seen in self._model(turned(planes, view)).items():
-                value = turned_back(seen, view) / VIEWS
+                value = turned_back(seen, view) * np.float32(1 / VIEWS)
                 sums[name] = sums[name] + value if name in sums else value
         return sums
 
