@@ -45,6 +45,8 @@ def test_tasks_are_listed_without_options_that_name_files(client: TestClient) ->
     listed = {one["name"]: one for one in client.get("/v1").json()["tasks"]}
     assert [one["name"] for one in listed["watermark"]["options"]] == ["threshold", "opaque"]
     assert listed["inpaint"]["mask"] == "required"
+    (background,) = (one for one in listed["cutout"]["options"] if one["name"] == "background")
+    assert background["help"].endswith("No file can be named here.")
 
 
 def test_a_report_tells_of_the_picture(client: TestClient, picture: bytes) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,11 +112,12 @@ def test_a_server_drains_and_leaves_nothing(tmp_path: Path, number: signal.Signa
         )
         _wait_for(lambda: _in_hand(address))
         assert _begin_job(address, picture) == 202
+        assert _say_nonsense(address).endswith(b'{"error": "This is no request of HTTP/1.1."}')
         assert list(folder.glob("*/jobs/*/in/1/a.png"))
         server.send_signal(number)
         answer, _ = asking.communicate(timeout=60)
         status = server.wait(timeout=60)
-        assert server.stderr.read() == ""
+        assert server.stderr.read() == "WARNING:  Invalid HTTP request received.\n"
     if number == signal.SIGKILL:
         assert answer == b""
     else:
@@ -150,6 +152,14 @@ def _begin_job(address: str, picture: bytes) -> int:
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+def _say_nonsense(address: str) -> bytes:
+    name, _, port = address.partition(":")
+    with socket.create_connection((name, int(port)), timeout=60) as connection:
+        connection.sendall(b"hello?\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            return answer.read()
 
 
 def _wait_for(true: Callable[[], bool], seconds: float = 60) -> None:

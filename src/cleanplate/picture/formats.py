@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Protocol
 
 from cleanplate.errors import PictureError, UnsupportedError
@@ -179,7 +180,12 @@ def identify(data: bytes, name: str) -> str:
     for magic, what in _FOREIGN.items():
         if data.startswith(magic):
             raise UnsupportedError(f"{name}: {refusal(what)}.")
-    raise PictureError(f"{name}: this is no picture; read are {', '.join(_CODECS)}.")
+    raise PictureError(f"{name}: this is no picture; read are {', '.join(_readable())}.")
+
+
+def _readable() -> list[str]:
+    """Name the formats that can be read here: HEIC needs one more package."""
+    return [one for one in _CODECS if one != "heic" or importlib.util.find_spec("pillow_heif")]
 
 
 def refusal(what: str) -> str:

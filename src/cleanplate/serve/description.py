@@ -8,7 +8,7 @@ from typing import Any
 from cleanplate import tasks
 from cleanplate.serve.job_description import job_paths, job_schemas
 from cleanplate.serve.openapi import BINARY, failures, parameter, plain, queried
-from cleanplate.serve.queries import RETURNS, served
+from cleanplate.serve.queries import RETURNS, help_of, served
 from cleanplate.tasks.taskinfo import TaskInfo
 
 _PICTURE = {"image/*": {"schema": BINARY}}
@@ -39,7 +39,7 @@ def listed() -> list[dict[str, Any]]:
                     "default": one.default,
                     "between": one.between,
                     "choices": one.choices,
-                    "help": one.help,
+                    "help": help_of(one),
                 }
                 for one in served(info)
             ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cleanplate.serve.queries import help_of
 from cleanplate.tasks.taskinfo import Option
 
 BINARY = {"type": "string", "format": "binary"}
@@ -21,7 +22,7 @@ def parameter(option: Option) -> dict[str, Any]:
     if option.default is not None:
         given = option.default
         schema["default"] = ",".join(given) if isinstance(given, tuple) else given
-    return queried(option.name, schema, option.help)
+    return queried(option.name, schema, help_of(option))
 
 
 def queried(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:

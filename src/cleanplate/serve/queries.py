@@ -24,6 +24,11 @@ def served(info: TaskInfo) -> list[Option]:
     return [option for option in info.options if option.kind != "path"]
 
 
+def help_of(option: Option) -> str:
+    """Return what an option is for, to those who can name no file of the server's."""
+    return f"{option.help} No file can be named here." if option.kind == "text" else option.help
+
+
 def read_query(info: TaskInfo, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], str]:
     """Return the fields of a `Work` that a query fills, and what is to be returned.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from cleanplate.serve.app import make_app
+from cleanplate.serve.protocol import Protocol
 from cleanplate.serve.settings import Settings
 
 _MOST_CONNECTIONS = 1000
@@ -30,6 +31,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     with _listening(settings.host, settings.port) as place:
         config = uvicorn.Config(
             make_app(settings),
+            http=Protocol,
             access_log=False,
             log_level="warning",
             server_header=False,
