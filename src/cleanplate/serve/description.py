@@ -58,6 +58,7 @@ def openapi() -> dict[str, Any]:
             **paths,
             **job_paths(),
             "/v1": {"get": plain("The tasks and their options.", "application/json")},
+            "/preview": {"post": _preview()},
             "/healthz": {"get": plain("Whether the server lives.", "text/plain")},
             "/readyz": {"get": plain("Whether a worker is ready.", "text/plain")},
             "/metrics": {"get": plain("Counts, for Prometheus.", "text/plain")},
@@ -101,6 +102,14 @@ def _operation(info: TaskInfo) -> dict[str, Any]:
             **failures(_FAILURES),
         },
     }
+
+
+def _preview() -> dict[str, Any]:
+    text = "A copy for the screen, and the size of the picture; of a document, its first page."
+    described = plain(text, "multipart/form-data")
+    described["requestBody"] = {"required": True, "content": {"*/*": {"schema": BINARY}}}
+    described["responses"] |= failures(_FAILURES)
+    return described
 
 
 def _common(info: TaskInfo) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class JobFile:
 
     def fail(self, why: str) -> None:
         """Note that it has no result; paths of the server's are left out of what is said."""
-        self.state, self.error = "failed", why.replace(f"{self.source.parents[2]}/", "")
+        self.state, self.error = "failed", why.replace(f"{self.source.parents[2]}{os.sep}", "")
         for path in (self.source, self.result):
             if path is not None:
                 path.unlink(missing_ok=True)

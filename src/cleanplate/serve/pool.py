@@ -112,8 +112,7 @@ class Pool:
             raise RefusedError(503, text, retry=RETRY) from None
         except BaseException:  # the client is gone, and nobody waits for the answer
             # When this is done, nothing more is written into a job's folder, which goes next.
-            await self._in_thread(hand.kill)
-            self._replace(hand)
+            await asyncio.shield(self._replace(hand))
             raise
         self._idle.put_nowait(hand)
         return said
@@ -121,27 +120,34 @@ class Pool:
     async def _heard(self, call: Callable[[], Progress | Answer]) -> Progress | Answer:
         return await asyncio.wait_for(self._in_thread(call), self._settings.deadline)
 
-    def _replace(self, hand: Hand) -> None:
+    def _replace(self, hand: Hand) -> asyncio.Future[None]:
+        """Have a worker killed and another begun; return what is done when it is killed."""
         self.killed += 1
-        self._begin(hand)
+        self._hands.discard(hand)
+        # Handed over at once: the pool may be closed next, which waits for it.
+        killing = asyncio.get_running_loop().run_in_executor(self._threads, hand.kill)
+        self._begin(killing)
+        return killing
 
-    def _begin(self, former: Hand | None = None) -> None:
-        task = asyncio.ensure_future(self._bring_up(former))
+    def _begin(self, after: asyncio.Future[None] | None = None) -> None:
+        task = asyncio.ensure_future(self._bring_up(after))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
 
-    async def _bring_up(self, hand: Hand | None) -> None:
-        """Kill a worker, if one is given, and begin another until one is ready."""
+    async def _bring_up(self, after: asyncio.Future[None] | None) -> None:
+        """Begin workers until one is ready; no sooner than the former one is killed."""
+        if after is not None:
+            await after
         while True:
-            if hand is not None:
-                self._hands.discard(hand)
-                await self._in_thread(hand.kill)
-                hand = None
+            hand = None
             try:
                 hand = Hand(self._target, self._settings, self._folder)
                 self._hands.add(hand)
                 await self._in_thread(hand.wait)
             except (EOFError, OSError):
+                if hand is not None:
+                    self._hands.discard(hand)
+                    await self._in_thread(hand.kill)
                 await asyncio.sleep(_PAUSE)
             else:
                 self._idle.put_nowait(hand)
