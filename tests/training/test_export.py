@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import ModelError, UsageError
-from cleanplate.models import load
+from cleanplate.models import RGB, load
 from cleanplate.picture import Box
-from cleanplate.restoring import run_tiled
+from cleanplate.restoring import run_in_bands, run_tiled
 from cleanplate.training.cli import main
 from cleanplate.training.export import export_network, load_checkpoint
+from cleanplate.training.networks.nafnet import NAFNet
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -125,6 +126,37 @@ def test_parts_of_a_fixed_size_overlap_without_a_seam(
     if size == (100, 140):
         rows = sorted({box.top for box in seen})
         assert rows[1] - rows[0] <= 64 - 16
+
+
+def worst_step(found: np.ndarray) -> float:
+    """Greatest step between columns of a map (C, H, W), beside the median; the borders left out."""
+    steps = np.abs(np.diff(found[:, 16:48], axis=2)).mean((0, 1))
+    return float(steps[20:-20].max() / np.median(steps))
+
+
+def test_seams_of_tlc_vanish_in_the_overlap(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = NAFNet(8, (1, 1), 1, (1, 1)).eval()
+    for name, weight in network.named_parameters():
+        if name.endswith(("beta", "gamma")):
+            torch.nn.init.constant_(weight, 0.3)
+    network.use_tlc((48, 48))
+    card = {**CARD, "role": "restorer"}
+    given = {"planes": RGB, "outputs": ("picture",), "tile": 64, "multiple": 4, "fixed": True}
+    export_network(network, tmp_path / "tlc.onnx", card=card, float16=False, **given)
+    model = load(tmp_path / "tlc.onnx", device="cpu", threads=1)
+    slope = np.linspace(0, 1, 256, dtype=np.float32)  # what pools see differs from part to part
+    picture = np.stack([np.broadcast_to(slope**power, (64, 256)) for power in (1, 2, 3)])
+
+    def joined(overlap: int | None) -> np.ndarray:
+        def planes(box: Box) -> np.ndarray:
+            return picture[:, box.top : box.bottom, box.left : box.right]
+
+        bands = run_in_bands(model, planes, (64, 256), overlap=overlap)
+        return np.concatenate([maps["picture"] for _, maps in bands], 1)
+
+    assert worst_step(joined(0)) > 2.3, "without an overlap there are seams"
+    assert worst_step(joined(None)) < 1.6
 
 
 @pytest.mark.parametrize("fault", [0.01, float("nan")])

@@ -14,9 +14,10 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 
+from cleanplate import models
 from cleanplate.errors import CleanplateError, PictureError, UsageError
 from cleanplate.training import train as training
-from cleanplate.training.callbacks import WorseThanNothing
+from cleanplate.training.callbacks import TO_RESUME, WorseThanNothing
 from cleanplate.training.cli import main
 from cleanplate.training.train import recipes
 
@@ -53,12 +54,29 @@ def settings_of(folder: Path) -> Any:
 def test_run_leaves_what_it_should(whole: Run) -> None:
     kept = {path.name for path in (whole.folder / "checkpoints").iterdir()}
     assert kept == {"best.ckpt", "last.ckpt"}
-    assert len(list((whole.folder / "sheets").glob("*.png"))) == 3
+    assert len(list((whole.folder / "sheets").glob("*.jpg"))) == 3
     assert (whole.folder / "config.yaml").is_file()
     [events] = whole.folder.glob("events.out.tfevents*")
     curves = events.read_bytes()
     for name in ("val/psnr", "train/bce_l1", "train/l1_inside", "data/wait_share"):
         assert name.encode() in curves
+
+
+def test_only_the_last_checkpoint_holds_what_resuming_needs(whole: Run) -> None:
+    best, last = (torch.load(path, weights_only=True) for path in (whole.best, whole.last))
+    assert set(last) - set(best) == set(TO_RESUME)
+    assert set(best["state_dict"]) == set(last["state_dict"])
+
+
+def test_a_run_that_ends_in_its_first_epoch_leaves_what_export_takes(
+    whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert start(whole, folder, "--trainer.max_steps=1") == 0
+    assert f"`cleanplate export` takes {last_of(folder)}" in capsys.readouterr().out
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert main("export", [str(last_of(folder)), "-o", str(tmp_path / "mine.onnx")]) == 0
+    assert models.load(tmp_path / "mine.onnx", device="cpu").card.outputs == ("mask", "picture")
 
 
 def test_warm_restart_divides_the_rate_and_empties_the_state(whole: Run) -> None:

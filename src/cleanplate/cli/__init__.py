@@ -24,6 +24,7 @@ from cleanplate.cli.streams import OutputLostError, hold_places, say, watched
 TRAINING = {
     "train": "Train a model from a recipe.",
     "evaluate": "Measure a model on pairs of pictures.",
+    "experiments": "Train a claim of the write-ups again, and print what comes out.",
     "export": "Turn a checkpoint into an ONNX model with its card.",
     "mine": "List the pairs that a model does badly on.",
     "networks": "List the architectures that can be trained and what they cost.",

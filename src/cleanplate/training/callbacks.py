@@ -11,16 +11,32 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from cleanplate.batch.sheets import save_sheet, sheet
+from cleanplate.batch.sheets import sheet
 from cleanplate.errors import CleanplateError
 from cleanplate.training.data.loading import ResumableLoader
+from cleanplate.writing import write_all
+
+QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]  # of sheets
+LAST = "last.ckpt"  # what a run goes on from
+TO_RESUME = (  # what a checkpoint holds for that alone
+    "optimizer_states",
+    "lr_schedulers",
+    "loops",
+    "callbacks",
+    "current_model_state",
+    "averaging_state",
+    "place",
+)
 
 
 class AveragedWeights(WeightAveraging):
@@ -315,10 +331,11 @@ class ValidationSheet(Callback):
     """Draws the first validation pictures each epoch: input, result, truth, mask, true mask.
 
     The module's `validation_step` returns a dict of tensors (N, C, H, W) in [0, 1] by column. The
-    sheet goes to TensorBoard and to `sheets/epoch-NNN.png` in the run's folder.
+    sheet goes to TensorBoard and to `sheets/epoch-NNN.jpg` in the run's folder: JPEG, as noise in
+    PNG would take more room than the checkpoints.
     """
 
-    def __init__(self, pictures: int = 5, side: int = 320) -> None:
+    def __init__(self, pictures: int = 5, side: int = 256) -> None:
         """Draw so many `pictures`, a row each; `side`: of a cell in pixels, at most."""
         self.pictures = pictures
         self.side = side
@@ -342,10 +359,14 @@ class ValidationSheet(Callback):
             return
         drawn = sheet([[cell.numpy() for cell in row.values()] for row in self._rows], self.side)
         folder = Path(trainer.default_root_dir) / "sheets"
-        save_sheet(folder / f"epoch-{trainer.current_epoch:03d}.png", drawn)
-        board = getattr(trainer.logger, "experiment", None)
-        if board is not None and hasattr(board, "add_image"):
-            board.add_image("validation", drawn, trainer.global_step, dataformats="HWC")
+        coded = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), QUALITY)[1].tobytes()
+        write_all({folder / f"epoch-{trainer.current_epoch:03d}.jpg": coded})
+        writer = getattr(getattr(trainer.logger, "experiment", None), "file_writer", None)
+        if writer is not None:
+            size = {"height": drawn.shape[0], "width": drawn.shape[1], "colorspace": 3}
+            image = Summary.Image(encoded_image_string=coded, **size)
+            value = Summary.Value(tag="validation", image=image)
+            writer.add_summary(Summary(value=[value]), trainer.global_step)
 
 
 class Provenance(Callback):
@@ -381,6 +402,22 @@ class Provenance(Callback):
         if "side" in parameters:
             parameters["side"] = tile
         return {**self.card, "tile": tile, **({"parameters": parameters} if parameters else {})}
+
+
+class LeanCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints; all but `last.ckpt` hold the averaged weights and what is said of them.
+
+    The optimiser's state and the weights in training are three quarters of a checkpoint, and only a
+    run that goes on needs them.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write one."""
+        if Path(path).name != LAST:
+            checkpoint = {name: x for name, x in checkpoint.items() if name not in TO_RESUME}
+        super().save_checkpoint(checkpoint, path, storage_options)
 
 
 class EpochCheckpoint(ModelCheckpoint):

@@ -21,6 +21,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from cleanplate.errors import CleanplateError, UsageError
 from cleanplate.training.arguments import in_one_line, nearest
 from cleanplate.training.callbacks import (
+    LAST,
+    LeanCheckpoints,
     Provenance,
     ResumeState,
     StopOnSignal,
@@ -92,7 +94,7 @@ def train(
     """
     recipe = find_recipe(name)
     folder = Path(run) if run else Path("runs") / recipe.stem
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / "checkpoints" / LAST
     if resume and not (last.is_file() and (folder / CONFIG).is_file()):
         raise UsageError(f"{folder} holds no checkpoint to resume from; leave out --resume.")
     asked = any(argument.startswith("--print_config") for argument in overrides)
@@ -123,6 +125,8 @@ def train(
             print(f"{stop.monitor} was not bettered in {stop.patience} validations: ended early.")
     if resume and not go_on.began:
         print(_finished(trained.trainer))
+    elif not last.with_name("best.ckpt").is_file():
+        print(f"Nothing was validated, so none is the best; `cleanplate export` takes {last}.")
     return folder
 
 
@@ -308,6 +312,8 @@ class RunCLI(RecipeCLI):
         monitor = getattr(self.model, "monitor", None)
         kept += checkpoints(self.folder / "checkpoints", monitor, MINUTES, self.keep)
         kwargs["callbacks"] = [*(given.get("callbacks") or []), *kept]
+        if given.get("plugins") is None:
+            kwargs["plugins"] = [LeanCheckpoints()]
         return super().instantiate_trainer(default_root_dir=self.folder, **kwargs)
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 
 from cleanplate.errors import UsageError
 
-VERBS = ("train", "evaluate", "export", "mine", "networks", "prepare", "synthesise")
+VERBS = ("train", "evaluate", "experiments", "export", "mine", "networks", "prepare", "synthesise")
 
 
 def main(verb: str, arguments: Sequence[str]) -> int:

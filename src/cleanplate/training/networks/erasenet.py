@@ -174,25 +174,24 @@ class EraseNet(nn.Module):
     """The mask (logits, 1 channel) and the clean picture of an RGB picture in one pass.
 
     In training mode also `coarse` (S), `half` (S/2) and `quarter` (S/4), three channels each, for
-    the multi-scale loss. `width` is a multiplier of all channels.
+    the multi-scale loss. `width` is a multiplier of all channels. Without `masked` there is no
+    mask: the form that the write-up on watermarks compares with.
     """
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, masked: bool = True) -> None:
         super().__init__()
         channels = [scaled(n, width, 2) for n in (32, 64, 128, 256, 512)]
         self.encoder = Encoder(channels)
         self.decoder = Decoder(channels)
-        self.mask = MaskBranch(channels)
+        self.mask = MaskBranch(channels) if masked else None
         self.refine = Refine(channels, width)
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
         features = self.encoder(pad_to_multiple(picture, 32))
         sides = self.decoder(features)
         refined = self.refine(sides["coarse"], *features[:2])
-        found = {
-            "mask": crop_like(self.mask(features), picture),
-            "picture": crop_like(refined, picture),
-        }
+        found = {} if self.mask is None else {"mask": crop_like(self.mask(features), picture)}
+        found["picture"] = crop_like(refined, picture)
         if self.training:
             for step, name in enumerate(SIDES):
                 reference = picture[..., :: 2**step, :: 2**step]

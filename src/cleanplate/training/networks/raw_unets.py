@@ -20,8 +20,11 @@ from cleanplate.training.networks.registry import NetworkCard, register
 class NoiseUNet(nn.Module):
     """Input + prediction: max pooling down, 2x2 transposed convolutions up, concatenated skips.
 
-    `block(inputs, outputs, depth)` makes a level, `channels` lists the levels' widths.
+    `block(inputs, outputs, depth)` makes a level, `channels` lists the levels' widths. Where it is
+    not `residual`, the prediction is the picture itself.
     """
+
+    residual = True
 
     def __init__(
         self, planes: int, channels: list[int], block: Callable[[int, int, int], nn.Module]
@@ -47,7 +50,8 @@ class NoiseUNet(nn.Module):
         skips.pop()
         for grow, up in zip(self.grows, self.ups, strict=True):
             x = up(torch.cat([grow(x), skips.pop()], 1))
-        return {"picture": crop_like(padded + self.out(x), mosaic)}
+        noise = self.out(x)
+        return {"picture": crop_like(padded + noise if self.residual else noise, mosaic)}
 
 
 def double_conv(inputs: int, outputs: int, depth: int) -> nn.Sequential:
@@ -92,11 +96,13 @@ _convnext = partial(
 @register(_residual("residual-unet-rgb", 3), planes=3)
 class ResidualUNet(NoiseUNet):
     """Five levels of two 3x3 convolutions. `width` is a multiplier of all channels; 4 planes are
-    red, green beside red, green beside blue and blue of a mosaic, black level 0, white level 1."""
+    red, green beside red, green beside blue and blue of a mosaic, black level 0, white level 1.
+    Without `residual` it learns the picture in the place of the noise."""
 
-    def __init__(self, width: float = 1.0, planes: int = 4) -> None:
+    def __init__(self, width: float = 1.0, planes: int = 4, residual: bool = True) -> None:
         channels = [scaled(n, width) for n in (32, 64, 128, 256, 512)]
         super().__init__(planes, channels, double_conv)
+        self.residual = residual
 
 
 @register(_convnext("convnext-unet-raw", 4), planes=4)

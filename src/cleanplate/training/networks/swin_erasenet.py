@@ -46,8 +46,8 @@ class SwinDown(nn.Module):
 class SwinEraseNet(EraseNet):
     """EraseNet whose encoder at S/2 and refinement at S go down through Swin blocks."""
 
-    def __init__(self, width: float = 1.0) -> None:
-        super().__init__(width)
+    def __init__(self, width: float = 1.0, masked: bool = True) -> None:
+        super().__init__(width, masked)
         channels = self.decoder.to_half.in_channels
         self.encoder.down1 = SwinDown(channels)
         self.refine.down1 = SwinDown(channels)
