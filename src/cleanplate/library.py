@@ -26,7 +26,7 @@ from cleanplate.document import CleanedPage, kind_of
 from cleanplate.errors import PictureError
 from cleanplate.picture import MarkFile, Picture, encode_mark_file, read_any
 from cleanplate.tasks.base import Cleaned, Remark, Report
-from cleanplate.tasks.limits import clean_with, limits_of
+from cleanplate.tasks.limits import NONE, clean_with, limits_of
 from cleanplate.tasks.marks.learning import learn
 from cleanplate.tasks.masks import Masks
 from cleanplate.writing import write_all
@@ -214,7 +214,8 @@ class Cleaner:
                 a path, or an array (H, W) or (H, W, C) of the same kinds, or bool. None: what was
                 given to the cleaner, or else what the task finds.
             region: x, y, width and height, in pixels, upright: the task is given that part of the
-                picture alone, and the rest stays as it is.
+                picture alone, and the rest stays as it is. Of a document, in pixels of each page's
+                mask.
             protect: what is never touched, given like `mask`.
             pages: of a document, which ones, as `1-3,7-`; None for all. Its masks are a folder with
                 `page-001.png` and so on, or one for every page.
@@ -238,7 +239,7 @@ class Cleaner:
             options = DocumentOptions(
                 pages, password, break_signature, whole, marks, remove_repeated
             )
-            options.check()
+            options.check(limited=limits != NONE)
             return DocumentResult(
                 clean_document(source, name, Maker(self._task, masks, limits), options)
             )

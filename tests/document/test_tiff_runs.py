@@ -75,8 +75,6 @@ def test_pages_are_chosen_and_names_checked(tmp_path: Path) -> None:
     for name in ("c.png", "c.pdf"):
         wrong = run("watermark", source, "-o", tmp_path / name)
         assert (wrong.exit_code, "is written as .tif or .tiff" in wrong.stderr) == (2, True)
-    wrong = run("watermark", source, "-o", tmp_path / "out", "--region", "0,0,9,9")
-    assert (wrong.exit_code, "by masks of its pages" in wrong.stderr) == (1, True)
 
 
 def test_a_folder_of_masks(tmp_path: Path) -> None:

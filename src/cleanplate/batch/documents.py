@@ -14,17 +14,23 @@ from numpy.typing import NDArray
 from cleanplate.batch.making import Maker
 from cleanplate.batch.sources import Job
 from cleanplate.document import (
+    MASK_MISSING,
     CleanedPage,
     Document,
     Finished,
     FinishedIn,
     Kind,
+    PageAhead,
+    PageLimits,
+    PageMask,
     Ways,
     check_pages,
 )
-from cleanplate.errors import CleanplateError, PictureError
-from cleanplate.tasks.base import Remark, Report
-from cleanplate.tasks.limits import NONE
+from cleanplate.errors import CleanplateError, PictureError, UsageError
+from cleanplate.picture import Picture
+from cleanplate.tasks.base import Cleaned, Remark, Report
+from cleanplate.tasks.limits import NONE, Limits
+from cleanplate.tasks.masks import Masks
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,21 @@ class DocumentOptions:
     marks: bool = False
     remove_repeated: bool = False
 
-    def check(self) -> None:
+    def check(self, *, limited: bool = False) -> None:
         """Check what can be checked before a document is opened.
 
+        Args:
+            limited: whether there is a region, or something is protected.
+
         Raises:
-            UsageError: `pages` names no pages.
+            UsageError: `pages` names no pages, or marks are to be removed that have no place.
         """
         if self.pages is not None:
             check_pages(self.pages)
+        if limited and self.remove_repeated:
+            raise UsageError(
+                "--remove-repeated takes marks off whole pages: leave out --region and --protect."
+            )
 
     def settings(self) -> dict[str, Any]:
         """Give what decides how a result looks, as JSON."""
@@ -78,11 +91,6 @@ class DocumentRun:
         Raises:
             PictureError: it cannot be read or given back faithfully.
         """
-        if self._maker.limits != NONE:
-            raise PictureError(
-                f"{self._job.name}: regions and protected places are those of pictures; say what "
-                "to change in a document by masks of its pages."
-            )
         self._document = Document(
             self._source,
             password=self._options.password,
@@ -111,17 +119,11 @@ class DocumentRun:
         Raises:
             CleanplateError: a page cannot be cleaned or kept, or none of the pages has a mask.
         """
-        options = self._options
-        marks = options.marks and self._maker.masks is None
-        ways = Ways(options.pages, options.whole, marks, options.remove_repeated)
-        self._cleaning = self._document.cleaning(self._maker.task, ways, finished)
-        masks = self._maker.masks
-        if masks is not None and not any(self._has_mask(one) for one in self._cleaning.pages):
-            first = page_name(self._job.name, self._cleaning.pages[0])
-            raise PictureError(f"{self._job.name}: there is no mask {first} of any of its pages.")
+        self._begin(finished)
+        mask = self._mask_by(self._maker.masks)
         for number in self._cleaning.pages:
             try:
-                page = self._cleaning.clean_page(number, self._mask if masks is not None else None)
+                page = self._cleaning.clean_page(number, mask)
             except CleanplateError:
                 raise  # names the page
             except Exception as error:
@@ -129,6 +131,29 @@ class DocumentRun:
                 raise CleanplateError(f"{self._job.name}, page {number}: {why}") from error
             self._cleaned.append((page.filled, page.unchanged, page.doubt))
             yield page
+
+    def ahead(self) -> Iterator[PageAhead]:
+        """Give what there is to be looked at, page by page; no image is decoded.
+
+        Raises:
+            CleanplateError: as `pages`, before the first one.
+        """
+        self._begin(Finished())
+        masks = self._maker.masks
+        for page in self._cleaning.ahead():
+            if masks is None or masks.has(page_name(self._job.name, page.number)):
+                yield page
+            else:
+                yield PageAhead(page.number, 0, 0, (*page.remarks, MASK_MISSING))
+
+    def seconds_of(self, number: int) -> float:
+        """Clean a page, keep nothing of it, and return how long that took.
+
+        Raises:
+            CleanplateError: it cannot be cleaned.
+        """
+        self._begin(Finished())
+        return self._cleaning.clean_page(number, self._mask_by(self._maker.masks)).seconds
 
     def write(self, place: Path) -> Path:
         """Write the result into a file, and return it; the source where nothing is changed.
@@ -166,13 +191,30 @@ class DocumentRun:
             "report": report,
         }
 
-    def _has_mask(self, number: int) -> bool:
-        masks = self._maker.masks
-        return masks is not None and masks.has(page_name(self._job.name, number))
+    def _begin(self, finished: Finished) -> None:
+        """Look what is to be cleaned.
 
-    def _mask(self, number: int) -> NDArray[np.uint8] | None:
-        assert self._maker.masks is not None
-        return self._maker.masks.named(page_name(self._job.name, number))
+        Raises:
+            PictureError: the document has none of the pages, or none of them has a mask.
+        """
+        options, maker = self._options, self._maker
+        # Where on a page a mark lies that the document names is not known.
+        marks = options.marks and maker.masks is None and maker.limits == NONE
+        limits = PageLimits(maker.limits.region, self._mask_by(maker.limits.protect))
+        ways = Ways(options.pages, options.whole, marks, options.remove_repeated, limits)
+        self._cleaning = self._document.cleaning(maker.task, ways, finished)
+        names = [page_name(self._job.name, number) for number in self._cleaning.pages]
+        for masks, what in ((maker.masks, ""), (maker.limits.protect, " of what is protected")):
+            if masks is not None and not any(masks.has(name) for name in names):
+                raise PictureError(
+                    f"{self._job.name}: there is no mask {names[0]} of any of its pages{what}."
+                )
+
+    def _mask_by(self, masks: Masks | None) -> PageMask | None:
+        """Return what gives the mask of a page."""
+        if masks is None:
+            return None
+        return lambda number: masks.named(page_name(self._job.name, number))
 
 
 @dataclass(frozen=True)
@@ -212,6 +254,25 @@ def clean_document(
     return CleanedDocument(
         run.kind, content, pages, told["report"], list(told["remarks"]), told["doubt"]
     )
+
+
+def pages_ahead(
+    job: Job, masks: Masks | None, limits: Limits, options: DocumentOptions
+) -> list[PageAhead]:
+    """Return what there is to be looked at in a document, page by page.
+
+    Raises:
+        CleanplateError: as `DocumentRun` and its `pages`, before the first one.
+    """
+    with DocumentRun(job, Maker(_Idle(), masks, limits), options) as run:
+        return [*run.ahead()]
+
+
+class _Idle:
+    """A task that leaves everything as it is, where there is only to be looked."""
+
+    def clean(self, picture: Picture, *, mask: NDArray[np.float32] | None = None) -> Cleaned:
+        return Cleaned(picture, np.zeros((picture.height, picture.width), np.uint8), {})
 
 
 def without_metadata(content: bytes) -> bytes:

@@ -21,8 +21,9 @@ from cleanplate.batch.documents import (
     finished_in,
     page_file,
     page_masks_in,
+    pages_ahead,
 )
-from cleanplate.batch.estimating import seconds_for
+from cleanplate.batch.estimating import PageSize, seconds_for, seconds_for_pages
 from cleanplate.batch.gate import Gate, StoppedError
 from cleanplate.batch.making import Maker, grave_of, sheet_of
 from cleanplate.batch.manifest import Line, Manifest
@@ -33,8 +34,8 @@ from cleanplate.document import CleanedPage, Finished
 from cleanplate.errors import UnsupportedError, UsageError
 from cleanplate.models import usable_cores
 from cleanplate.picture import Picture, encode_mask, losses_of
-from cleanplate.tasks.base import Remark
-from cleanplate.tasks.limits import limits_of
+from cleanplate.tasks.base import Remark, Report
+from cleanplate.tasks.limits import Limits, limits_of
 from cleanplate.tasks.masks import Masks, mask_of
 from cleanplate.writing import (
     digest,
@@ -127,37 +128,74 @@ class Run:
     def rehearse(self) -> list[Outcome]:
         """Say what a run would do, and write nothing; "planned" is what it would clean.
 
+        Before a document come its pages, with the number of `images` that would be looked at, and
+        of their `pixels`, in their reports.
+
         Raises:
             UsageError: the manifest in the folder is somebody else's.
+            PictureError: a mask for all pictures cannot be read.
         """
         with ExitStack() as stack:
             if self.planned.folder is not None:
                 self._manifest = stack.enter_context(Manifest(self.planned.folder, look=True))
-            return [
-                _outcome(item, "planned") if isinstance(item, Job) else item
-                for item in self._sifted()
-            ]
+            found: list[Outcome] = []
+            for item in self._sifted():
+                found += self._planned(item) if isinstance(item, Job) else [item]
+            return found
 
     def estimate(self, outcomes: Iterable[Outcome]) -> float | None:
         """Give about how many seconds a run takes for what `rehearse` says is planned.
 
-        Some of it is cleaned, in memory, but no documents, which may be very long; None where
-        nothing is planned, or none of it can be.
+        Some of it is cleaned, in memory, of documents a page; None where nothing is planned, or
+        none of it can be.
 
         Raises:
             CleanplateError: nothing can be started: no model.
         """
-        planned = {one.source for one in outcomes if one.status == "planned"}
-        jobs = [job for job in self.planned.jobs if job.source in planned and not job.document]
+        planned = [one for one in outcomes if one.status == "planned"]
+        sources = {one.source: one for one in planned if one.page is None}
+        jobs = {job.source: job for job in self.planned.jobs if job.source in sources}
         if not jobs:
             return None
-        workers = self._workers_for(jobs)
+        workers = self._workers_for([*jobs.values()])
         maker = self._maker(workers)
-        return seconds_for(
-            jobs,
+
+        def seconds_of(page: PageSize) -> float:
+            assert self.documents is not None
+            with DocumentRun(page.job, maker, self.documents) as run:
+                return run.seconds_of(page.page)
+
+        pictures = seconds_for(
+            [job for job in jobs.values() if not job.document],
             lambda job: maker.make(self.read(job.source, name=job.name), job.format).files(job),
             workers,
         )
+        sizes = [
+            PageSize(jobs[one.source], one.page, int((one.report or {})["pixels"]))
+            for one in planned
+            if one.page is not None
+        ]
+        known = [one for one in (pictures, seconds_for_pages(sizes, seconds_of, workers)) if one]
+        return sum(known) if known else None
+
+    def _planned(self, job: Job) -> list[Outcome]:
+        """Say that a job is to be done; of a document, after its pages."""
+        if not job.document:
+            return [_outcome(job, "planned")]
+        assert self.documents is not None
+        try:
+            pages = pages_ahead(job, *self._given(), self.documents)
+        except UsageError:
+            raise
+        except Exception as error:
+            return [_outcome(job, "failed", reason=reason(error, job.name))]
+        told: list[Outcome] = []
+        for page in pages:
+            seen: Report = {"images": page.images, "pixels": page.pixels}
+            more: dict[str, Any] = {"page": page.number, "pages": len(pages), "report": seen}
+            told.append(Outcome(job.source, "planned", job.result, remarks=page.remarks, **more))
+        images = sum(page.images for page in pages)
+        return [*told, _outcome(job, "planned", report={"pages": len(pages), "images": images})]
 
     def _sifted(self) -> Iterator[Outcome | Job]:
         """Give, in the place of each path, why nothing is to be done, or its job."""
@@ -169,11 +207,14 @@ class Run:
     def _workers_for(self, jobs: list[Job]) -> int:
         return min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
 
-    def _maker(self, workers: int) -> Maker:
+    def _given(self) -> tuple[Masks | None, Limits]:
+        """Return the masks and limits that the user gives."""
         masks = None if self.mask is None else Masks(self.mask)
-        limits = limits_of(self.region, self.protect)
+        return masks, limits_of(self.region, self.protect)
+
+    def _maker(self, workers: int) -> Maker:
         task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
-        return Maker(task, masks, limits, self.strip_metadata, self.strict)
+        return Maker(task, *self._given(), self.strip_metadata, self.strict)
 
     def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
         workers = self._workers_for(jobs)
@@ -400,9 +441,13 @@ class Run:
         """Give what decides how a picture's result looks: the settings, and its own masks."""
         if job.document:
             assert self.documents is not None
-            masks = {} if self.mask is None else page_masks_in(self.mask, job)
-            seen = {name: fingerprint(path) for name, path in masks.items()}
-            return {**self._settings, **self.documents.settings(), "own_masks": seen}
+            of_pages = {"own_masks": self.mask, "own_protects": self.protect}
+            seen = {
+                key: {name: fingerprint(path) for name, path in page_masks_in(given, job).items()}
+                for key, given in of_pages.items()
+                if given is not None
+            }
+            return {**self._settings, **self.documents.settings(), "own_masks": {}, **seen}
         named = {"own_mask": self.mask, "own_protect": self.protect}
         own = {key: given and mask_of(given, job.name) for key, given in named.items()}
         return {

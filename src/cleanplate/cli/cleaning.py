@@ -197,7 +197,7 @@ def clean(
         documents = batch.DocumentOptions(
             pages, password or "", break_signature, info.whole, info.marks, remove_repeated
         )
-        documents.check()
+        documents.check(limited=region is not None or protect is not None)
         if list_marks:
             raise typer.Exit(tell_marks(paths, documents))
 

@@ -115,10 +115,11 @@ def _follow(
 def foresee(run: Run, *, json: bool) -> int:
     """Tell what a run would do, and about how long it would take; give the exit status."""
     outcomes = run.rehearse()
-    counts = Counter(_kind(outcome) for outcome in outcomes)
+    counts = Counter(_kind(outcome) for outcome in outcomes if outcome.page is None)
     for outcome in outcomes:
         if outcome.status == "planned" and not json:
-            put(f"{outcome.source} -> {outcome.result}")
+            put(_ahead(outcome))
+            tell_remarks(outcome.name, outcome.remarks)
         else:
             _tell(outcome, share=None, json=json, debug=False, bar=True)
     parts = [f"{counts['planned']} to be cleaned"]
@@ -126,6 +127,16 @@ def foresee(run: Run, *, json: bool) -> int:
     seconds = run.estimate(outcomes)
     say(", ".join(parts) + ("." if seconds is None else f"; {_span(seconds)}."))
     return _status(counts)
+
+
+def _ahead(outcome: Outcome) -> str:
+    """Say what is to be done with a picture, a page or a document."""
+    place = f"{outcome.name} -> {outcome.result}" if outcome.page is None else outcome.name
+    report = outcome.report or {}
+    parts = [f"{report[key]} {key}" for key in ("pages", "images") if key in report]
+    if "pixels" in report:
+        parts.append(f"{int(report['pixels']) / 1e6:.1f} megapixels")
+    return f"{place} ({', '.join(parts)})" if parts else place
 
 
 def _status(counts: Counter[str]) -> int:

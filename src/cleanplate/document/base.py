@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.document.finished import Finished, PageDone
 from cleanplate.document.kinds import Kind
+from cleanplate.document.limits import EVERYWHERE, PageLimits, PageMask
 from cleanplate.document.ranges import pages_of
 from cleanplate.document.tiff.container import begins_tiff
 from cleanplate.errors import PictureError
 from cleanplate.picture import Picture
 from cleanplate.tasks.base import Cleaned, Remark, Report, Task, share_filled
-
-PageMask = Callable[[int], NDArray[np.uint8] | None]
-"""Gives the mask (H, W) of a page as it is seen, by the page's number; None where it has none."""
 
 MASK_MISSING = Remark("mask-missing", "there is no mask of this page; it stays as it is")
 
@@ -82,12 +80,30 @@ class Ways:
         whole: the task changes whole pictures: two-tone ones, which hold no noise, are left.
         marks: remove what the document itself says to be marks.
         repeated: remove what most pages repeat and is translucent or turned.
+        limits: where pages may be changed.
     """
 
     pages: str | None = None
     whole: bool = False
     marks: bool = False
     repeated: bool = False
+    limits: PageLimits = EVERYWHERE
+
+
+class PageAhead(NamedTuple):
+    """A page that is to be cleaned.
+
+    Attributes:
+        number: from 1.
+        images: how many a task would look at that it has not seen on a page before.
+        pixels: of all these images.
+        remarks: what can be said before they are decoded.
+    """
+
+    number: int
+    images: int
+    pixels: int
+    remarks: tuple[Remark, ...] = ()
 
 
 class Document:
@@ -253,6 +269,10 @@ class Cleaning(ABC):
         }
         self._finished.add(number, done)
         return page
+
+    @abstractmethod
+    def ahead(self) -> Iterator[PageAhead]:
+        """Give what there is to be looked at, page by page; no image is decoded."""
 
     @abstractmethod
     def save(self, place: Path | BinaryIO, *, strip_metadata: bool = False) -> bool:

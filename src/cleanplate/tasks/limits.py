@@ -17,6 +17,10 @@ from cleanplate.tasks.masks import Masks, remarks_of
 
 SHARES = ("filled", "kept")  # of the picture, in reports
 
+MASK_OUTSIDE = Remark(
+    "mask-outside", "the mask names nothing in the region, or only what is protected"
+)
+
 Where = NDArray[np.bool_]
 
 
@@ -88,6 +92,16 @@ def region_of(numbers: Sequence[int]) -> Box:
     return Box(top, left, top + height, left + width)
 
 
+def bounds(where: Where) -> Box:
+    """Return the smallest box that holds all that is true in `where` (H, W); an empty one for
+    nothing.
+    """
+    rows, columns = (np.flatnonzero(where.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return Box(0, 0, 0, 0)
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+
 def clean_with(
     task: Task, picture: Any, masks: Masks | None = None, limits: Limits = NONE
 ) -> Cleaned:
@@ -111,14 +125,13 @@ def clean_with(
     else:
         box, free, said = _allowed(picture, limits)
         if mask is not None and not remarks and not box.cut(mask)[free].max(initial=0) > 0.5:
-            text = "the mask names nothing in the region, or only what is protected"
-            said.append(Remark("mask-outside", text))
+            said.append(MASK_OUTSIDE)
         remarks += said
         mask = None if mask is None else box.cut(mask) * free
         if isinstance(picture, RawPicture):
             done = _clean_mosaic(task, picture, box, free)
         else:
-            done = _clean_part(task, picture, mask, box, free)
+            done = clean_part(task, picture, mask, box, free)
     done.remarks[:0] = remarks
     return done
 
@@ -139,10 +152,22 @@ def _allowed(picture: Any, limits: Limits) -> tuple[Box, Where, list[Remark]]:
     return box, ~box.cut(kept), said
 
 
-def _clean_part(
+def clean_part(
     task: Task, picture: Picture, mask: NDArray[np.float32] | None, box: Box, free: Where
 ) -> Cleaned:
-    """Have a task clean a copy of a part, and put back what may be changed."""
+    """Have a task clean a copy of a part of a picture, and put back what may be changed.
+
+    Args:
+        task: cleans the part.
+        picture: is changed.
+        mask: (h, w) in [0, 1], of the part; None: the task finds by itself.
+        box: the part.
+        free: (h, w), where in the part pixels may change.
+
+    Raises:
+        UsageError: the task makes another size of the part.
+        CleanplateError: what the task raises.
+    """
     part = picture.part(box)
     done = task.clean(part, mask=mask)
     if (part.height, part.width) != box.size:

@@ -2,60 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pikepdf
 from numpy.typing import NDArray
-from pikepdf import Name, Stream
+from pikepdf import Name
 
-from cleanplate.document.base import MASK_MISSING, CleanedPage, Cleaning, PageMask, Ways
+from cleanplate.document.base import MASK_MISSING, CleanedPage, Cleaning, PageAhead, Ways
 from cleanplate.document.finished import Finished, PageDone, Part, mask_png
 from cleanplate.document.leaving import LeftAlone
+from cleanplate.document.limits import PageMask
 from cleanplate.document.pdf import page_masks
 from cleanplate.document.pdf.document import PdfDocument
 from cleanplate.document.pdf.images import Embedded, embedded
+from cleanplate.document.pdf.limiting import ImageLimits, Limiter
 from cleanplate.document.pdf.marks import Mark, TaggedMarks
-from cleanplate.document.pdf.placing import (
-    Key,
-    Matrix,
-    Placement,
-    Placer,
-    Shape,
-    density,
-    orientation,
-    seen,
-    shape_of,
-)
+from cleanplate.document.pdf.placing import Key, Shape
 from cleanplate.document.pdf.putting import put
 from cleanplate.document.pdf.repeated import RepeatedMarks
-from cleanplate.document.pdf.spaces import is_stencil
+from cleanplate.document.pdf.spots import PageSpots, Spot, Spots, left_alone
 from cleanplate.errors import CleanplateError
 from cleanplate.models import noting
 from cleanplate.tasks.base import Cleaned, Remark, Task
-
-_LEAST = 32  # pixels of the shorter side of an image that is looked at
-_STENCIL_SHARE = 0.5  # of the page that a stencil covers at least, to be a scan and no letter
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """An image on a page: where, `seen` from its pixels to the page's points, and how large."""
-
-    key: Key
-    stream: Stream
-    size: tuple[int, int]
-    seen: Matrix
-
-    @property
-    def turn(self) -> int:
-        return orientation(self.seen)
-
-    @property
-    def area(self) -> float:
-        return float(abs(np.linalg.det(self.seen[:2, :2]))) * self.size[0] * self.size[1]
+from cleanplate.tasks.limits import MASK_OUTSIDE, bounds, clean_part
 
 
 class PdfCleaning(Cleaning):
@@ -71,26 +42,39 @@ class PdfCleaning(Cleaning):
         super().__init__(document, task, ways, finished)
         self.document = document
         self._removed = self._without_marks(self._ways.marks, self._ways.repeated)
-        self._placer = Placer()
-        self._elsewhere = self._shown_elsewhere()
+        self._spots = Spots(document, self.pages)
+        limits = self._ways.limits
+        self._limiter = None
+        if not limits.none:
+            self._limiter = Limiter(document, limits, self._spots, self.pages)
+
+    def ahead(self) -> Iterator[PageAhead]:
+        """Give what there is to be looked at, page by page."""
+        known: set[Key] = set()
+        for number in self.pages:
+            page = self._spots.of(number)
+            new = [spot for spot in page.spots if spot.key not in known]
+            known |= {spot.key for spot in new}
+            pixels = sum(spot.size[0] * spot.size[1] for spot in new)
+            yield PageAhead(number, len(new), pixels, page.remarks)
 
     def _clean(self, number: int, mask: PageMask | None) -> tuple[CleanedPage, PageDone]:
         """Clean the images of a page that are not finished."""
-        page = self.document.pdf.pages[number - 1]
-        shape = shape_of(page)
-        spots, remarks = self._spots(page, shape)
-        done = PageDone()
-        cleaned = CleanedPage(number, remarks=remarks)
-        given = None
-        if mask is not None:
-            given = mask(number)
-            if given is None:
-                remarks.append(MASK_MISSING)
-                spots = []
+        found, done = self._spots.of(number), PageDone()
+        cleaned = CleanedPage(number, remarks=[*found.remarks])
+        given, spots = None if mask is None else mask(number), found.spots
+        if mask is not None and given is None:
+            cleaned.remarks.append(MASK_MISSING)
+            spots = ()
+        try:
+            self._ways.limits.of(number, found.size)
+        except LeftAlone as reason:
+            cleaned.remarks.append(Remark("page-left-out", f"it stays as it was: {reason}"))
+            spots = ()
         for spot in sorted(spots, key=lambda one: -one.area):
             if self._finished.part(spot.key) is None and spot.key not in done.parts:
-                self._clean_image(spot, shape, given, cleaned, done)
-        self._sum_up(cleaned, shape, spots, done)
+                self._clean_image(spot, found.shape, given, cleaned, done)
+        self._sum_up(cleaned, found, len(spots), done)
         return cleaned, done
 
     def save(self, place: Path | BinaryIO, *, strip_metadata: bool = False) -> bool:
@@ -129,61 +113,9 @@ class PdfCleaning(Cleaning):
             said.remove_layers()
         return removed
 
-    def _shown_elsewhere(self) -> set[Key]:
-        """Return the images that pages show which are not to be cleaned."""
-        others = set(range(1, len(self.document) + 1)) - set(self.pages)
-        keys: set[Key] = set()
-        for number in sorted(others):
-            page = self.document.pdf.pages[number - 1]
-            try:
-                keys |= {one.key for one in self._placer.placements(page)}
-            except (pikepdf.PdfError, RuntimeError, ValueError, TypeError, AttributeError):
-                continue
-        return keys
-
-    def _spots(self, page: pikepdf.Page, shape: Shape) -> tuple[list[_Spot], list[Remark]]:
-        """Return the images of a page that a task may look at, and what is said of the others."""
-        remarks: list[Remark] = []
-        try:
-            placements = self._placer.placements(page)
-        except (pikepdf.PdfError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            why = " ".join(str(error).split())
-            remarks.append(Remark("page-left-out", f"its content cannot be read ({why})"))
-            return [], remarks
-        if self._placer.inline:
-            text = f"{self._placer.inline} images within the page's content are left as they were"
-            remarks.append(Remark("inline-images-left-out", text))
-        spots: dict[Key, _Spot] = {}
-        for placement in placements:
-            spot = self._spot(placement, shape)
-            if spot is None:
-                continue
-            if spot.key in self._elsewhere:
-                left = _left(spot.key, "pages that are not to be cleaned show it, too")
-                if left not in remarks:
-                    remarks.append(left)
-            elif spot.key not in spots or spot.area > spots[spot.key].area:
-                spots[spot.key] = spot
-        return list(spots.values()), remarks
-
-    def _spot(self, placement: Placement, shape: Shape) -> _Spot | None:
-        stream = self.document.pdf.get_object(placement.key)
-        if not isinstance(stream, Stream):
-            return None
-        try:
-            size = int(stream.Height), int(stream.Width)
-        except (AttributeError, TypeError, ValueError):
-            return None
-        if min(size) < _LEAST or abs(np.linalg.det(placement.matrix[:2, :2])) < 1e-9:
-            return None
-        spot = _Spot(placement.key, stream, size, seen(shape, placement.matrix, size))
-        if is_stencil(stream) and spot.area < _STENCIL_SHARE * shape.size[0] * shape.size[1]:
-            return None
-        return spot
-
     def _clean_image(
         self,
-        spot: _Spot,
+        spot: Spot,
         shape: Shape,
         given: NDArray[np.uint8] | None,
         page: CleanedPage,
@@ -196,26 +128,54 @@ class PdfCleaning(Cleaning):
             stored = page_masks.taken_from(given, shape, spot.seen, spot.size, where)
             if not (stored > 127).any():
                 return
+        limits = None if self._limiter is None else self._limiter.of(spot)
+        if limits is not None and not (limits.region & ~limits.kept).any():
+            done.parts[spot.key] = Part()
+            return
         try:
             image = embedded(spot.stream, spot.turn, name)
         except LeftAlone as reason:
-            page.remarks.append(_left(spot.key, str(reason)))
+            page.remarks.append(left_alone(spot.key, str(reason)))
             done.parts[spot.key] = Part()
             return
         if self._ways.whole and image.two_tone:
-            page.remarks.append(_left(spot.key, "it is black and white alone"))
+            page.remarks.append(left_alone(spot.key, "it is black and white alone"))
             done.parts[spot.key] = Part()
             return
         mask = None
         if stored is not None:
             mask = np.multiply(image.picture.upright(stored), np.float32(1 / 255), dtype=np.float32)
         with noting() as ran:
-            cleaned = self._task.clean(image.picture, mask=mask)
+            cleaned = self._cleaned(image, mask, limits, page)
         page.models.update(ran)
-        self._note(spot, image, cleaned, page, done)
+        if cleaned is None:
+            done.parts[spot.key] = Part()
+        else:
+            self._note(spot, image, cleaned, page, done)
+
+    def _cleaned(
+        self,
+        image: Embedded,
+        mask: NDArray[np.float32] | None,
+        limits: ImageLimits | None,
+        page: CleanedPage,
+    ) -> Cleaned | None:
+        """Give an image, or what may be changed of it, to the task; None where it may not be."""
+        if limits is None:
+            return self._task.clean(image.picture, mask=mask)
+        box = bounds(image.picture.upright(limits.region))
+        free = ~box.cut(image.reach(image.picture.upright(limits.kept)))
+        if not free.any():
+            return None
+        if mask is not None:
+            mask = box.cut(mask) * free
+            if not (mask > 0.5).any():
+                page.remarks.append(MASK_OUTSIDE)
+                return None
+        return clean_part(self._task, image.picture, mask, box, free)
 
     def _note(
-        self, spot: _Spot, image: Embedded, cleaned: Cleaned, page: CleanedPage, done: PageDone
+        self, spot: Spot, image: Embedded, cleaned: Cleaned, page: CleanedPage, done: PageDone
     ) -> None:
         """Keep what became of an image, and tell of it."""
         if image.picture.new_alpha:
@@ -231,37 +191,30 @@ class PdfCleaning(Cleaning):
         mask = mask_png(image.picture.lying(cleaned.mask))
         done.parts[spot.key] = Part(mask=mask) if coded is None else coded.part(mask)
 
-    def _sum_up(self, page: CleanedPage, shape: Shape, spots: list[_Spot], done: PageDone) -> None:
-        page.mask, edited = self._mask_of(shape, spots, done)
+    def _sum_up(self, page: CleanedPage, found: PageSpots, images: int, done: PageDone) -> None:
+        page.mask, edited = self._mask_of(found, done)
         removed = self._removed[page.number]
         page.unchanged = not edited and not removed
-        page.report |= {"images": len(spots), "edited": edited, "filled": page.filled}
+        page.report |= {"images": images, "edited": edited, "filled": page.filled}
         if removed:
             page.report["removed"] = "; ".join(mark.name for mark in removed)
 
-    def _mask_of(
-        self, shape: Shape, spots: list[_Spot], done: PageDone
-    ) -> tuple[NDArray[np.uint8], int]:
+    def _mask_of(self, page: PageSpots, done: PageDone) -> tuple[NDArray[np.uint8], int]:
         """Return the mask of a page as it is seen, and how many of its images are others now."""
-        finest = max((density(spot.seen) for spot in spots), default=1.0)
-        mask = np.zeros(page_masks.size_of(shape, finest), np.uint8)
+        mask = np.zeros(page.size, np.uint8)
         edited = 0
-        for spot in spots:
+        for spot in page.spots:
             image = done.parts.get(spot.key) or self._finished.part(spot.key)
             if image is None:
                 continue
             edited += image.data is not None
             found = image.found()
             if found is not None:
-                page_masks.laid_on(mask, shape, spot.seen, found)
+                page_masks.laid_on(mask, page.shape, spot.seen, found)
         return mask, edited
 
     def _mask_again(self, number: int) -> NDArray[np.uint8]:
-        page = self.document.pdf.pages[number - 1]
-        shape = shape_of(page)
-        spots, _ = self._spots(page, shape)
-        mask, _ = self._mask_of(shape, spots, PageDone())
-        return mask
+        return self._mask_of(self._spots.of(number), PageDone())[0]
 
     def _drop_thumbnails(self) -> None:
         """Remove the thumbnails of the pages that were cleaned: they show what was removed."""
@@ -281,7 +234,3 @@ def marks_of(document: PdfDocument) -> dict[Mark, list[int]]:
         for mark in dict.fromkeys(tagged.find(page) + repeated.find(page)):
             found.setdefault(mark, []).append(number)
     return found
-
-
-def _left(key: Key, why: str) -> Remark:
-    return Remark("image-left-out", f"image {key[0]} stays as it was: {why}")

@@ -97,6 +97,10 @@ class _Jpeg:
             seen = self._colours.shown(self._stored.lying(self._stored.pixels))
             self.picture = from_samples(seen, turn, name)
 
+    def reach(self, mask: Mask) -> Mask:
+        """Return what changes, upright, when some pixels do: the blocks that hold them."""
+        return self._stored.reach(mask)
+
     def coded(self, edited: Mask) -> Coded:
         """Code the picture anew where `edited`, upright."""
         if self.picture is not self._stored:
@@ -116,6 +120,10 @@ class _Samples:
         self._colours = colours_of(stream, bits=self._bits)
         self._codes = _codes(stream, self._bits, self._colours.components, self._filters, name)
         self.picture = from_samples(self._colours.shown(self._codes), turn, name)
+
+    def reach(self, mask: Mask) -> Mask:
+        """Return what changes, upright, when some pixels do: these alone."""
+        return mask
 
     def coded(self, edited: Mask) -> Coded:
         """Code the picture anew where `edited`, upright; every other sample stays."""
@@ -174,6 +182,10 @@ class _Jpeg2000:
         self._named = Name.ColorSpace in stream
         self.picture = from_samples(samples, turn, name)
 
+    def reach(self, mask: Mask) -> Mask:
+        """Return what changes, upright, when some pixels do, as far as that is for the eye."""
+        return mask
+
     def coded(self, edited: Mask) -> Coded:
         """Code the picture anew as a whole, without loss where it was so coded."""
         pixels = self.picture.lying(self.picture.pixels)
@@ -191,7 +203,9 @@ class _Jpeg2000:
 
 
 Embedded: TypeAlias = _Jpeg | _Samples | _Jpeg2000
-"""An image: its `picture`, whether it is `two_tone`, and `coded(edited)`, which gives it back."""
+"""An image: its `picture`, whether it is `two_tone`, `coded(edited)`, which gives it back, and the
+`reach` of an edit.
+"""
 
 
 def embedded(stream: Stream, turn: int, name: str) -> Embedded:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +56,27 @@ def taken_from(page: Mask, shape: Shape, seen: Matrix, size: tuple[int, int], na
     Raises:
         PictureError: the mask is not of the page's shape.
     """
+    return _mapped(page, _back(page, shape, seen, name), size)
+
+
+def kept_of(page: Mask, shape: Shape, seen: Matrix, size: tuple[int, int], name: str) -> Mask:
+    """Return what `taken_from` does, and more: every pixel of the image that shows some of the
+    mask, as that is not to be touched.
+    """
+    back = _back(page, shape, seen, name)
+    if not _is_exact(back):  # a pixel of the image lies between some of the mask, or over many
+        reach = np.abs(np.linalg.inv(back[:2, :2])).sum(axis=1)  # of it in the mask: across, down
+        across, down = (2 * math.ceil(one / 2) + 1 for one in reach)
+        page = np.asarray(cv2.dilate(page, np.ones((down, across), np.uint8)), np.uint8)
+    return _mapped(page, back, size)
+
+
+def _back(page: Mask, shape: Shape, seen: Matrix, name: str) -> Matrix:
+    """Return the matrix from the pixels of a page's mask to those of an image.
+
+    Raises:
+        PictureError: the mask is not of the page's shape.
+    """
     (height, width), (across, down) = page.shape, shape.size
     if abs(height * across - width * down) > max(0.02 * height * across, 2 * max(across, down)):
         raise PictureError(
@@ -61,7 +84,7 @@ def taken_from(page: Mask, shape: Shape, seen: Matrix, size: tuple[int, int], na
             f"({across:g}x{down:g} points)."
         )
     back: Matrix = np.linalg.inv(_scaled(page.shape, shape, seen)).astype(np.float64)
-    return _mapped(page, back, size)
+    return back
 
 
 def _scaled(size: tuple[int, ...], shape: Shape, seen: Matrix) -> Matrix:
@@ -74,9 +97,13 @@ def _scaled(size: tuple[int, ...], shape: Shape, seen: Matrix) -> Matrix:
 
 def _mapped(mask: Mask, matrix: Matrix, size: tuple[int, ...]) -> Mask:
     height, width = size
-    rounded = np.rint(matrix)
-    if np.abs(matrix - rounded).max() < 1e-3:
-        matrix = rounded  # a pixel for a pixel: none may fall between two
+    if _is_exact(matrix):
+        matrix = np.rint(matrix)  # none may fall between two
     return np.asarray(
         cv2.warpAffine(mask, matrix[:2], (width, height), flags=cv2.INTER_NEAREST), np.uint8
     )
+
+
+def _is_exact(matrix: Matrix) -> bool:
+    """Return whether a matrix takes a pixel to a pixel."""
+    return bool(np.abs(matrix - np.rint(matrix)).max() < 1e-3)

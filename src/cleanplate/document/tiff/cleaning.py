@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.document.base import MASK_MISSING, CleanedPage, Cleaning, PageMask, Ways
+from cleanplate.document.base import MASK_MISSING, CleanedPage, Cleaning, PageAhead, Ways
 from cleanplate.document.finished import Finished, PageDone, Part
 from cleanplate.document.leaving import LeftAlone
+from cleanplate.document.limits import Allowed, PageMask
 from cleanplate.document.tiff.container import SUBDIRECTORIES
 from cleanplate.document.tiff.document import TiffDocument
 from cleanplate.document.tiff.forms import FAX_OPTIONS
@@ -22,7 +23,8 @@ from cleanplate.errors import CleanplateError, PictureError
 from cleanplate.models import noting
 from cleanplate.picture import encode_mask
 from cleanplate.picture.tiff import LAYERS
-from cleanplate.tasks.base import Remark, Task
+from cleanplate.tasks.base import Cleaned, Remark, Task
+from cleanplate.tasks.limits import MASK_OUTSIDE, clean_part
 
 _LOST = {
     SUBDIRECTORIES: Remark(
@@ -65,18 +67,33 @@ class TiffCleaning(Cleaning):
             form = self.document.form(number)
             page.mask = np.zeros(form.upright, np.uint8)
             given = None if mask is None else mask(number)
+            allowed = self._allowed(page)
             if mask is not None and given is None:
                 page.remarks.append(MASK_MISSING)
-            else:
-                self._clean_image(self.document.image(number), given, page, done)
+            elif allowed is not None:
+                self._clean_image(self.document.image(number), given, allowed, page, done)
         except LeftAlone as reason:
             page.remarks.append(Remark("page-left-out", f"it stays as it was: {reason}"))
             page.doubt = 1.0
         page.report["filled"] = page.filled
         return page, done
 
+    def _allowed(self, page: CleanedPage) -> Allowed | None:
+        """Return where a page may be changed; None, with a remark, where it may not be."""
+        height, width = page.mask.shape
+        try:
+            return self._ways.limits.of(page.number, (height, width))
+        except LeftAlone as reason:
+            page.remarks.append(Remark("page-left-out", f"it stays as it was: {reason}"))
+            return None
+
     def _clean_image(
-        self, image: PageImage, given: NDArray[np.uint8] | None, page: CleanedPage, done: PageDone
+        self,
+        image: PageImage,
+        given: NDArray[np.uint8] | None,
+        allowed: Allowed,
+        page: CleanedPage,
+        done: PageDone,
     ) -> None:
         mask = None
         if self._ways.whole and image.two_tone:
@@ -90,7 +107,9 @@ class TiffCleaning(Cleaning):
                 return
             mask = np.multiply(fitted, np.float32(1 / 255), dtype=np.float32)
         with noting() as ran:
-            cleaned = self._task.clean(image.picture, mask=mask)
+            cleaned = self._cleaned(image, mask, allowed, page)
+        if cleaned is None:
+            return
         if image.picture.new_alpha:
             raise CleanplateError(f"{image.picture.name}: pages of a TIFF get no transparency.")
         coded = CodedPage({}) if cleaned.unchanged else image.coded(cleaned.edited)
@@ -104,6 +123,40 @@ class TiffCleaning(Cleaning):
                 remark for tag, remark in _LOST.items() if self.document.has(page.number, tag)
             ]
         done.parts[page.number, 0] = _part(coded, cleaned.mask)
+
+    def _cleaned(
+        self,
+        image: PageImage,
+        mask: NDArray[np.float32] | None,
+        allowed: Allowed,
+        page: CleanedPage,
+    ) -> Cleaned | None:
+        """Give a page, or what may be changed of it, to the task; None where it may not be."""
+        if self._ways.limits.none:
+            return self._task.clean(image.picture, mask=mask)
+        box, free = allowed.region, np.ones(allowed.region.size, bool)
+        if allowed.kept is not None:
+            name = self.document.page_name(page.number)
+            free &= ~box.cut(image.reach(_kept(allowed.kept, page.mask.shape, name)))
+        if not free.any():
+            return None
+        if mask is not None:
+            mask = box.cut(mask) * free
+            if not (mask > 0.5).any():
+                page.remarks.append(MASK_OUTSIDE)
+                return None
+        return clean_part(self._task, image.picture, mask, box, free)
+
+    def ahead(self) -> Iterator[PageAhead]:
+        """Give what there is to be looked at, page by page."""
+        for number in self.pages:
+            try:
+                height, width = self.document.form(number).size
+            except LeftAlone as reason:
+                left = Remark("page-left-out", f"it stays as it was: {reason}")
+                yield PageAhead(number, 0, 0, (left,))
+            else:
+                yield PageAhead(number, 1, height * width)
 
     def _mask_again(self, number: int) -> NDArray[np.uint8]:
         part = self._finished.part((number, 0))
@@ -149,13 +202,31 @@ def _fitted(mask: NDArray[np.uint8], size: tuple[int, ...], name: str) -> NDArra
     Raises:
         PictureError: it is not of the page's shape.
     """
+    _check_shape(mask, size, name)
+    height, width = size
+    if mask.shape == size:
+        return mask
+    resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, np.uint8)
+
+
+def _kept(mask: NDArray[np.uint8], size: tuple[int, ...], name: str) -> NDArray[np.bool_]:
+    """Return every pixel of a page (H, W) that shows some of a mask of what is protected.
+
+    Raises:
+        PictureError: the mask is not of the page's shape.
+    """
+    _check_shape(mask, size, name)
+    height, width = size
+    kept = np.where(mask > 127, np.float32(1), np.float32(0))
+    shares = cv2.resize(kept, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(shares > 0, bool)
+
+
+def _check_shape(mask: NDArray[np.uint8], size: tuple[int, ...], name: str) -> None:
     height, width = size
     if abs(mask.shape[0] * width - mask.shape[1] * height) > 0.02 * mask.shape[0] * width:
         raise PictureError(
             f"{name}: its mask has {mask.shape[1]}x{mask.shape[0]} pixels, which is not the shape "
             f"of the page ({width}x{height})."
         )
-    if mask.shape == size:
-        return mask
-    resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
-    return np.asarray(resized, np.uint8)

@@ -59,6 +59,10 @@ class _Samples:
         shown = form.colours.shown(self._codes[..., : form.colours.components])
         self.picture = from_samples(shown, form.orientation, name)
 
+    def reach(self, mask: Mask) -> Mask:
+        """Return what changes, upright, when some pixels do: these alone."""
+        return mask
+
     def coded(self, edited: Mask) -> CodedPage:
         """Code the strips or tiles anew in which samples become others, where `edited`, upright."""
         form = self._form
@@ -125,6 +129,16 @@ class _Jpeg:
             target[:] = self._decoded(block).pixels[: target.shape[0], : target.shape[1]]
         self.picture = from_samples(form.colours.shown(pixels), form.orientation, name)
 
+    def reach(self, mask: Mask) -> Mask:
+        """Return what changes, upright, when some pixels do: the 8x8 blocks that hold them."""
+        where = self.picture.lying(mask)
+        for block in self._form.blocks:
+            here = where[block.part]
+            if here.any():
+                stored = self._decoded(block)
+                here[:] = stored.reach(_over(stored, here))[: here.shape[0], : here.shape[1]]
+        return self.picture.upright(where)
+
     def coded(self, edited: Mask) -> CodedPage:
         """Code the strips or tiles anew that are edited, upright."""
         where = self.picture.lying(edited)
@@ -135,8 +149,7 @@ class _Jpeg:
             if not here.any():
                 continue
             stored = self._decoded(block)
-            inside = np.zeros(stored.pixels.shape[:2], bool)
-            inside[: here.shape[0], : here.shape[1]] = here
+            inside = _over(stored, here)
             stored.pixels[inside] = self._form.colours.codes(pixels[block.part][here])
             blocks[number] = stored.encode(inside)
         if self._tables and not all(self._fits(data) for data in blocks.values()):
@@ -163,7 +176,9 @@ class _Jpeg:
 
 
 PageImage: TypeAlias = _Samples | _Jpeg
-"""A page: its `picture`, whether it is `two_tone`, and `coded(edited)`, which gives it back."""
+"""A page: its `picture`, whether it is `two_tone`, `coded(edited)`, which gives it back, and the
+`reach` of an edit.
+"""
 
 
 def image_of(container: Container, form: Form, name: str) -> PageImage:
@@ -179,6 +194,13 @@ def image_of(container: Container, form: Form, name: str) -> PageImage:
         raise LeftAlone(str(error).removeprefix(f"{name}: ").removesuffix(".")) from error
     except (ValueError, struct.error) as error:
         raise LeftAlone(f"it is damaged ({error})") from error
+
+
+def _over(stored: Picture, here: Mask) -> Mask:
+    """Return a mask of the part of a page that a strip or tile holds as one of all its pixels."""
+    whole = np.zeros(stored.pixels.shape[:2], bool)
+    whole[: here.shape[0], : here.shape[1]] = here
+    return whole
 
 
 def _options(form: Form) -> directory.Directory:
