@@ -242,6 +242,21 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path: Path, to_file: b
     assert [path for path in leftovers(out) if path.exists()] == []
 
 
+def test_what_a_killed_run_leaves_among_masks_goes(tmp_path: Path) -> None:
+    source = scan(tmp_path / "a.pdf", pages=2, blots=(1, 2))
+    masks = tmp_path / "masks"
+    arguments = ["watermark", source, "-o", tmp_path / "out", "--mask-out", masks]
+    # The state of the folder, three files of the first page, and then its mask.
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "BLOT_KILL": "replace:5:before"}
+    subprocess.run([sys.executable, FAKE, *arguments], env=variables, timeout=100)
+    assert [path.suffix for path in (masks / "a").iterdir()] == [".part"]
+    del variables["BLOT_KILL"]
+    subprocess.run(
+        [sys.executable, FAKE, *arguments, "--resume"], env=variables, timeout=100, check=True
+    )
+    assert sorted(path.name for path in (masks / "a").iterdir()) == ["page-001.png", "page-002.png"]
+
+
 class Modelled(Blot):
     """A task that asks a model about the first image it gets, and fails at the third page."""
 

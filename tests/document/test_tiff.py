@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 from tiff_makers import (
     FILL,
@@ -35,6 +38,7 @@ from tiff_makers import (
 
 from cleanplate.document import Document, FinishedIn, kind_of
 from cleanplate.errors import PictureError
+from cleanplate.picture import directory
 from cleanplate.tasks.base import Cleaned
 
 
@@ -477,3 +481,40 @@ def test_an_edited_page_is_stripped_with_the_others() -> None:
     assert b"thumbnai" not in out.getvalue()
     assert b"secret" not in out.getvalue()
     np.testing.assert_array_equal(read(out.getvalue())[0][SPOT], FILL)
+
+
+def long_strips(pages: Sequence[NDArray[Any]], extra: int) -> bytes:
+    """A file of uncompressed pages (H, W, 3) in strips of 10 rows, each longer than it need be."""
+    file, pointer = bytearray(b"II*\0\0\0\0\0"), 4
+    for page in pages:
+        places, lengths = [], []
+        for top in range(0, len(page), 10):
+            strip = page[top : top + 10].tobytes() + b"\x7f" * extra
+            places.append(len(file))
+            lengths.append(len(strip))
+            file += strip
+        height, width = page.shape[:2]
+        sizes = {256: (width,), 257: (height,), 273: places, 278: (10,), 279: lengths}
+        kinds = {258: (8, 8, 8), 259: (1,), 262: (2,), 277: (3,), 284: (1,)}
+        known = {tag: directory.longs("<", *values) for tag, values in sizes.items()}
+        known |= {tag: directory.shorts("<", *values) for tag, values in kinds.items()}
+        file += bytes(len(file) % 2)
+        struct.pack_into("<I", file, pointer, len(file))
+        pointer = len(file) + 2 + 12 * len(known)
+        file += directory.pack(dict(sorted(known.items())), len(file), "<")
+    return bytes(file)
+
+
+def test_strips_that_are_longer_than_needed_stay_so() -> None:
+    """libtiff guesses the lengths of all strips where those of the first two differ."""
+    page = coloured()
+    before = long_strips([page, coloured(spot=False)], 64)
+    after, pages, _ = cleaned(before)
+    assert [one.unchanged for one in pages] == [False, True]
+    np.testing.assert_array_equal(pages[0].mask > 127, SPOT)
+    assert [len(one) for one in coded(after, 0)] == [len(one) for one in coded(before, 0)]
+    expected = page.copy()
+    expected[SPOT] = FILL
+    _, seen = cv2.imdecodemulti(np.frombuffer(after, np.uint8), cv2.IMREAD_COLOR)
+    for other in (seen[0][..., ::-1], read(after)[0]):
+        np.testing.assert_array_equal(other, expected)

@@ -245,7 +245,7 @@ class Run:
         try:
             source, settings = job.source.stat(), self._settings_of(job)
             with DocumentRun(job, maker, self.documents) as run:
-                self._begin(job)
+                self._begin(job, len(run))
                 finished = self._finished(job, source, settings)
                 models: dict[str, str] = {}
                 for page in run.pages(finished):
@@ -274,7 +274,7 @@ class Run:
             return finished
         return finished_in(folder, state, resume=False)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Job, pages: int) -> None:
         """Make the folders of what is made of a document, and say that they are ours."""
         with self._gate:
             with self._writing:
@@ -284,6 +284,7 @@ class Run:
             for folder in (job.mask, job.sheet):
                 if folder is not None:
                     folder.mkdir(exist_ok=True)
+                    remove_leftovers(folder / page_file(page + 1) for page in range(pages))
 
     def _make_folder_of(self, place: Path, job: Job) -> None:
         depth = len(Path(job.name).parts) - 1

@@ -24,7 +24,7 @@ from cleanplate.errors import PictureError
 from cleanplate.picture import Picture, directory
 from cleanplate.picture.embedded import from_jpeg, from_samples
 from cleanplate.picture.jpeg import huffman_tables
-from cleanplate.picture.tiff_blocks import FAX, JPEG, decode, encode, whole_jpeg
+from cleanplate.picture.tiff_blocks import FAX, JPEG, NONE, decode, encode, whole_jpeg
 from cleanplate.tasks.base import Remark
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -111,7 +111,9 @@ class _Samples:
             data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
         wide = row_bytes(block.columns, form.together, form.bits)
         shape = size if form.compression in FAX else (block.rows, wide)
-        return encode(data, form.compression, shape, _options(form))
+        coded = encode(data, form.compression, shape, _options(form))
+        # As long as it was: of strips that differ in length, libtiff takes none for what it says.
+        return coded.ljust(block.length, b"\0") if form.compression == NONE else coded
 
 
 class _Jpeg:
