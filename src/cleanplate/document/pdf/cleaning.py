@@ -28,6 +28,12 @@ from cleanplate.models import noting
 from cleanplate.tasks.base import Cleaned, Remark, Task
 from cleanplate.tasks.limits import MASK_OUTSIDE, bounds, clean_part
 
+_LAYERED = Remark(
+    "page-layered",
+    "its scan has several layers, each of which was looked at by itself; what shows only in all of "
+    "them together is not found",
+)
+
 
 class PdfCleaning(Cleaning):
     """A PDF that is being cleaned: the images on its pages, and marks that it names itself."""
@@ -66,6 +72,8 @@ class PdfCleaning(Cleaning):
         if mask is not None and given is None:
             cleaned.remarks.append(MASK_MISSING)
             spots = ()
+        if mask is None and not self._ways.whole and found.layered:
+            cleaned.remarks.append(_LAYERED)
         try:
             self._ways.limits.of(number, found.size)
         except LeftAlone as reason:

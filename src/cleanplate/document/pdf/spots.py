@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pikepdf
+from numpy.typing import NDArray
 from pikepdf import Stream
 
 from cleanplate.document.pdf import page_masks
@@ -27,6 +29,7 @@ from cleanplate.tasks.base import Remark
 
 _LEAST = 32  # pixels of the shorter side of an image that is looked at
 _STENCIL_SHARE = 0.5  # of the page that a stencil covers at least, to be a scan and no letter
+_LAYER_SHARE = 0.5  # of the page on which two images lie over each other, to be layers
 _UNREADABLE = (pikepdf.PdfError, RuntimeError, ValueError, TypeError, AttributeError)
 
 
@@ -72,6 +75,19 @@ class PageSpots:
         """Height and width of the page's mask: as fine as its finest image."""
         finest = max((density(spot.seen) for spot in self.spots), default=1.0)
         return page_masks.size_of(self.shape, finest)
+
+    @property
+    def layered(self) -> bool:
+        """Whether two images lie over each other on most of the page, as the layers of a scan do
+        (mixed raster content, ISO/IEC 16485).
+        """
+        width, height = self.shape.size
+        boxes = [_box(spot, self.shape.size) for spot in self.spots]
+        for (one, end), (other, other_end) in itertools.combinations(boxes, 2):
+            sides = np.minimum(end, other_end) - np.maximum(one, other)
+            if sides.min() > 0 and sides.prod() >= _LAYER_SHARE * width * height:
+                return True
+        return False
 
 
 class Spots:
@@ -144,6 +160,16 @@ class Spots:
 def left_alone(key: Key, why: str) -> Remark:
     """Return the remark that an image stays as it was."""
     return Remark("image-left-out", f"image {key[0]} stays as it was: {why}")
+
+
+def _box(spot: Spot, page: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the upper left and the lower right corner, in points, of the part of a page in which
+    an image lies.
+    """
+    height, width = spot.size
+    corners = spot.seen @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
+    inside = np.clip(corners[:2], 0, np.array(page)[:, None])
+    return inside.min(axis=1), inside.max(axis=1)
 
 
 def _area(matrix: Matrix, size: tuple[int, int]) -> float:
