@@ -14,7 +14,7 @@ from fakes import Blot
 from pdf_makers import BLOT, SIZE, add_page, blotted, cleaned, image, image_of, samples, saved, scan
 from pikepdf import Array, Dictionary, Name, Pdf
 
-from cleanplate.document import Document, Ways
+from cleanplate.document import Document, FinishedIn, Ways
 from cleanplate.document.ranges import pages_of
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.picture import Picture
@@ -217,14 +217,92 @@ def test_content_that_is_a_bomb_leaves_the_page() -> None:
     assert "more than 64 MB" in page.remarks[0].text
 
 
-def test_images_in_content_are_told_of() -> None:
-    inline = b"q 9 0 0 9 0 0 cm BI /W 2 /H 2 /BPC 8 /CS /G ID abcd EI Q\n"
+def inline(*, blot: bool = True, space: bytes = b"/RGB") -> bytes:
+    """Content that draws a picture which is written into it."""
+    data = blotted(blot=blot).tobytes()
+    return b"q 64 0 0 48 0 0 cm BI /W 64 /H 48 /BPC 8 /CS %b ID " % space + data + b" EI Q\n"
+
+
+def drawn_alike(one: bytes, other: bytes) -> bool:
+    """Whether first pages look the same, but for the blot, which the task paints grey."""
+    with Document(one) as before, Document(other) as after:
+        expected = before.page(1, dpi=72).pixels.copy()
+        expected[BLOT] = 128
+        return np.array_equal(after.page(1, dpi=72).pixels, expected)
+
+
+@pytest.mark.parametrize("space", [b"/RGB", b"/Mine"])
+def test_images_in_content_are_cleaned(space: bytes) -> None:
     pdf = Pdf.new()
-    add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline)
-    result, (page,) = cleaned(saved(pdf))
+    text = b"BT (as it was) Tj ET\n"
+    small = b"q 9 0 0 9 0 0 cm BI /W 2 /H 2 /BPC 8 /CS /G ID abcd EI Q\n"
+    page = add_page(pdf, [], extra=small + inline(space=space) + text)
+    page.obj.Resources.ColorSpace = Dictionary(
+        Mine=Array([Name.CalRGB, Dictionary(WhitePoint=[1, 1, 1])])
+    )
+    before = saved(pdf)
+    after, (told,) = cleaned(before)
+    assert (told.remarks, told.report["images"], told.report["edited"]) == ([], 1, 1)
+    np.testing.assert_array_equal(told.mask > 127, BLOT)
+    with pikepdf.open(io.BytesIO(after)) as pdf:
+        content = pdf.pages[0].obj.Contents.read_bytes()
+        edited = samples(pdf.pages[0].obj.Resources.XObject["/Inline0"])
+        assert pdf.check_pdf_syntax() == []
+    expected = blotted()
+    expected[BLOT] = 128
+    np.testing.assert_array_equal(edited, expected)
+    assert (content.count(b"EI"), content.count(b"(as it was) Tj")) == (1, 1)
+    assert b"abcd" in content
+    assert space == b"/Mine" or drawn_alike(before, after)
+
+
+def test_images_in_content_in_which_nothing_is_found_stay_there() -> None:
+    pdf = Pdf.new()
+    add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline(blot=False))
+    before = saved(pdf)
+    after, (told,) = cleaned(before)
+    assert (told.report["images"], told.report["edited"]) == (2, 1)
+    with pikepdf.open(io.BytesIO(before)) as one, pikepdf.open(io.BytesIO(after)) as other:
+        assert one.pages[0].obj.Contents.read_bytes() == other.pages[0].obj.Contents.read_bytes()
+        assert len(one.objects) == len(other.objects)
+
+
+def test_images_in_the_content_of_a_form_that_pages_share() -> None:
+    pdf = Pdf.new()
+    form = pdf.make_stream(inline())
+    form.Type, form.Subtype, form.BBox = Name.XObject, Name.Form, Array([0, 0, 64, 48])
+    for _ in range(2):
+        add_page(pdf, [form], matrices=((1, 0, 0, 1, 0, 0),))
+    before = saved(pdf)
+    after, pages = cleaned(before)
+    assert [page.unchanged for page in pages] == [False, False]
+    assert drawn_alike(before, after)
+    same, (page,) = cleaned(before, pages="1")  # the other page would change with it
+    assert (same, [one.code for one in page.remarks]) == (before, ["image-left-out"])
+
+
+def test_images_in_content_are_known_again_by_a_later_run(tmp_path: Path) -> None:
+    pdf = Pdf.new()
+    for _ in range(3):
+        add_page(pdf, [], extra=inline())
+    content = saved(pdf)
+    whole, _ = cleaned(content)
+    for number in (1, 2, 3):  # each run is stopped behind a page
+        with Document(content) as document:
+            finished = FinishedIn(tmp_path / "parts", {}, resume=True)
+            cleaning = document.cleaning(Blot(), Ways(), finished)
+            for page in cleaning.pages[:number]:
+                cleaning.clean_page(page)
+            out = io.BytesIO()
+            assert cleaning.save(out)
+    assert out.getvalue() == whole
+
+
+def test_images_in_content_that_are_damaged_are_told_of() -> None:
+    pdf = Pdf.new()
+    add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline(space=b"/Unknown"))
+    _, (page,) = cleaned(saved(pdf))
     assert [one.code for one in page.remarks] == ["inline-images-left-out"]
-    with pikepdf.open(io.BytesIO(result)) as after:
-        assert b"abcd" in after.pages[0].obj.Contents.read_bytes()
 
 
 def layers() -> bytes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pikepdf import Name
 
 from cleanplate.document.base import MASK_MISSING, CleanedPage, Cleaning, PageAhead, Ways
-from cleanplate.document.finished import Finished, PageDone, Part, mask_png
+from cleanplate.document.finished import Finished, Key, PageDone, Part, mask_png
 from cleanplate.document.leaving import LeftAlone
 from cleanplate.document.limits import PageMask
 from cleanplate.document.pdf import page_masks
@@ -19,7 +19,7 @@ from cleanplate.document.pdf.document import PdfDocument
 from cleanplate.document.pdf.images import Embedded, embedded
 from cleanplate.document.pdf.limiting import ImageLimits, Limiter
 from cleanplate.document.pdf.marks import Mark, TaggedMarks
-from cleanplate.document.pdf.placing import Key, Shape
+from cleanplate.document.pdf.placing import Shape
 from cleanplate.document.pdf.putting import put
 from cleanplate.document.pdf.repeated import RepeatedMarks
 from cleanplate.document.pdf.spots import PageSpots, Spot, Spots, left_alone
@@ -90,6 +90,7 @@ class PdfCleaning(Cleaning):
         changed = any(self._removed.values())
         changed |= strip_metadata and self.document.strip_metadata()
         changed |= put(self._finished, self.document.pdf)
+        self._spots.draw(self._finished.changed())
         if not changed:
             return False
         self._drop_thumbnails()

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.document.finished import Key
 from cleanplate.document.leaving import LeftAlone
 from cleanplate.document.limits import Allowed, PageLimits
 from cleanplate.document.pdf import page_masks
 from cleanplate.document.pdf.document import PdfDocument
-from cleanplate.document.pdf.placing import Key
 from cleanplate.document.pdf.spots import Spot, Spots
 from cleanplate.picture import Box
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 
+from cleanplate.document.finished import Key
 from cleanplate.document.pdf.content import (
     Holder,
     Operation,
@@ -17,7 +18,6 @@ from cleanplate.document.pdf.content import (
     operations,
     without,
 )
-from cleanplate.document.pdf.placing import Key
 
 _DEEPEST = 32
 # What a layer of marks is called, in the languages of common programs.

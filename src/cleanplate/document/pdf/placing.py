@@ -10,15 +10,17 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pikepdf
 from numpy.typing import NDArray
-from pikepdf import Array, Dictionary, Name, Object, Stream
+from pikepdf import Array, ContentStreamInlineImage, Dictionary, Name, Object, Stream
 
+from cleanplate.document.finished import Key
+from cleanplate.document.pdf.inline import InlineImages, image_in
 from cleanplate.document.pdf.opening import unpacks_to_more
-
-Key: TypeAlias = tuple[int, int]
-"""Number and generation of an object."""
 
 Matrix: TypeAlias = NDArray[np.float64]
 """(3, 3), for columns (x, y, 1)."""
+
+LEAST = 32
+"""Pixels of the shorter side of an image that is looked at."""
 
 _DEEPEST = 32  # forms in forms
 _MOST = 20_000  # images, and forms, that a page draws
@@ -46,7 +48,9 @@ class Shape:
 class Placer:
     """Finds the images of a document's pages; keeps what it read of forms that pages share."""
 
-    def __init__(self) -> None:
+    def __init__(self, images: InlineImages) -> None:
+        """Take what makes objects of the images that are written into content."""
+        self._images = images
         self._read: dict[Key, list[tuple[str, Any]]] = {}
         self.inline = 0
         self._forms_left = 0
@@ -54,7 +58,7 @@ class Placer:
     def placements(self, page: pikepdf.Page) -> list[Placement]:
         """Return the images that a page shows, in the order in which it draws them.
 
-        Sets `inline` to the number of images that are written into its content.
+        Sets `inline` to the number of images in its content of which no objects can be made.
 
         Raises:
             pikepdf.PdfError: its content cannot be read.
@@ -74,7 +78,7 @@ class Placer:
     ) -> Iterator[Placement]:
         stack: list[Matrix] = []
         forms = resources.get(Name.XObject, Dictionary()) if _is_dict(resources) else Dictionary()
-        for operator, operand in self._instructions(content):
+        for operator, operand in self._instructions(content, resources):
             if operator == "q":
                 stack.append(matrix)
             elif operator == "Q":
@@ -85,8 +89,10 @@ class Placer:
                 drawn = forms.get(operand) if _is_dict(forms) else None
                 if isinstance(drawn, Stream):
                     yield from self._drawn(drawn, resources, matrix, above)
-            else:
+            elif operand is None:
                 self.inline += 1
+            else:
+                yield Placement(operand, matrix)
 
     def _drawn(
         self, drawn: Stream, resources: Object, matrix: Matrix, above: tuple[Key, ...]
@@ -102,8 +108,11 @@ class Placer:
             inner = drawn.get(Name.Resources, resources)
             yield from self._walk(drawn, inner, own, (*above, drawn.objgen))
 
-    def _instructions(self, content: Object) -> list[tuple[str, Any]]:
-        key = content.objgen
+    def _instructions(self, content: Object, resources: Object) -> list[tuple[str, Any]]:
+        """Return what of a page's or form's content says where images lie: inline images as `BI`
+        with their objects.
+        """
+        key, inline = content.objgen, 0
         if content.is_indirect and key in self._read:
             return self._read[key]
         read: list[tuple[str, Any]] = []
@@ -115,6 +124,11 @@ class Placer:
             elif operator == "Do":
                 if len(one.operands) == 1 and isinstance(one.operands[0], Name):
                     read.append((operator, str(one.operands[0])))
+            elif isinstance(one, ContentStreamInlineImage):
+                image = image_in(one, LEAST)
+                if image is not None:
+                    read.append(("BI", self._images.key_of(content, inline, image, resources)))
+                inline += 1
             else:
                 read.append((operator, None))
         if content.get(Name.Subtype) == Name.Form:

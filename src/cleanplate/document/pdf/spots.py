@@ -11,10 +11,12 @@ import pikepdf
 from numpy.typing import NDArray
 from pikepdf import Stream
 
+from cleanplate.document.finished import Key
 from cleanplate.document.pdf import page_masks
 from cleanplate.document.pdf.document import PdfDocument
+from cleanplate.document.pdf.inline import InlineImages
 from cleanplate.document.pdf.placing import (
-    Key,
+    LEAST,
     Matrix,
     Placement,
     Placer,
@@ -27,7 +29,6 @@ from cleanplate.document.pdf.placing import (
 from cleanplate.document.pdf.spaces import is_stencil
 from cleanplate.tasks.base import Remark
 
-_LEAST = 32  # pixels of the shorter side of an image that is looked at
 _STENCIL_SHARE = 0.5  # of the page that a stencil covers at least, to be a scan and no letter
 _LAYER_SHARE = 0.5  # of the page on which two images lie over each other, to be layers
 _UNREADABLE = (pikepdf.PdfError, RuntimeError, ValueError, TypeError, AttributeError)
@@ -96,7 +97,8 @@ class Spots:
     def __init__(self, document: PdfDocument, pages: Collection[int]) -> None:
         """Look where images lie on the other pages than these, as such images stay as they are."""
         self._pdf = document.pdf
-        self._placer = Placer()
+        self._images = InlineImages(document.pdf)
+        self._placer = Placer(self._images)
         self._elsewhere = self._shown_elsewhere(set(range(1, len(document) + 1)) - set(pages))
 
     def of(self, number: int) -> PageSpots:
@@ -111,7 +113,7 @@ class Spots:
             left_out = Remark("page-left-out", f"its content cannot be read ({why})")
             return PageSpots(shape, (), (left_out,))
         if self._placer.inline:
-            text = f"{self._placer.inline} images within the page's content are left as they were"
+            text = f"{self._placer.inline} images within the page's content cannot be read"
             remarks.append(Remark("inline-images-left-out", text))
         spots: dict[Key, Spot] = {}
         for placement in placements:
@@ -125,6 +127,10 @@ class Spots:
             else:
                 spots[spot.key] = spot
         return PageSpots(shape, tuple(spots.values()), tuple(remarks))
+
+    def draw(self, edited: Collection[Key]) -> None:
+        """Have images that were written into content, and are edited, drawn as they are now."""
+        self._images.write(edited)
 
     def _shown_elsewhere(self, others: set[int]) -> set[Key]:
         """Return the images that pages show which are not to be cleaned."""
@@ -145,7 +151,7 @@ class Spots:
             size = int(stream.Height), int(stream.Width)
         except (AttributeError, TypeError, ValueError):
             return None
-        if min(size) < _LEAST or abs(np.linalg.det(placement.matrix[:2, :2])) < 1e-9:
+        if min(size) < LEAST or abs(np.linalg.det(placement.matrix[:2, :2])) < 1e-9:
             return known
         here = seen(shape, placement.matrix, size)
         area = _area(here, size)
