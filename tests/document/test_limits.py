@@ -259,3 +259,20 @@ def test_a_dry_run_says_which_pages_lack_a_mask(tmp_path: Path) -> None:
     result = run("inpaint", source, "-o", tmp_path / "out", "--mask", folder, "--dry-run")
     assert f"{source}, page 1 (0 images" in result.stdout
     assert "page 1: there is no mask of this page" in result.stderr
+
+
+@pytest.mark.usefixtures("blot")
+def test_a_dry_run_counts_what_lies_in_the_region(tmp_path: Path) -> None:
+    with Pdf.new() as pdf:
+        two = [image(pdf, two_spots().tobytes()) for _ in range(2)]
+        matrices = ((64, 0, 0, 48, 0, 0), (64, 0, 0, 48, 64, 0))
+        add_page(pdf, two, matrices=matrices, box=(0, 0, 128, 48))
+        pdf.save(tmp_path / "a.pdf")
+    scan(tmp_path / "b.tif", pages=2)
+    arguments = ["watermark", tmp_path / "a.pdf", tmp_path / "b.tif", "-o", tmp_path / "out"]
+    result = run(*arguments, "--dry-run", "--json", "--region", "70,8,10,5")
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    pages = [line for line in told if line["page"] is not None]
+    assert [page["report"]["images"] for page in pages] == [1, 0, 0]
+    assert [page["report"]["pixels"] for page in pages] == [50, 0, 0]
+    assert [len(page["remarks"]) for page in pages] == [0, 1, 1]

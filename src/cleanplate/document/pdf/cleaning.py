@@ -59,10 +59,22 @@ class PdfCleaning(Cleaning):
         known: set[Key] = set()
         for number in self.pages:
             page = self._spots.of(number)
-            new = [spot for spot in page.spots if spot.key not in known]
-            known |= {spot.key for spot in new}
-            pixels = sum(spot.size[0] * spot.size[1] for spot in new)
-            yield PageAhead(number, len(new), pixels, page.remarks)
+            try:
+                self._ways.limits.of(number, page.size)
+            except LeftAlone as reason:
+                yield PageAhead(number, 0, 0, (*page.remarks, _left_out(reason)))
+                continue
+            pixels = [self._pixels(spot) for spot in page.spots if spot.key not in known]
+            known |= {spot.key for spot in page.spots}
+            yield PageAhead(number, sum(one > 0 for one in pixels), sum(pixels), page.remarks)
+
+    def _pixels(self, spot: Spot) -> int:
+        """Return how many pixels of an image a task would look at."""
+        if self._limiter is None:
+            return spot.size[0] * spot.size[1]
+        limits = self._limiter.of(spot)
+        changeable = (limits.region & ~limits.kept).any()
+        return int(np.count_nonzero(limits.region)) if changeable else 0
 
     def _clean(self, number: int, mask: PageMask | None) -> tuple[CleanedPage, PageDone]:
         """Clean the images of a page that are not finished."""
@@ -77,7 +89,7 @@ class PdfCleaning(Cleaning):
         try:
             self._ways.limits.of(number, found.size)
         except LeftAlone as reason:
-            cleaned.remarks.append(Remark("page-left-out", f"it stays as it was: {reason}"))
+            cleaned.remarks.append(_left_out(reason))
             spots = ()
         for spot in sorted(spots, key=lambda one: -one.area):
             if self._finished.part(spot.key) is None and spot.key not in done.parts:
@@ -231,6 +243,10 @@ class PdfCleaning(Cleaning):
             page = self.document.pdf.pages[number - 1].obj
             if Name.Thumb in page:
                 del page.Thumb
+
+
+def _left_out(reason: LeftAlone) -> Remark:
+    return Remark("page-left-out", f"it stays as it was: {reason}")
 
 
 def marks_of(document: PdfDocument) -> dict[Mark, list[int]]:

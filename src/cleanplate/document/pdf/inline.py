@@ -33,7 +33,7 @@ class _Place(NamedTuple):
     """Where an image stands: in whose content, as which of its inline images, from 0."""
 
     holder: Key
-    index: int
+    nth: int
 
 
 def image_in(one: ContentStreamInlineImage, least: int) -> PdfInlineImage | None:
@@ -87,7 +87,7 @@ class InlineImages:
         holders: dict[Key, dict[int, Key]] = {}
         for key in edited:
             if (place := self._places.get(key)) is not None:
-                holders.setdefault(place.holder, {})[place.index] = key
+                holders.setdefault(place.holder, {})[place.nth] = key
         for holder, images in holders.items():
             self._rewrite(holder, images)
 

@@ -73,7 +73,7 @@ class TiffCleaning(Cleaning):
             elif allowed is not None:
                 self._clean_image(self.document.image(number), given, allowed, page, done)
         except LeftAlone as reason:
-            page.remarks.append(Remark("page-left-out", f"it stays as it was: {reason}"))
+            page.remarks.append(_left_out(reason))
             page.doubt = 1.0
         page.report["filled"] = page.filled
         return page, done
@@ -84,7 +84,7 @@ class TiffCleaning(Cleaning):
         try:
             return self._ways.limits.of(page.number, (height, width))
         except LeftAlone as reason:
-            page.remarks.append(Remark("page-left-out", f"it stays as it was: {reason}"))
+            page.remarks.append(_left_out(reason))
             return None
 
     def _clean_image(
@@ -151,12 +151,11 @@ class TiffCleaning(Cleaning):
         """Give what there is to be looked at, page by page."""
         for number in self.pages:
             try:
-                height, width = self.document.form(number).size
+                box = self._ways.limits.of(number, self.document.form(number).upright).region
             except LeftAlone as reason:
-                left = Remark("page-left-out", f"it stays as it was: {reason}")
-                yield PageAhead(number, 0, 0, (left,))
+                yield PageAhead(number, 0, 0, (_left_out(reason),))
             else:
-                yield PageAhead(number, 1, height * width)
+                yield PageAhead(number, 1, box.size[0] * box.size[1])
 
     def _mask_again(self, number: int) -> NDArray[np.uint8]:
         part = self._finished.part((number, 0))
@@ -186,6 +185,10 @@ class TiffCleaning(Cleaning):
             return Change(blocks, numbers, values, dropped)
 
         return change
+
+
+def _left_out(reason: LeftAlone) -> Remark:
+    return Remark("page-left-out", f"it stays as it was: {reason}")
 
 
 def _part(coded: CodedPage, mask: NDArray[np.uint8]) -> Part:
