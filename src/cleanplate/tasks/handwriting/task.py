@@ -45,9 +45,9 @@ class Handwriting:
         """Load the model.
 
         Args:
-            eraser: takes red, green and blue, gives `mask`, where ink is, and `fill` or `picture`,
-                the page without it, which is used unless it gives `print`, too: then ink is filled
-                with the paper's tone. The recipes `handwriting` and `handwriting-erasenet` train
+            eraser: takes red, green and blue, gives `mask`, where ink is, and either `print`: then
+                ink is filled with the paper's tone; or `fill` or `picture`, the page without ink.
+                The recipes `handwriting-locator`, `handwriting` and `handwriting-erasenet` train
                 such.
             ink: `all`, or the one that is worked on: blue, red, black, pencil or highlighter.
             keep: `ink` for the handwriting alone, on white.
@@ -61,8 +61,7 @@ class Handwriting:
         """
         self.ink, self.keep = ink, keep
         self.model = models.load(eraser, device=device, threads=threads)
-        self.fill = _fill_of(self.model)
-        self.outputs = ("mask",) if "print" in self.model.card.outputs else (self.fill, "mask")
+        self.outputs = _outputs_of(self.model)
         own = self.model.card.parameters.get("threshold", 0.5)
         self.threshold = float(own) if threshold is None else threshold
 
@@ -72,7 +71,7 @@ class Handwriting:
         clean, probability = self._predict(picture)
         ink = detected(picture, probability, self.threshold)
         found = ink.where
-        if self.fill not in self.outputs:
+        if self.outputs == ("mask",):
             fill_with_paper(clean, picture, ink)
         if self.ink != "all":
             for box in strips(Box(0, 0, *found.shape)):
@@ -118,8 +117,8 @@ class Handwriting:
             wanted=wanted,
             overlap=min(OVERLAP, self.model.card.tile // 8),
         ):
-            if self.fill in maps:
-                values = np.clip(maps[self.fill], 0, 1) * np.float32(picture.max_value)
+            for fill in self.outputs[1:]:
+                values = np.clip(maps[fill], 0, 1) * np.float32(picture.max_value)
                 box.cut(clean)[:] = np.rint(values).transpose(1, 2, 0)
             box.cut(probability)[:] = np.rint(np.clip(maps["mask"][0], 0, 1) * 255)
         return clean, probability
@@ -179,17 +178,19 @@ def _floats(pixels: NDArray[np.uint8 | np.uint16], picture: Picture) -> Floats:
     return values
 
 
-def _fill_of(model: Model) -> str:
-    """Return which output is the page without ink.
+def _outputs_of(model: Model) -> tuple[str, ...]:
+    """Return which outputs are used: `mask`, and the page without ink where the model gives that.
 
     Raises:
         UsageError: the model is of another kind.
     """
     card = model.card
-    fill = card.painting
-    if card.inputs != models.RGB or fill is None or "mask" not in card.outputs:
-        raise UsageError(
-            f"{card.name} does not take handwriting off: that takes red, green and blue, and gives "
-            "fill (or picture) and mask."
-        )
-    return fill
+    if card.inputs == models.RGB and "mask" in card.outputs:
+        if "print" in card.outputs:
+            return ("mask",)
+        if card.painting is not None:
+            return ("mask", card.painting)
+    raise UsageError(
+        f"{card.name} does not take handwriting off: that takes red, green and blue, and gives "
+        "mask, and print, fill or picture."
+    )

