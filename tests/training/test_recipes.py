@@ -146,6 +146,6 @@ def test_every_recipe_has_a_small_variant() -> None:
     shipped = {card.recipe for card in cards()}
     shipped |= {"watermark-locator", "watermark-filler", "denoiser-2", "photo-filler"}
     shipped |= {"occlusion-locator", "occlusion-filler", "watermark-locator-3"}  # other stages
-    shipped |= {"handwriting", "handwriting-2", "cutout-locator"}
+    shipped |= {"handwriting", "handwriting-2", "handwriting-locator", "cutout-locator"}
     large = {name for name in recipes() if not name.endswith("-cpu")} - shipped
     assert {f"{name}-cpu" for name in large} == set(SMALL) | OWN

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SHIPPED = [card.name for card in models.cards()]
 ELSEWHERE = {"denoiser", "handwriting-eraser", "photo-filler"}  # tests of their own train these
 STAGES = [name for name in SHIPPED if name not in ELSEWHERE]
-LATER = ["cutout-locator-2", "occlusion-filler-2", "occlusion-locator-2", "watermark-filler-2"]
-LATER += ["watermark-locator-2", "watermark-locator-3"]
+LATER = ["cutout-locator-2", "cutout-locator-3", "occlusion-filler-2", "occlusion-locator-2"]
+LATER += ["watermark-filler-2", "watermark-locator-2", "watermark-locator-3"]
 FOLDERS = {
     "watermark": {"backgrounds": "{photos: 1.0}", "fonts": "[fonts]", "logos": "[logos]"},
     "occlusion": {
