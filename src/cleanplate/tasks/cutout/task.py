@@ -21,6 +21,7 @@ from cleanplate.tasks.maps import planes_of
 from cleanplate.tasks.masks import shrunk
 
 LEAST_SIDE = 256  # pixels; a picture whose longer side is less is enlarged to it
+COARSER = 0.75  # scale of the second look, which tells more surely who is there
 MATTE_SIDE = 400  # pixels of the longer side of the copy on which a mask is refined
 FAINT = 0.1  # probability from which a pixel may belong to a find
 BOXED = 0.98  # share of its bounding box that a mask fills if it is meant as a box
@@ -112,7 +113,7 @@ class Cutout:
         """Return a copy of a region and the alpha of the subject in it."""
         card = self._model.card
         copy = downscaled(picture, region, int(card.parameter("side")))
-        found = (self._seen(copy) + self._seen(copy[:, ::-1])[:, ::-1]) / np.float32(2)
+        found = (self._seen(copy) + self._seen_coarser(copy)) / np.float32(2)
         suppress(found, self._threshold, card.parameter("certainty"), card.parameter("least"))
         return copy, sharpened(found, self._threshold)
 
@@ -121,6 +122,16 @@ class Cutout:
         maps = run_tiled(self._model, planes_of(copy), copy.shape[:2], outputs=self._maps)
         found: Floats = np.maximum.reduce([maps[name][0] for name in self._maps])
         return found
+
+    def _seen_coarser(self, copy: Floats) -> Floats:
+        """Return the same of the copy mirrored and, unless that is too small, shrunk."""
+        size = copy.shape[1], copy.shape[0]
+        mirrored = copy[:, ::-1]
+        if COARSER * max(size) >= LEAST_SIDE:
+            small = [max(1, round(COARSER * length)) for length in size]
+            mirrored = cv2.resize(mirrored, small, interpolation=cv2.INTER_AREA)
+        seen = self._seen(mirrored)[:, ::-1]
+        return np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     def _drawn(self, pixels: edges.Samples, copy: Floats, alpha: Floats, radius: int) -> Floats:
         """Enlarge alpha to the size of the picture, in the way that was chosen."""
