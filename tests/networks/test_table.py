@@ -54,6 +54,7 @@ SHIPPED = {  # the network of each model that ships
     "cutout-locator": "locator",
     "denoiser": "denoiser",
     "handwriting-eraser": "handwriting-eraser",
+    "handwriting-locator": "handwriting-locator",
     "photo-filler": "photo-filler",
 }
 

@@ -200,16 +200,18 @@ def test_print_is_what_is_darker_than_its_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "options", "outputs", "figures"),
+    ("recipe", "role", "options", "outputs", "figures"),
     [
         (
             "handwriting",
+            "eraser",
             "{widths: [8, 8, 8, 8, 8]}",
             ["fill", "mask", "print"],
             {"val/psnr_mask", "val/mask_iou", "val/harmed"},
         ),
         (
             "handwriting-locator",
+            "locator",
             "{width: 0.2, pretrained: null}",
             ["mask", "print"],
             {"val/mask_iou", "val/harmed", "val/threshold"},
@@ -218,6 +220,7 @@ def test_print_is_what_is_darker_than_its_paper() -> None:
 )
 def test_the_recipe_trains_and_its_export_cleans(
     recipe: str,
+    role: str,
     options: str,
     outputs: list[str],
     figures: set[str],
@@ -246,7 +249,7 @@ def test_the_recipe_trains_and_its_export_cleans(
     assert run is not None
     export_checkpoint(run / "checkpoints" / "last.ckpt", tmp_path / "mine.onnx")
     card = json.loads((tmp_path / "mine.json").read_text())
-    assert card["task"] == "handwriting" and card["role"] == "eraser"
+    assert card["task"] == "handwriting" and card["role"] == role
     assert card["outputs"] == outputs
     assert figures <= {*card["figures"]}
     result = cleanplate.clean(page(), "handwriting", eraser=tmp_path / "mine.onnx")

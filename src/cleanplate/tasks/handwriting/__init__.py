@@ -10,7 +10,7 @@ INFO = TaskInfo(
     name="handwriting",
     summary="Take handwriting off printed pages, or keep it alone.",
     make="cleanplate.tasks.handwriting.task:Handwriting",
-    roles=("eraser",),
+    roles=("eraser", "locator"),
     options=(
         Option("ink", "all", kind="choice", choices=INKS, help="What is written with."),
         Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,7 @@ FAINT = 6 / 255  # how much darker than its surroundings ink is; a tile without 
 WINDOW = 31  # pixels of these surroundings
 OVERLAP = 64  # pixels that tiles share: a stroke is recognised by what is near it
 ABOUT = 64  # pixels around a strip of the page in which paper is looked for
+ERASER, LOCATOR = "handwriting-eraser", "handwriting-locator"  # one finds what the other misses
 NOTHING = Remark("no-handwriting", "no handwriting found")
 
 
@@ -35,20 +37,23 @@ class Handwriting:
     def __init__(
         self,
         *,
-        eraser: str | Path = "handwriting-eraser",
+        eraser: str | Path = ERASER,
+        locator: str | Path | None = None,
         ink: str = "all",
         keep: str | None = None,
         threshold: float | None = None,
         device: str = "auto",
         threads: int = 0,
     ) -> None:
-        """Load the model.
+        """Load the models.
 
         Args:
             eraser: takes red, green and blue, gives `mask`, where ink is, and either `print`: then
                 ink is filled with the paper's tone; or `fill` or `picture`, the page without ink.
-                The recipes `handwriting-locator`, `handwriting` and `handwriting-erasenet` train
-                such.
+                The recipes `handwriting` and `handwriting-erasenet` train such.
+            locator: takes red, green and blue, gives `mask`, where ink is: what either model finds
+                counts. None for the shipped one beside the shipped eraser, and for none beside
+                another. The recipe `handwriting-locator` trains such.
             ink: `all`, or the one that is worked on: blue, red, black, pencil or highlighter.
             keep: `ink` for the handwriting alone, on white.
             threshold: probability from which a stroke counts as ink; None for the model's own.
@@ -56,12 +61,18 @@ class Handwriting:
             threads: see `models.load`.
 
         Raises:
-            ModelError: the model or the device cannot be used.
+            ModelError: a model or the device cannot be used.
             UsageError: there is no such model, or it is not of this task.
         """
         self.ink, self.keep = ink, keep
         self.model = models.load(eraser, device=device, threads=threads)
         self.outputs = _outputs_of(self.model)
+        if locator is None and eraser == ERASER:
+            locator = LOCATOR
+        self.locator = None
+        if locator is not None:
+            self.locator = models.load(locator, device=device, threads=threads)
+            self.locator.card.check("handwriting", planes=3, outputs=("mask",))
         own = self.model.card.parameters.get("threshold", 0.5)
         self.threshold = float(own) if threshold is None else threshold
 
@@ -92,7 +103,7 @@ class Handwriting:
         return cleaned
 
     def _predict(self, picture: Picture) -> tuple[NDArray[np.uint8 | np.uint16], NDArray[np.uint8]]:
-        """Run the model, except on blank paper.
+        """Run the models, except on blank paper.
 
         Returns:
             The page without ink, (H, W, 3) in the picture's depth, as it is where the model is not
@@ -102,25 +113,15 @@ class Handwriting:
         clean = np.empty((*size, 3), picture.pixels.dtype)
         clean[:] = picture.pixels  # of grey, three times the same
         probability = np.zeros(size, np.uint8)
-
-        def planes(box: Box) -> Floats:
-            return as_planes(picture.rgb(box))
-
-        def wanted(box: Box) -> bool:
-            return not is_blank(picture.rgb(box))
-
-        for box, maps in run_in_bands(
-            self.model,
-            planes,
-            size,
-            outputs=self.outputs,
-            wanted=wanted,
-            overlap=min(OVERLAP, self.model.card.tile // 8),
-        ):
+        for box, maps in _run(self.model, picture, self.outputs):
             for fill in self.outputs[1:]:
                 values = np.clip(maps[fill], 0, 1) * np.float32(picture.max_value)
                 box.cut(clean)[:] = np.rint(values).transpose(1, 2, 0)
-            box.cut(probability)[:] = np.rint(np.clip(maps["mask"][0], 0, 1) * 255)
+            box.cut(probability)[:] = _in_bytes(maps["mask"][0])
+        if self.locator is not None:
+            for box, maps in _run(self.locator, picture, ("mask",)):
+                found = box.cut(probability)
+                np.maximum(found, _in_bytes(maps["mask"][0]), out=found)
         return clean, probability
 
     def _keep(
@@ -138,6 +139,32 @@ class Handwriting:
         cleaned.changed = np.ones(found.shape, bool)
         if not found.any():
             cleaned.remarks.append(NOTHING)
+
+
+def _run(
+    model: Model, picture: Picture, outputs: tuple[str, ...]
+) -> Iterator[tuple[Box, dict[str, Floats]]]:
+    """Run a model over a page band by band, except on blank paper; see `run_in_bands`."""
+
+    def planes(box: Box) -> Floats:
+        return as_planes(picture.rgb(box))
+
+    def wanted(box: Box) -> bool:
+        return not is_blank(picture.rgb(box))
+
+    return run_in_bands(
+        model,
+        planes,
+        (picture.height, picture.width),
+        outputs=outputs,
+        wanted=wanted,
+        overlap=min(OVERLAP, model.card.tile // 8),
+    )
+
+
+def _in_bytes(probability: Floats) -> NDArray[np.uint8]:
+    """Scale probabilities to 0..255."""
+    return np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)
 
 
 def is_blank(page: Floats) -> bool:

@@ -42,6 +42,7 @@ def conv(inner: int, outer: int) -> nn.Sequential:
         logits=("mask", "print"),
         parameters=3.604e6,
         source=SOURCE,
+        role="locator",
     ),
     heads=("print",),
 )
