@@ -129,7 +129,7 @@ def test_from_files_to_a_model(name: str, pages: Path, mosaics: Path, tmp_path: 
     assert content["global_step"] > steps
     assert all(torch.isfinite(x).all() for x in content["state_dict"].values())
     assert (run / "checkpoints/best.ckpt").is_file()
-    assert list((run / "sheets").glob("*.png"))
+    assert list((run / "sheets").glob("*.jpg"))
     model = tmp_path / "mine.onnx"
     assert main("export", [str(last), "-o", str(model), "--tile", "64"]) == 0
     card = load(model, device="cpu", threads=1).card

@@ -129,7 +129,8 @@ class Cutout:
         mirrored = copy[:, ::-1]
         if COARSER * max(size) >= LEAST_SIDE:
             small = [max(1, round(COARSER * length)) for length in size]
-            mirrored = cv2.resize(mirrored, small, interpolation=cv2.INTER_AREA)
+            shrunken = cv2.resize(mirrored, small, interpolation=cv2.INTER_AREA)
+            mirrored = np.asarray(shrunken, np.float32)
         seen = self._seen(mirrored)[:, ::-1]
         return np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
