@@ -152,6 +152,38 @@ def _allowed(picture: Any, limits: Limits) -> tuple[Box, Where, list[Remark]]:
     return box, ~box.cut(kept), said
 
 
+def clean_allowed(
+    task: Task,
+    picture: Picture,
+    mask: NDArray[np.float32] | None,
+    box: Box,
+    free: Where,
+    remarks: list[Remark],
+) -> Cleaned | None:
+    """Do as `clean_part`, unless nothing may be changed; `remarks` get why a mask names nothing.
+
+    Args:
+        task: cleans the part.
+        picture: is changed.
+        mask: (H, W) in [0, 1], of the whole picture; None: the task finds by itself.
+        box: the part.
+        free: (h, w), where in the part pixels may change.
+        remarks: of the picture.
+
+    Raises:
+        UsageError: see `clean_part`.
+        CleanplateError: see `clean_part`.
+    """
+    if not free.any():
+        return None
+    if mask is not None:
+        mask = box.cut(mask) * free
+        if not (mask > 0.5).any():
+            remarks.append(MASK_OUTSIDE)
+            return None
+    return clean_part(task, picture, mask, box, free)
+
+
 def clean_part(
     task: Task, picture: Picture, mask: NDArray[np.float32] | None, box: Box, free: Where
 ) -> Cleaned:

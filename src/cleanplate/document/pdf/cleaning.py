@@ -26,7 +26,7 @@ from cleanplate.document.pdf.spots import PageSpots, Spot, Spots, left_alone
 from cleanplate.errors import CleanplateError
 from cleanplate.models import noting
 from cleanplate.tasks.base import Cleaned, Remark, Task
-from cleanplate.tasks.limits import MASK_OUTSIDE, bounds, clean_part
+from cleanplate.tasks.limits import bounds, clean_allowed
 
 _LAYERED = Remark(
     "page-layered",
@@ -186,14 +186,7 @@ class PdfCleaning(Cleaning):
             return self._task.clean(image.picture, mask=mask)
         box = bounds(image.picture.upright(limits.region))
         free = ~box.cut(image.reach(image.picture.upright(limits.kept)))
-        if not free.any():
-            return None
-        if mask is not None:
-            mask = box.cut(mask) * free
-            if not (mask > 0.5).any():
-                page.remarks.append(MASK_OUTSIDE)
-                return None
-        return clean_part(self._task, image.picture, mask, box, free)
+        return clean_allowed(self._task, image.picture, mask, box, free, page.remarks)
 
     def _note(
         self, spot: Spot, image: Embedded, cleaned: Cleaned, page: CleanedPage, done: PageDone

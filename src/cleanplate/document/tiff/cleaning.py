@@ -24,7 +24,7 @@ from cleanplate.models import noting
 from cleanplate.picture import encode_mask
 from cleanplate.picture.tiff import LAYERS
 from cleanplate.tasks.base import Cleaned, Remark, Task
-from cleanplate.tasks.limits import MASK_OUTSIDE, clean_part
+from cleanplate.tasks.limits import clean_allowed
 
 _LOST = {
     SUBDIRECTORIES: Remark(
@@ -138,14 +138,7 @@ class TiffCleaning(Cleaning):
         if allowed.kept is not None:
             name = self.document.page_name(page.number)
             free &= ~box.cut(image.reach(_kept(allowed.kept, page.mask.shape, name)))
-        if not free.any():
-            return None
-        if mask is not None:
-            mask = box.cut(mask) * free
-            if not (mask > 0.5).any():
-                page.remarks.append(MASK_OUTSIDE)
-                return None
-        return clean_part(self._task, image.picture, mask, box, free)
+        return clean_allowed(self._task, image.picture, mask, box, free, page.remarks)
 
     def ahead(self) -> Iterator[PageAhead]:
         """Give what there is to be looked at, page by page."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -113,13 +114,18 @@ class Handwriting:
         clean = np.empty((*size, 3), picture.pixels.dtype)
         clean[:] = picture.pixels  # of grey, three times the same
         probability = np.zeros(size, np.uint8)
-        for box, maps in _run(self.model, picture, self.outputs):
+
+        @cache  # both models ask for the same tiles
+        def wanted(box: Box) -> bool:
+            return not is_blank(picture.rgb(box))
+
+        for box, maps in _run(self.model, picture, self.outputs, wanted):
             for fill in self.outputs[1:]:
                 values = np.clip(maps[fill], 0, 1) * np.float32(picture.max_value)
                 box.cut(clean)[:] = np.rint(values).transpose(1, 2, 0)
             box.cut(probability)[:] = _in_bytes(maps["mask"][0])
         if self.locator is not None:
-            for box, maps in _run(self.locator, picture, ("mask",)):
+            for box, maps in _run(self.locator, picture, ("mask",), wanted):
                 found = box.cut(probability)
                 np.maximum(found, _in_bytes(maps["mask"][0]), out=found)
         return clean, probability
@@ -142,15 +148,12 @@ class Handwriting:
 
 
 def _run(
-    model: Model, picture: Picture, outputs: tuple[str, ...]
+    model: Model, picture: Picture, outputs: tuple[str, ...], wanted: Callable[[Box], bool]
 ) -> Iterator[tuple[Box, dict[str, Floats]]]:
-    """Run a model over a page band by band, except on blank paper; see `run_in_bands`."""
+    """Run a model over a page band by band, where tiles are wanted; see `run_in_bands`."""
 
     def planes(box: Box) -> Floats:
         return as_planes(picture.rgb(box))
-
-    def wanted(box: Box) -> bool:
-        return not is_blank(picture.rgb(box))
 
     return run_in_bands(
         model,

@@ -24,6 +24,7 @@ LOSS = {"ink_l1": 10.0, "focal": 20.0, "batch_dice": 1.0, "print_bce": 0.2, "pri
 WEIGHT = 5.0  # of ink and of the print beside it
 NEAR = 8  # pixels
 WIDE = 2 * NEAR + 1
+BESIDE = 9  # pixels from ink, beyond which a find is a false one
 
 
 def ink_l1(outputs: NamedTensors, truth: NamedTensors) -> Tensor:
@@ -94,15 +95,20 @@ class HandwritingErasing(Learner):
         where = (found > 0.5).float()
         cleaned = outputs["picture"].clamp(0, 1) * where + page * (1 - where)
         written = ink.flatten(1).any(1)
-        far = 1 - F.max_pool2d(ink, 19, 1, 9)
         figures = {
             "psnr_mask": known(psnr(cleaned, clean, ink), written),
             "psnr_mask_input": known(psnr(page, clean, ink), written),
             "mask_iou": known(mask_iou(found, ink), written),
-            "harmed": (where * far).flatten(1).mean(1),
+            "harmed": harmed(where, ink),
         }
         columns = {"page": page, "cleaned": cleaned, "truth": clean, "ink": found}
         return figures, {**columns, "print": outputs["print"].sigmoid()}
+
+
+def harmed(where: Tensor, ink: Tensor) -> Tensor:
+    """Return the share (N,) of the pixels beyond BESIDE pixels of any ink that `where` holds."""
+    far = 1 - F.max_pool2d(ink, 2 * BESIDE + 1, 1, BESIDE)
+    return (where * far).flatten(1).mean(1)
 
 
 def known(values: Tensor, where: Tensor) -> Tensor:

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from cleanplate.training.losses import Term
-from cleanplate.training.modules.handwriting_erasing import known, print_bce, print_dice
+from cleanplate.training.modules.handwriting_erasing import harmed, known, print_bce, print_dice
 from cleanplate.training.modules.learner import Batch, Tensors, as_float, channels_last, mask_iou
 from cleanplate.training.modules.locating import Locating
 
 LOSS = {"focal": 20.0, "batch_dice": 1.0, "print_bce": 0.2, "print_dice": 0.2}
-BESIDE = 9  # pixels from ink, beyond which a find is a false one
 
 
 class HandwritingLocating(Locating):
@@ -57,9 +55,8 @@ class HandwritingLocating(Locating):
         """Return how well ink is found, and how much else is."""
         page, truth = self.unpack(batch)
         ink, found = truth["mask"], outputs["mask"].sigmoid()
-        far = 1 - F.max_pool2d(ink, 2 * BESIDE + 1, 1, BESIDE)
         figures = {
             "mask_iou": known(mask_iou(found, ink), ink.flatten(1).any(1)),
-            "harmed": ((found > 0.5) * far).flatten(1).mean(1),
+            "harmed": harmed((found > 0.5).float(), ink),
         }
         return figures, {"input": page, "mask": found, "true mask": ink}
