@@ -19,7 +19,6 @@ Per picture:
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import math
@@ -43,6 +42,7 @@ from cleanplate.tasks.exported import Exported
 from cleanplate.training.data.curation import THRESHOLD, mask_of_pair
 from cleanplate.training.data.layouts import Pair
 from cleanplate.training.data.raw_files import BAYER, read_raw_pair, to_unit
+from cleanplate.training.memory import forget_peak, process_peak
 from cleanplate.training.ocr import Reader
 from cleanplate.training.raw_model import RawDenoiser, RawFilter, RawModel
 
@@ -210,18 +210,14 @@ class Watch:
     """Seconds that passed, and the largest memory meanwhile where Linux can tell."""
 
     def __enter__(self) -> Watch:
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak
+        forget_peak()
         self.began = time.perf_counter()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.seconds = time.perf_counter() - self.began
-        self.megabytes = math.nan
-        with contextlib.suppress(OSError):
-            status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-            kilobytes = [line.split()[1] for line in status.splitlines() if "VmHWM" in line]
-            self.megabytes = int(kilobytes[0]) / 1000 if kilobytes else math.nan
+        kilobytes = process_peak() // 1024
+        self.megabytes = kilobytes / 1000 if kilobytes else math.nan
 
 
 def rank(score: Score) -> tuple[float, float]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch  # not at run time: evaluating shipped models needs none
 
 
 class Memory:
@@ -17,28 +19,44 @@ class Memory:
     def settle(self) -> None:
         """Wait until a GPU has done what it was told."""
         if self.on_gpu:
-            torch.cuda.synchronize(self.device)
+            self._cuda.synchronize(self.device)
 
     def forget(self) -> None:
         """Begin a new measurement."""
         if self.on_gpu:
-            torch.cuda.reset_peak_memory_stats(self.device)
+            self._cuda.reset_peak_memory_stats(self.device)
         else:
-            with contextlib.suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+            forget_peak()
 
     def peak(self) -> int:
         """Return the highest memory of this measurement in bytes; 0: unknown."""
         if self.on_gpu:
-            return torch.cuda.max_memory_allocated(self.device)
-        return _bytes("/proc/self/status", "VmHWM")
+            return int(self._cuda.max_memory_allocated(self.device))
+        return process_peak()
 
     def there(self) -> int:
         """Return the bytes that this process has and could have; 0: unknown."""
         if self.on_gpu:
-            free, _ = torch.cuda.mem_get_info(self.device)
-            return free + torch.cuda.memory_reserved(self.device)
+            free, _ = self._cuda.mem_get_info(self.device)
+            return int(free + self._cuda.memory_reserved(self.device))
         return _bytes("/proc/self/status", "VmRSS") + _bytes("/proc/meminfo", "MemAvailable")
+
+    @property
+    def _cuda(self) -> Any:
+        from torch import cuda
+
+        return cuda
+
+
+def forget_peak() -> None:
+    """Begin a new measurement of this process's highest memory, where Linux can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def process_peak() -> int:
+    """Return this process's highest memory since in bytes; 0: unknown."""
+    return _bytes("/proc/self/status", "VmHWM")
 
 
 def _bytes(path: str, name: str) -> int:
