@@ -158,7 +158,7 @@ class Run:
         if not jobs:
             return None
         workers = self._workers_for([*jobs.values()])
-        maker = self._maker(workers)
+        maker = self._maker(self._threads_for(workers))
 
         def seconds_of(page: PageSize) -> float:
             assert self.documents is not None
@@ -181,21 +181,21 @@ class Run:
     def _planned(self, job: Job) -> list[Outcome]:
         """Say that a job is to be done; of a document, after its pages."""
         if not job.document:
-            return [_outcome(job, "planned")]
+            return [outcome_of(job, "planned")]
         assert self.documents is not None
         try:
             pages = pages_ahead(job, *self._given(), self.documents)
         except UsageError:
             raise
         except Exception as error:
-            return [_outcome(job, "failed", reason=reason(error, job.name))]
+            return [outcome_of(job, "failed", reason=reason(error, job.name))]
         told: list[Outcome] = []
         for page in pages:
             seen: Report = {"images": page.images, "pixels": page.pixels}
             more: dict[str, Any] = {"page": page.number, "pages": len(pages), "report": seen}
             told.append(Outcome(job.source, "planned", job.result, remarks=page.remarks, **more))
         images = sum(page.images for page in pages)
-        return [*told, _outcome(job, "planned", report={"pages": len(pages), "images": images})]
+        return [*told, outcome_of(job, "planned", report={"pages": len(pages), "images": images})]
 
     def _sifted(self) -> Iterator[Outcome | Job]:
         """Give, in the place of each path, why nothing is to be done, or its job."""
@@ -207,18 +207,20 @@ class Run:
     def _workers_for(self, jobs: list[Job]) -> int:
         return min(self.workers or min(usable_cores(), MOST_WORKERS), len(jobs))
 
+    def _threads_for(self, workers: int) -> int:
+        return 0 if workers == 1 else max(1, usable_cores() // workers)
+
     def _given(self) -> tuple[Masks | None, Limits]:
         """Return the masks and limits that the user gives."""
         masks = None if self.mask is None else Masks(self.mask)
         return masks, limits_of(self.region, self.protect)
 
-    def _maker(self, workers: int) -> Maker:
-        task = self.create(0 if workers == 1 else max(1, usable_cores() // workers))
-        return Maker(task, *self._given(), self.strip_metadata, self.strict)
+    def _maker(self, threads: int) -> Maker:
+        return Maker(self.create(threads), *self._given(), self.strip_metadata, self.strict)
 
     def _clean_all(self, jobs: list[Job], stack: ExitStack) -> Iterator[Outcome]:
         workers = self._workers_for(jobs)
-        maker = self._maker(workers)
+        maker = self._maker(self._threads_for(workers))
         if workers == 1:  # no thread of its own: that would keep much of its memory to itself
             for job in jobs:
                 yield from self._outcomes_of(job, maker)
@@ -257,7 +259,7 @@ class Run:
             maker.check(told["remarks"], job.name)
             seconds = round(time.monotonic() - begin, 3)
             more = {"models": models, "pages": len(run), "seconds": seconds, "settled": True}
-            done = _outcome(job, "done", **more, **told)
+            done = outcome_of(job, "done", **more, **told)
             self._commit(job, done, {job.result: content}, source, settings)
             finished.remove()
             yield done
@@ -278,7 +280,7 @@ class Run:
         """Make the folders of what is made of a document, and say that they are ours."""
         with self._gate:
             with self._writing:
-                self._record(_outcome(job, "writing").line())
+                self._record(outcome_of(job, "writing").line())
             for place in job.places().values():
                 self._make_folder_of(place, job)
             for folder in (job.mask, job.sheet):
@@ -317,7 +319,7 @@ class Run:
             made = maker.make(picture, job.format)
             files = made.files(job)
             seconds = round(time.monotonic() - begin, 3)
-            done = _outcome(job, "done", seconds=seconds, settled=True, **made.told())
+            done = outcome_of(job, "done", seconds=seconds, settled=True, **made.told())
             self._commit(job, done, files, source, settings)
             return done
         except UsageError:
@@ -331,7 +333,7 @@ class Run:
         told = {} if left else {"trace": traceback.format_exc()}
         seconds, why = round(time.monotonic() - begin, 3), reason(error, job.name)
         status = "ignored" if left else "failed"
-        return self._noted(_outcome(job, status, reason=why, seconds=seconds, **told))
+        return self._noted(outcome_of(job, status, reason=why, seconds=seconds, **told))
 
     def _commit(
         self,
@@ -386,7 +388,7 @@ class Run:
                 why = f"{path} exists; --overwrite replaces it"
                 if role == "result" and not job.document and _are_same(path, job.source):
                     why = "; ".join([why, *losses_of(path).values()])
-                return _outcome(job, "skipped", reason=why)
+                return outcome_of(job, "skipped", reason=why)
         return None
 
     def _kept(self, job: Job, known: Line) -> Outcome:
@@ -399,9 +401,9 @@ class Run:
                 of_page = (Remark(**one) for one in line.get("remarks", ()))
                 remarks += [one.of_page(line["page"]) for one in of_page]
         if self.strict and (grave := grave_of(remarks)):
-            return _outcome(job, "failed", reason=grave)
+            return outcome_of(job, "failed", reason=grave)
         told = {key: known.get(key) for key in ("filled", "unchanged", "doubt")}
-        return _outcome(job, "skipped", reason="already done", settled=True, **told)
+        return outcome_of(job, "skipped", reason="already done", settled=True, **told)
 
     def _has_result(self, job: Job, known: Line) -> bool:
         """Say whether an earlier run made this result, from this source with these settings."""
@@ -493,5 +495,6 @@ def _are_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _outcome(job: Job, status: str, **more: Any) -> Outcome:
+def outcome_of(job: Job, status: str, **more: Any) -> Outcome:
+    """Give the outcome of a job; `more` are fields of it."""
     return Outcome(job.source, status, job.result, job.mask, job.sheet, **more)

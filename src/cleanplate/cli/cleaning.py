@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,7 @@ from cleanplate.cli.streams import put_bytes, shut_out_libraries
 from cleanplate.tasks.taskinfo import TaskInfo, Value
 
 if TYPE_CHECKING:
+    from cleanplate.batch import Run
     from cleanplate.tasks.base import Task
 
 _STREAM = Path("-")
@@ -109,6 +112,11 @@ _Threads = Annotated[
     int, typer.Option(min=0, help="A model's threads; 0: the cores, shared by the workers.")
 ]
 _Device = Annotated[str, typer.Option(help="auto, cpu, cuda, coreml, directml or openvino.")]
+_Engine = Annotated[str, typer.Option(help="local, or ray: the machines of a cluster.")]
+_Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Of a Ray cluster. [default: a Ray on this machine]"),
+]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON line a picture on standard output.")]
 _Strip = Annotated[bool, typer.Option("--strip-metadata", help="Leave out EXIF and the like.")]
 _Times = Annotated[
@@ -168,6 +176,8 @@ def clean(
     workers: _Workers = 0,
     threads: _Threads = 0,
     device: _Device = "auto",
+    engine: _Engine = "local",
+    address: _Address = None,
     json: _Json = False,
     strip_metadata: _Strip = False,
     preserve_times: _Times = False,
@@ -194,6 +204,7 @@ def clean(
             if path is not None and not path.exists():
                 raise UsageError(f"{path}: there is no such file or folder.")
         models.check_device(device)
+        kind = _kind_of_run(engine, address, threads, workers, device)
         documents = batch.DocumentOptions(
             pages, password or "", break_signature, info.whole, info.marks, remove_repeated
         )
@@ -208,10 +219,11 @@ def clean(
             return info.output(suffix, chosen)
 
         if _STREAM in paths:
-            if len(paths) > 1 or json or resume or explain or report or preserve_times or dry_run:
+            never = [json, resume, explain, report, preserve_times, dry_run, engine != "local"]
+            if len(paths) > 1 or any(never):
                 raise UsageError(
                     "- (standard input) goes without other paths, --json, --resume, --explain, "
-                    "--report, --preserve-times and --dry-run."
+                    "--report, --preserve-times, --dry-run and --engine."
                 )
             if sys.stdin is None:
                 raise UsageError("Standard input is closed.")
@@ -257,7 +269,7 @@ def clean(
         )
         if resume and planned.folder is None and not planned.of_document():
             raise UsageError("--resume goes on with a folder; a single file is cleaned anew.")
-        run = batch.Run(
+        run = kind(
             planned,
             create,
             batch.settings_of(info, looks, strip_metadata=strip_metadata, region=region),
@@ -273,7 +285,31 @@ def clean(
             read=read,
             documents=documents if info.documents else None,
         )
+        if dry_run and engine != "local":
+            raise UsageError("--dry-run tells what a local run takes: leave out --engine.")
         if dry_run:
             raise typer.Exit(foresee(run, json=json))
         share = None if info.whole else info.share
         raise typer.Exit(follow(run, share=share, json=json, debug=debug, report=report))
+
+
+def _kind_of_run(
+    engine: str, address: str | None, threads: int, workers: int, device: str
+) -> Callable[..., Run]:
+    """Give what makes the run that `--engine` asks for."""
+    from cleanplate import batch
+    from cleanplate.errors import UsageError
+
+    if engine == "local":
+        if address is not None:
+            raise UsageError("--address is that of a cluster: --engine ray.")
+        return batch.Run
+    if engine != "ray":
+        raise UsageError(f"There is no engine {engine!r}; there are: local, ray.")
+    if importlib.util.find_spec("ray") is None:  # to import it takes seconds
+        raise UsageError("--engine ray needs a further package: pip install 'cleanplate[ray]'.")
+    from cleanplate.batch.cluster import ClusterRun, on_ray
+
+    gpus = int(device == "cuda")
+    carry_out = partial(on_ray, address=address, actors=workers, gpus=gpus)
+    return partial(ClusterRun, engine=carry_out, threads=threads or 1)

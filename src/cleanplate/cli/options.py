@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ def path_of(text: str) -> Path:
     """Read a path."""
     if not text:  # as an unset variable leaves it; as a Path it would be the current folder
         raise typer.BadParameter("a path must not be empty.")
+    if "://" in text and not os.path.lexists(text):
+        raise typer.BadParameter(f"{text} is no path: mount what it names, and give the folder.")
     return Path(text)
 
 
