@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 from batch_makers import contents, draw_album, manifest
 from fakes import Blot, draw
+from PIL import Image
 from typer.testing import CliRunner
 
-from cleanplate.batch import Outcome, Plan, Run, plan
+from cleanplate.batch import DocumentOptions, Outcome, Plan, Run, plan
 from cleanplate.batch import cluster as cluster_module
 from cleanplate.batch.cluster import ClusterRun, Crew, Done, Worker
 from cleanplate.batch.sources import Job
@@ -167,6 +169,52 @@ def test_an_error_that_is_everybodys_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(CleanplateError, match="Ray starts no process: _RayError: no memory"):
         crew_run(planned, ray)
     assert not (tmp_path / "out" / "manifest.jsonl").exists()
+
+
+def test_pages_of_documents_come_back_with_them(tmp_path: Path) -> None:
+    pages = [Image.new("RGB", (64, 48), (200, 30, 30)), Image.new("RGB", (64, 48))]
+    (tmp_path / "in").mkdir()
+    pages[0].save(tmp_path / "in" / "scan.tif", save_all=True, append_images=pages[1:])
+    told, options = [], {"documents": DocumentOptions()}
+    for name in ("local", "cluster"):
+        planned = plan([tmp_path / "in"], tmp_path / name, documents=True)
+        local = Run(planned, lambda threads: Blot(), **options)
+        run = local if name == "local" else cluster_run(planned, **options)
+        told.append([(one.page, one.status, one.filled) for one in run.outcomes()])
+        lines = (tmp_path / name / "manifest.jsonl").read_text().splitlines()
+        told[-1] += [(one["page"], one["status"], one["filled"]) for one in map(json.loads, lines)]
+    assert told[0] == told[1]
+    assert [page for page, _, _ in told[0]] == [1, 2, None, None, 1, 2]
+    assert contents(tmp_path / "local") == contents(tmp_path / "cluster")
+
+
+def test_rows_are_handed_out_as_others_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pictures there are, each actor has a batch of them, and the rest waits."""
+    monkeypatch.setattr(Worker, "clean", lambda worker, jobs: Done([], []))
+    out = tmp_path / "out"
+    jobs = [Job(tmp_path / f"{n}.png", f"{n}.png", out / f"{n}.png") for n in range(2000)]
+    drawn = 0
+    batches = []
+
+    def engine(worker: Worker, given: Iterator[list[Job]]) -> Generator[Done, None, None]:
+        def counted() -> Iterator[list[Job]]:
+            nonlocal drawn
+            for batch in given:
+                drawn += len(batch)
+                batches.append(len(batch))
+                yield batch
+
+        ray, done = FakeRay(), 0
+        for _ in Crew(ray, lambda: ray.start(worker), counted()).work(3):
+            done += cluster_module.BATCH
+            assert drawn - done <= 3 * cluster_module.BATCH
+            yield Done([], [])
+
+    list(cluster_run(Plan(out, jobs), engine).outcomes())
+    assert (drawn, max(batches)) == (2000, cluster_module.BATCH)
+    assert {line["status"] for line in manifest(out).values()} == {"writing"}
 
 
 REFUSED = {
