@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from cleanplate.errors import ModelError, UsageError
@@ -191,6 +192,27 @@ def test_checkpoint_to_onnx(whole: Run, tmp_path: Path, capsys: pytest.CaptureFi
     averaged = torch.load(whole.best, weights_only=True)["state_dict"]
     name = "mask.weight"
     assert torch.equal(network.state_dict()[name], averaged[f"network.{name}"])
+
+
+def test_checkpoints_are_seen_and_measured_before_export(
+    whole: Run, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, sheet = next((plain / "input").iterdir()), tmp_path / "sheet.png"
+    assert main("show", [str(picture), "--model", str(whole.best), "-o", str(sheet)]) == 0
+    assert "before, mask, result" in capsys.readouterr().out
+    with Image.open(picture) as one, Image.open(sheet) as drawn:
+        assert drawn.width > 3 * one.width
+    out = tmp_path / "mine.onnx"
+    assert main("export", [str(whole.best), "-o", str(out)]) == 0
+    capsys.readouterr()
+    printed = []
+    for model in (whole.best, out):
+        assert main("evaluate", [str(plain), "--model", str(model)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        printed.append([line for line in lines if not line.startswith(("sec", "peak"))])
+    assert printed[0] == printed[1] and any(line.startswith("psnr ") for line in printed[0])
+    with pytest.raises(UsageError, match=r"\.png"):
+        main("show", [str(picture), "--model", str(out), "-o", str(tmp_path / "sheet.jpg")])
 
 
 def test_two_logits_leave_as_the_foregrounds_softmax(plain: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ TRAINING = {
     "mine": "List the pairs that a model does badly on.",
     "networks": "List the architectures that can be trained and what they cost.",
     "prepare": "Make a training set from pictures.",
+    "show": "Draw what checkpoints or models do to one picture.",
     "synthesise": "Make pairs of pictures whose truth is known.",
 }
 

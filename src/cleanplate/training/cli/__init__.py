@@ -12,7 +12,17 @@ from importlib import import_module
 
 from cleanplate.errors import UsageError
 
-VERBS = ("train", "evaluate", "experiments", "export", "mine", "networks", "prepare", "synthesise")
+VERBS = (
+    "train",
+    "evaluate",
+    "experiments",
+    "export",
+    "mine",
+    "networks",
+    "prepare",
+    "show",
+    "synthesise",
+)
 
 
 def main(verb: str, arguments: Sequence[str]) -> int:

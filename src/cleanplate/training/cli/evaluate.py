@@ -25,7 +25,8 @@ def run(arguments: list[str]) -> int:
         action="append",
         default=[],
         metavar="ROLE=MODEL",
-        help="a model of the task; MODEL alone, without a role, is measured by itself",
+        help="a model of the task, or a checkpoint (.ckpt); MODEL alone, without a role, is "
+        "measured by itself",
     )
     parser.add_argument(
         "--method",
@@ -66,6 +67,7 @@ def run(arguments: list[str]) -> int:
     from cleanplate.training import evaluate
     from cleanplate.training.ocr import Reader
     from cleanplate.training.raw_model import RawFilter
+    from cleanplate.training.unexported import as_models
     from cleanplate.writing import write_all
 
     options: dict[str, Any] = {"device": given.device, "threads": given.threads}
@@ -75,11 +77,14 @@ def run(arguments: list[str]) -> int:
         options["threshold"] = given.threshold
     options.update(named(one) for one in given.option)
     pairs = pairs_of(given)
-    task = (
-        RawFilter()
-        if given.method == "bilateral"
-        else evaluate.open_task(given.task, given.model, **options)
-    )
+    alone = given.method == "model" and len(given.model) == 1 and "=" not in given.model[0]
+    with as_models(given.model) as chosen:
+        task = (
+            RawFilter()
+            if given.method == "bilateral"
+            else evaluate.open_task(given.task, chosen, **options)
+        )
+        size = _size(chosen[0], given.limit) if alone else ""
     masked = tasks.info(given.task).mask == "required"
     scores: list[Score] = []
     extremes = evaluate.Extremes(SHEET_ROWS)
@@ -99,8 +104,8 @@ def run(arguments: list[str]) -> int:
     if given.seconds is not None:
         over = sum(score.figures["seconds"] > given.seconds for score in scores)
         print(f"{'over_limit':12s} {over} of {len(scores)} took more than {given.seconds:g} s")
-    if given.method == "model" and len(given.model) == 1 and "=" not in given.model[0]:
-        print(f"{'model_mib':12s} {_size(given.model[0], given.limit)}")
+    if size:
+        print(f"{'model_mib':12s} {size}")
     return 0
 
 
