@@ -41,12 +41,22 @@ class Box(NamedTuple):
     (Box(top=0, left=0, bottom=7, right=12), Box(top=4, left=3, bottom=6, right=5))
     >>> box.cut(np.zeros((10, 10, 3))).shape
     (4, 6, 3)
+    >>> Box.around(np.eye(4) > 0), Box.around(np.zeros((4, 4)))
+    (Box(top=0, left=0, bottom=4, right=4), None)
     """
 
     top: int
     left: int
     bottom: int
     right: int
+
+    @classmethod
+    def around(cls, where: NDArray[Any]) -> Box | None:
+        """Return the smallest box that holds all of a map (H, W) that is not 0; None for none."""
+        rows, columns = (np.flatnonzero(where.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            return None
+        return cls(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
     @property
     def height(self) -> int:

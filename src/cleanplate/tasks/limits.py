@@ -92,16 +92,6 @@ def region_of(numbers: Sequence[int]) -> Box:
     return Box(top, left, top + height, left + width)
 
 
-def bounds(where: Where) -> Box:
-    """Return the smallest box that holds all that is true in `where` (H, W); an empty one for
-    nothing.
-    """
-    rows, columns = (np.flatnonzero(where.any(axis)) for axis in (1, 0))
-    if not len(rows):
-        return Box(0, 0, 0, 0)
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-
-
 def clean_with(
     task: Task, picture: Any, masks: Masks | None = None, limits: Limits = NONE
 ) -> Cleaned:

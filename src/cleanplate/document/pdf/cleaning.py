@@ -25,8 +25,9 @@ from cleanplate.document.pdf.repeated import RepeatedMarks
 from cleanplate.document.pdf.spots import PageSpots, Spot, Spots, left_alone
 from cleanplate.errors import CleanplateError
 from cleanplate.models import noting
+from cleanplate.picture import Box
 from cleanplate.tasks.base import Cleaned, Remark, Task
-from cleanplate.tasks.limits import bounds, clean_allowed
+from cleanplate.tasks.limits import clean_allowed
 
 _LAYERED = Remark(
     "page-layered",
@@ -184,7 +185,9 @@ class PdfCleaning(Cleaning):
         """Give an image, or what may be changed of it, to the task; None where it may not be."""
         if limits is None:
             return self._task.clean(image.picture, mask=mask)
-        box = bounds(image.picture.upright(limits.region))
+        box = Box.around(image.picture.upright(limits.region))
+        if box is None:
+            return None
         free = ~box.cut(image.reach(image.picture.upright(limits.kept)))
         return clean_allowed(self._task, image.picture, mask, box, free, page.remarks)
 

@@ -153,7 +153,7 @@ class Cutout:
             "device": self._model.device,
             "kept": share_filled(mask),
         }
-        box = outline(mask) if self._crop and found else None
+        box = Box.around(mask) if self._crop and found else None
         if self._mask_only:
             restoring.show(picture, mask)
         else:
@@ -229,17 +229,11 @@ def refined(picture: Picture, mask: Floats) -> tuple[Floats, Floats]:
 
 def box_of(mask: Floats) -> Box | None:
     """Return the box that a mask (H, W) is meant as; None where it is none."""
-    inside = (mask > 0.5).astype(np.uint8)
-    box = outline(inside)
+    inside = mask > 0.5
+    box = Box.around(inside)
     if box is None or np.count_nonzero((mask > 0.2) & (mask < 0.8)):
         return None
     return box if np.count_nonzero(inside) >= BOXED * box.height * box.width else None
-
-
-def outline(mask: np.ndarray) -> Box | None:
-    """Return the smallest box that holds all of a mask (H, W) that is not 0; None for none."""
-    left, top, width, height = cv2.boundingRect(mask)
-    return Box(top, left, top + height, left + width) if width else None
 
 
 def within(box: Box, region: Box, size: tuple[int, ...]) -> Floats:

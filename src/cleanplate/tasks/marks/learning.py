@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cleanplate.errors import PictureError
-from cleanplate.picture import Picture
+from cleanplate.picture import Box, Picture
 from cleanplate.tasks.maps import Floats
 from cleanplate.tasks.marks.mark import Mark, Place
 from cleanplate.tasks.marks.patches import PatchStore, covered, patch_of
@@ -128,14 +128,13 @@ def learnt_from(patches: Iterable[Patch], size: tuple[int, int], mark: Mark | No
 
 def cropped(mark: Mark) -> tuple[Mark, tuple[int, int]]:
     """Crop a mark to what is not empty, with a rim, and return where that begins, too."""
-    rows, columns = (np.flatnonzero((mark.alpha > FAINT).any(axis)) for axis in (1, 0))
-    if not len(rows):
+    box = Box.around(mark.alpha > FAINT)
+    if box is None:
         return mark, (0, 0)
-    out = []
-    for part in mark:
-        filled = np.pad(part, [(RIM, RIM), (RIM, RIM)] + [(0, 0)] * (part.ndim - 2))
-        out.append(filled[rows[0] : rows[-1] + 2 * RIM + 1, columns[0] : columns[-1] + 2 * RIM + 1])
-    return Mark(*out), (int(rows[0]) - RIM, int(columns[0]) - RIM)
+    rims = [(RIM, RIM), (RIM, RIM)]
+    wide = Box(box.top, box.left, box.bottom + 2 * RIM, box.right + 2 * RIM)
+    parts = (wide.cut(np.pad(part, rims + [(0, 0)] * (part.ndim - 2))) for part in mark)
+    return Mark(*parts), (box.top - RIM, box.left - RIM)
 
 
 def _at_full_size(
