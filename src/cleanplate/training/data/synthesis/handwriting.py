@@ -27,6 +27,8 @@ PEN = (0.0009, 0.0036)  # width of a line, from a hairline on
 MARKER = (0.0036, 0.008)
 HIGHLIGHTER = (0.012, 0.024)
 BOLD = 0.3  # share of writers with a marker, or a pen as thick as print
+BRUSHED = 0.4  # share of these whose letters are broader than their font's
+SPREAD = 0.05  # by which these are broader on either side at most, as a share of an em
 SCRAPPED = 0.25  # share of pages with real ink, where `scraps` are given
 TILT = 4.0  # degrees that what is written across print is turned by
 LINES = 0.55  # share of writing that is set in fonts, where recorded strokes are given, too
@@ -53,6 +55,7 @@ class Writer:
     width: float
     slant: float
     weight: float
+    spread: float
     face: Face
     corrects: bool  # ticks and underlines rather than answers
     highlights: bool = False  # draws a broad pale line over print, and nothing else
@@ -152,6 +155,7 @@ class Handwriting:
             width=max(1.0, float(width)),
             slant=rng.normal(0.08, 0.15),
             weight=rng.uniform(0.5, 2) if bold else rng.uniform(-1, 1),
+            spread=rng.uniform(0, SPREAD) if bold and rng.random() < BRUSHED else 0.0,
             face=self.faces[rng.integers(len(self.faces))],
             corrects=corrects,
         )
@@ -290,7 +294,7 @@ class Handwriting:
             drawing, widths = self.strokes.word(rng, count, 0.9 * em, writer.width)
             return inked(drawing, widths)[0]
         text = phrase(rng, writer.face, max(1, round(length / em)))
-        return written(rng, writer.face, text, em, writer.slant, writer.weight)
+        return written(rng, writer.face, text, em, writer.slant, writer.weight, writer.spread)
 
 
 def drawn(rng: np.random.Generator, drawing: Drawing, width: float) -> tuple[Array, int, int]:

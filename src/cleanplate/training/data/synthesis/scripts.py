@@ -74,7 +74,13 @@ def faces(folders: Sequence[str | Path]) -> list[Face]:
 
 
 def written(
-    rng: np.random.Generator, face: Face, text: str, em: float, slant: float, weight: float
+    rng: np.random.Generator,
+    face: Face,
+    text: str,
+    em: float,
+    slant: float,
+    weight: float,
+    spread: float = 0.0,
 ) -> Array:
     """Write a line by hand: each letter turned, scaled and shifted by itself, the line uneven.
 
@@ -85,6 +91,7 @@ def written(
         em: size in pixels.
         slant: of the letters to the right, as a share of their height.
         weight: of the pen, from -1, thin, to 1, thick; 0 as the font has it.
+        spread: by which a brush broadens a line on either side, as a share of an em.
 
     Returns:
         The cover (h, w) in [0, 1].
@@ -108,6 +115,9 @@ def written(
         _stamp(canvas, character, shape, x, y + drift + rise * (x - 0.7 * size))
         x += character.advance * own * rng.normal(1, 0.04) + rng.normal(0, 0.01 * size)
     thinnest = -min(1.0, max(0.0, (em - 14) / 25))  # a small letter would fall to pieces
+    if spread:
+        side = 2 * round(spread * size) + 1
+        cv2.dilate(canvas, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), canvas)
     return _finished(rng, canvas, max(weight, thinnest), min(1.1, size / 60))
 
 

@@ -230,20 +230,20 @@ def painted(rng: np.random.Generator, cover: Array) -> Mark:
     colour = some_colour(rng)
     alpha, paint = cover * opacity, colour.reshape(1, 1, 3)
     dressing = rng.random()
-    if dressing < 0.14:
+    if dressing < 0.2:
         reach = 2 * int(rng.integers(1, 4)) + 1
         shape = int(rng.choice([cv2.MORPH_ELLIPSE, cv2.MORPH_RECT]))
         under = cv2.dilate(cover, cv2.getStructuringElement(shape, (reach, reach)))
         rim = np.zeros(3, np.float32) if rng.random() < 0.6 else some_colour(rng)
         alpha, paint = under_laid(alpha, colour, under * opacity * rng.uniform(0.35, 1.0), rim)
-    elif dressing < 0.28:
+    elif dressing < 0.4:
         offset, soft = rng.integers(-4, 5, 2), rng.uniform(0.5, 3)
         under = np.roll(cv2.GaussianBlur(cover, (0, 0), soft), offset, (0, 1))
         shade = np.full(3, rng.choice([0.0, 0.0, 1.0]), np.float32)
         alpha, paint = under_laid(alpha, colour, under * opacity * rng.uniform(0.3, 1.0), shade)
-    elif dressing < 0.33:
+    elif dressing < 0.46:
         alpha, paint = embossed(rng, cover, colour, opacity)
-    elif dressing < 0.37:
+    elif dressing < 0.5:
         ramp = np.linspace(0, 1, cover.shape[int(rng.integers(2))], dtype=np.float32)
         ramp = ramp[:, None] if ramp.size == cover.shape[0] else ramp[None]
         paint = (colour + (some_colour(rng) - colour) * ramp[..., None]) * np.ones_like(cover)[
