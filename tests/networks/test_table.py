@@ -53,6 +53,7 @@ SHIPPED = {  # the network of each model that ships
     "occlusion-filler": "occlusion-filler",
     "cutout-locator": "locator",
     "denoiser": "denoiser",
+    "denoiser-raw": "lean-raw",
     "handwriting-eraser": "handwriting-eraser",
     "handwriting-locator": "handwriting-locator",
     "photo-filler": "photo-filler",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from cleanplate import models
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.models import Model
-from cleanplate.models.catalogue import FOLDER
 from cleanplate.picture import Box, Picture, RawPicture
 from cleanplate.restoring import composite, run_in_bands
 from cleanplate.tasks.base import Cleaned, Remark, Report
@@ -161,11 +160,6 @@ class Denoise:
         if self.method == "nlm":
             raise PictureError(f"{name}: non-local means are for photographs; take bilateral.")
         if self.raw_model is None:
-            if not (FOLDER / f"{RAW_MODEL}.json").is_file():
-                raise PictureError(
-                    f"{name}: no model of RAW files ships; give one, --model mine.onnx (the recipe "
-                    "denoise-raw trains it), or take --method bilateral."
-                )
             self.raw_model = self.start(RAW_MODEL)
         model = self.raw_model
         if not raw.takes_normalised(model) and self.strength != 1:
