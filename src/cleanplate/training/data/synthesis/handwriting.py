@@ -26,8 +26,9 @@ EM = (0.02, 0.05)  # size of writing, as shares of a page's short side
 PEN = (0.0009, 0.0036)  # width of a line, from a hairline on
 MARKER = (0.0036, 0.008)
 HIGHLIGHTER = (0.012, 0.024)
-BOLD = 0.3  # share of writers with a marker, or a pen as thick as print
-BRUSHED = 0.4  # share of these whose letters are broader than their font's
+BOLD = 0.45  # share of writers with a marker, or a pen as thick as print
+CHINESE = 0.4  # share of writers with a face that has Chinese characters, where there is one
+BRUSHED = 0.5  # share of these whose letters are broader than their font's
 SPREAD = 0.05  # by which these are broader on either side at most, as a share of an em
 SCRAPPED = 0.25  # share of pages with real ink, where `scraps` are given
 TILT = 4.0  # degrees that what is written across print is turned by
@@ -87,6 +88,7 @@ class Handwriting:
             UsageError: a folder holds none.
         """
         self.faces = faces(pens)
+        self.chinese = [face for face in self.faces if face.han]
         self.strokes = Strokes(strokes) if strokes else None
         self.scraps = Scraps(scraps) if scraps else None
 
@@ -149,6 +151,7 @@ class Handwriting:
         low, high = np.log(MARKER if bold else PEN)
         width = unit * np.exp(rng.uniform(low, high)) * (1.2 if corrects else 1.0)
         em = unit * np.exp(rng.uniform(*np.log(EM))) * (1.3 if bold else 1.0)
+        hands = self.chinese if self.chinese and rng.random() < CHINESE else self.faces
         return Writer(
             ink=some_ink(rng, name),
             em=max(9.0, float(em)),
@@ -156,7 +159,7 @@ class Handwriting:
             slant=rng.normal(0.08, 0.15),
             weight=rng.uniform(0.5, 2) if bold else rng.uniform(-1, 1),
             spread=rng.uniform(0, SPREAD) if bold and rng.random() < BRUSHED else 0.0,
-            face=self.faces[rng.integers(len(self.faces))],
+            face=hands[rng.integers(len(hands))],
             corrects=corrects,
         )
 
