@@ -147,6 +147,6 @@ def test_every_recipe_has_a_small_variant() -> None:
     shipped |= {"watermark-locator", "watermark-filler", "denoiser-2", "photo-filler"}
     shipped |= {"occlusion-locator", "occlusion-filler", "watermark-locator-3"}  # other stages
     shipped |= {"handwriting", "handwriting-2", "handwriting-locator", "cutout-locator"}
-    shipped |= {"cutout-locator-2", "handwriting-locator-2", "watermark-filler-3"}
+    shipped |= {"cutout-locator-2"}
     large = {name for name in recipes() if not name.endswith("-cpu")} - shipped
     assert {f"{name}-cpu" for name in large} == set(SMALL) | OWN

@@ -76,7 +76,7 @@ class Exported:
         if not (self.given_mask or card.inputs == models.RGB):
             raise UsageError(
                 f"{card.name} takes {', '.join(card.inputs)}, which its task makes: name the task "
-                f"and the role, such as --task {card.task} --model {card.role}={model}."
+                f"and the role: --task {card.task} --model {card.role}=MODEL."
             )
 
     def clean(self, picture: Picture, *, mask: Floats | None = None) -> Cleaned:
