@@ -89,13 +89,13 @@ def test_batches_are_those_of_pairs_on_disk(kind: str, sources: Path) -> None:
 
 
 def test_ink_takes_light_and_is_all_that_changes(sources: Path) -> None:
-    data = drawn("handwriting", sources, steps=12)
-    items = [data.training[0, index] for index in range(24)]
+    data = drawn("handwriting", sources, steps=24)
+    items = [data.training[0, index] for index in range(48)]
     for item in items:
         dirty, clean, mask = (item[name].int() for name in ("input", "target", "mask"))
         assert (dirty <= clean).all()
         assert torch.equal((dirty != clean).any(0), mask[0] > 0)
-    assert 12 <= sum(bool(item["mask"].any()) for item in items) < 24  # clean crops, too
+    assert 24 <= sum(bool(item["mask"].any()) for item in items) < 48  # clean crops, too
 
 
 @pytest.mark.parametrize("kind", ["watermark", "occlusion"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conftest import Run
 
 SHIPPED = [card.name for card in models.cards()]
-ELSEWHERE = {"denoiser", "photo-filler"}  # tests of their own train these
+ELSEWHERE = {"denoiser", "denoiser-raw", "photo-filler"}  # tests of their own train these
 ELSEWHERE |= {"handwriting-eraser", "handwriting-locator"}
 STAGES = [name for name in SHIPPED if name not in ELSEWHERE]
 LATER = ["cutout-locator-2", "cutout-locator-3", "occlusion-filler-2", "occlusion-locator-2"]
@@ -116,7 +116,8 @@ def test_from_drawn_crops_to_a_clean_picture(name: str, sources: Path, tmp_path:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_card_of_a_recipe_is_that_of_its_model(name: str) -> None:
-    recipe = {"handwriting-eraser": "handwriting"}.get(name, name)
+    others = {"handwriting-eraser": "handwriting", "denoiser-raw": "denoise-raw"}
+    recipe = others.get(name, name)
     told = resolved(find_recipe(recipe), find_recipe)["card"]
     [card] = [card for card in models.cards() if card.name == name]
     assert (told["task"], told["tile"]) == (card.task, card.tile)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +96,15 @@ def test_memory_of_a_part_is_foretold() -> None:
 
 def test_memory_of_this_process_is_told() -> None:
     memory = Memory(torch.device("cpu"))
-    memory.forget()
-    before = memory.peak()
-    if not before:
+    if not memory.peak():
         pytest.skip("the system does not tell")
-    np.ones(50_000_000, np.uint8)
-    assert 40e6 < memory.peak() - before < 200e6 and memory.there() > before
+    assert memory.there() > memory.peak() / 2
+    # In a small process: of a large one the system may take as much away meanwhile.
+    code = "import numpy as np\nfrom cleanplate.training.memory import forget_peak, process_peak\n"
+    code += "forget_peak()\nbefore = process_peak()\nnp.ones(50_000_000, np.uint8)\n"
+    code += "print(process_peak() - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 40e6 < int(done.stdout) < 200e6
 
 
 def test_the_rate_is_where_the_loss_falls_fastest() -> None:
