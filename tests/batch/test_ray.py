@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from batch_makers import contents, draw_album, manifest
+from commands import Start, commands
 from fakes import draw, leftovers
 from PIL import Image
 
@@ -68,27 +69,15 @@ def album(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(address: str, tmp_path: Path) -> Iterator[Any]:
+def start(address: str, tmp_path: Path) -> Iterator[Start]:
     """Start a run on the cluster; what still runs after the test is killed."""
-    started = []
+    with commands() as begin:
 
-    def run(*arguments: str | Path, script: Path = SCRIPT, **variables: str) -> Any:
-        process = subprocess.Popen(
-            [sys.executable, script, "watermark", *arguments, *ENGINE, address],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, **variables},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        started.append(process)
-        return process
+        def run(*arguments: str | Path, script: Path = SCRIPT, **variables: str) -> Any:
+            given = ("watermark", *arguments, *ENGINE, address)
+            return begin(script, *given, cwd=tmp_path, **variables)
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield run
 
 
 def finish(process: Any) -> tuple[int, str, str]:

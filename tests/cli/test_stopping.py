@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import Start, commands
 from fakes import draw, leftovers
 from PIL import Image
 
@@ -20,31 +22,11 @@ SCRIPT = Path(__file__).parent / "run_fake.py"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
 
 
-Start = Callable[..., subprocess.Popen[str]]
-
-
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start a run; what still runs after the test is killed."""
-    started = []
-
-    def run(*arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, SCRIPT, "watermark", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-            # A shell lets what it runs in the background ignore Ctrl-C, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    with commands() as begin:
+        yield partial(begin, SCRIPT, "watermark", OMP_NUM_THREADS="1")
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
