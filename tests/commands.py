@@ -36,7 +36,19 @@ def commands() -> Iterator[Start]:
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+def run_to_end(
+    script: Path, *arguments: str | Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script as `commands` does, and wait until it ends or kills itself."""
+    with commands() as start:
+        process = start(script, *arguments, OMP_NUM_THREADS="1", **variables)
+        said, wrong = process.communicate(timeout=100)
+        return subprocess.CompletedProcess(process.args, process.returncode, said, wrong)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import onnx_models
 import pikepdf
 import pytest
+from commands import run_to_end
 from fakes import Blot, draw, leftovers, stand_in
 from pdf_makers import BLOT, blotted, image_of, problems, scan
 from PIL import Image
@@ -218,13 +218,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path: Path, to_file: b
 
     def start(out: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
         place = out / "a.pdf" if to_file else out
-        return subprocess.run(
-            [sys.executable, FAKE, "watermark", source, "-o", place, *more],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-            timeout=100,
-        )
+        return run_to_end(FAKE, "watermark", source, "-o", place, *more, **variables)
 
     whole = start(tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
@@ -247,13 +241,9 @@ def test_what_a_killed_run_leaves_among_masks_goes(tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     arguments = ["watermark", source, "-o", tmp_path / "out", "--mask-out", masks]
     # The state of the folder, three files of the first page, and then its mask.
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "BLOT_KILL": "replace:5:before"}
-    subprocess.run([sys.executable, FAKE, *arguments], env=variables, timeout=100)
+    run_to_end(FAKE, *arguments, BLOT_KILL="replace:5:before")
     assert [path.suffix for path in (masks / "a").iterdir()] == [".part"]
-    del variables["BLOT_KILL"]
-    subprocess.run(
-        [sys.executable, FAKE, *arguments, "--resume"], env=variables, timeout=100, check=True
-    )
+    assert run_to_end(FAKE, *arguments, "--resume").returncode == 0
     assert sorted(path.name for path in (masks / "a").iterdir()) == ["page-001.png", "page-002.png"]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_to_end
 from fakes import draw, leftovers
 from PIL import Image
 from tiff_makers import SPOT, by_pillow, coded, coloured, grey, linked, read, scan
@@ -129,13 +129,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path: Path, to_file: b
 
     def start(out: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
         place = out / "a.tif" if to_file else out
-        return subprocess.run(
-            [sys.executable, FAKE, "watermark", source, "-o", place, *more],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-            timeout=100,
-        )
+        return run_to_end(FAKE, "watermark", source, "-o", place, *more, **variables)
 
     whole = start(tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
