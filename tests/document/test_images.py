@@ -157,6 +157,59 @@ def test_cmyk_stays_cmyk_and_dark_is_made_of_black_as_it_was() -> None:
     assert (after[BLOT] == (0, 0, 0, 127)).all()
 
 
+def inks(*names: str) -> Array:
+    """A colour space of spot inks: a separation of one, DeviceN of more."""
+    mixed = Dictionary(FunctionType=2, Domain=[0, 1], C0=[0, 0, 0, 0], C1=[0, 1, 1, 0], N=1)
+    if len(names) == 1:
+        return Array([Name.Separation, Name(names[0]), Name.DeviceCMYK, mixed])
+    return Array([Name.DeviceN, Array([Name(one) for one in names]), Name.DeviceCMYK, mixed])
+
+
+def adobe(data: bytes, transform: int | None) -> bytes:
+    """A JPEG whose Adobe segment says another transform of its colours, or that has none."""
+    at = data.index(b"\xff\xee\0\x0eAdobe")
+    segment = b"" if transform is None else data[at : at + 15] + bytes([transform])
+    return data[:at] + segment + data[at + 16 :]
+
+
+@pytest.mark.parametrize("transform", [0, 2, None])
+@pytest.mark.parametrize("decode", [None, [1, 0] * 4])
+@pytest.mark.parametrize("space", [Name.DeviceCMYK, inks("/A", "/B", "/C", "/D")])
+def test_jpegs_of_four_inks_are_left_and_named(
+    transform: int | None, decode: list[int] | None, space: Any
+) -> None:
+    out = io.BytesIO()
+    Image.fromarray(blotted()).convert("CMYK").save(out, "JPEG")
+    pdf = Pdf.new()
+    entries = {} if decode is None else {"Decode": Array(decode)}
+    data = adobe(out.getvalue(), transform)
+    stream = image(pdf, data, space=space, filter="/DCTDecode", **entries)
+    content = one_image(pdf, stream)
+    result, (page,) = cleaned(content, Grey())
+    assert result is content
+    assert [one.code for one in page.remarks] == ["image-left-out"]
+    assert "a CMYK JPEG" in page.remarks[0].text
+
+
+@pytest.mark.parametrize("decode", [None, [1, 0]])
+@pytest.mark.parametrize("filter", ["/FlateDecode", "/DCTDecode"])
+def test_a_separation_of_black_stays_one(filter: str, decode: list[int] | None) -> None:
+    ink = np.full(SIZE, 40, np.uint8)  # dark where there is much, or by /Decode, little
+    data = ink.tobytes() if filter == "/FlateDecode" else jpeg(ink)
+    entries = {} if decode is None else {"Decode": Array(decode)}
+    pdf = Pdf.new()
+    stream = image(pdf, data, space=inks("/Black"), filter=filter, **entries)
+    result, _ = cleaned(one_image(pdf, stream), Grey(0.25))
+    after = image_of(result)
+    assert (str(after.Filter), str(after.ColorSpace[1])) == (filter, "/Black")
+    raw = after.read_bytes() if filter == "/FlateDecode" else after.read_raw_bytes()
+    coded = filter == "/DCTDecode"
+    new = np.asarray(Image.open(io.BytesIO(raw))) if coded else np.frombuffer(raw, np.uint8)
+    new = new.reshape(SIZE)
+    assert (new[~BLOT] == 40).all()
+    assert np.abs(new[BLOT].astype(int) - (191 if decode is None else 64)).max() <= 1
+
+
 @pytest.mark.parametrize("one_is_black", [True, False])
 def test_fax_stays_fax(one_is_black: bool) -> None:
     black = np.zeros(SIZE, bool)
@@ -226,6 +279,12 @@ def test_soft_masks_profiles_and_other_entries_stay() -> None:
         ({"size": (4000, 64)}, "cut short"),
         ({"size": (100_000, 100_000)}, "100000x100000 pixels"),
         ({"bits": 3}, "3 bits a sample"),
+        ({"space": inks("/Spot")}, "colours of the kind Separation"),
+        ({"space": inks("/A", "/B", "/C")}, "colours of the kind DeviceN"),
+        (
+            {"space": Array([Name.Indexed, inks("/A", "/B"), 1, pikepdf.String(bytes(4))])},
+            "colours of the kind DeviceN",
+        ),
     ],
 )
 def test_what_cannot_be_written_back_is_left_and_named(entries: Any, words: str) -> None:
