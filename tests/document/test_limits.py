@@ -155,6 +155,24 @@ def test_blocks_of_a_jpeg_that_are_protected_keep_their_pixels(tmp_path: Path) -
     assert (after[24:32, 24:32] != before[24:32, 24:32]).all(2).any()
 
 
+@pytest.mark.usefixtures("blot")
+def test_what_is_protected_in_jpeg_2000_with_loss_stays_as_it_is_decoded(tmp_path: Path) -> None:
+    coded = io.BytesIO()
+    options = {"irreversible": True, "quality_mode": "rates", "quality_layers": [4]}
+    Image.fromarray(two_spots()).save(coded, "JPEG2000", **options)
+    with Pdf.new() as pdf:
+        add_page(pdf, [image(pdf, coded.getvalue(), space=None, filter="/JPXDecode")])
+        pdf.save(tmp_path / "a.pdf")
+    before, out = np.asarray(Image.open(coded)), tmp_path / "out"
+    kept = mask(tmp_path / "m.png", FIRST)
+    for limits in (["--protect", kept], ["--region", "36,0,28,48"]):
+        result = run("watermark", tmp_path / "a.pdf", "-o", out, "--overwrite", *limits)
+        assert "a JPEG 2000 image is now Flate" in result.stderr
+        after = samples(image_of((out / "a.pdf").read_bytes()))
+        np.testing.assert_array_equal(after[FIRST], before[FIRST])
+        assert (after[SECOND] != before[SECOND]).any(1).mean() > 0.9
+
+
 @pytest.mark.parametrize("compression", ["raw", "tiff_adobe_deflate", "jpeg"])
 @pytest.mark.usefixtures("blot")
 def test_regions_and_protected_places_of_a_tiff(tmp_path: Path, compression: str) -> None:

@@ -155,7 +155,8 @@ class PdfCleaning(Cleaning):
             done.parts[spot.key] = Part()
             return
         try:
-            image = embedded(spot.stream, spot.turn, name)
+            exact = limits is not None and bool(limits.kept.any())
+            image = embedded(spot.stream, spot.turn, name, exact=exact)
         except LeftAlone as reason:
             page.remarks.append(left_alone(spot.key, str(reason)))
             done.parts[spot.key] = Part()

@@ -170,10 +170,11 @@ class _Jpeg2000:
 
     two_tone = False
 
-    def __init__(self, stream: Stream, data: bytes, turn: int, name: str) -> None:
+    def __init__(self, stream: Stream, data: bytes, turn: int, name: str, exact: bool) -> None:
         if stream.get(Name.SMaskInData, 0) != 0:
             raise LeftAlone("its transparency lies in its JPEG 2000 data")
-        samples, self._lossless = decode_jpeg2000(data, name)
+        samples, lossless = decode_jpeg2000(data, name)
+        self._exact = exact or lossless
         if samples.shape[:2] != _size(stream):
             raise LeftAlone("its JPEG 2000 data have another size than it is said to")
         self._colours = colours_of(stream, bits=8, components=samples.shape[2])
@@ -187,13 +188,13 @@ class _Jpeg2000:
         return mask
 
     def coded(self, edited: Mask) -> Coded:
-        """Code the picture anew as a whole, without loss where it was so coded."""
+        """Code the picture anew as a whole, without loss where it was so coded or has to be."""
         pixels = self.picture.lying(self.picture.pixels)
         width, components = pixels.shape[1:]
         entries: dict[str, Value | None] = {"/BitsPerComponent": 8, "/SMaskInData": None}
         if not self._named:
             entries["/ColorSpace"] = "/DeviceGray" if components == 1 else "/DeviceRGB"
-        if self._lossless:
+        if self._exact:
             data = deflated(packed(pixels, 8), width * components, components, predicted=True)
             parms = {"/Predictor": 15, "/Colors": components, "/Columns": width}
             return Coded(data, _FLATE, parms, entries, (_recoded("JPEG 2000", "Flate"),))
@@ -208,13 +209,15 @@ Embedded: TypeAlias = _Jpeg | _Samples | _Jpeg2000
 """
 
 
-def embedded(stream: Stream, turn: int, name: str) -> Embedded:
+def embedded(stream: Stream, turn: int, name: str, *, exact: bool = False) -> Embedded:
     """Return an image of a document as a picture, and what codes it again.
 
     Args:
         stream: the image.
         turn: how it is to be looked at, as EXIF numbers it.
         name: for messages.
+        exact: some of it must stay exactly: what can only be coded again as a whole is coded
+            without loss.
 
     Raises:
         LeftAlone: it is damaged, or of a kind that cannot be written back faithfully.
@@ -232,7 +235,7 @@ def embedded(stream: Stream, turn: int, name: str) -> Embedded:
         if last == _DCT:
             return _Jpeg(stream, _with_transform(stream, coded_data(stream)), turn, name)
         if last == _JPX:
-            return _Jpeg2000(stream, coded_data(stream), turn, name)
+            return _Jpeg2000(stream, coded_data(stream), turn, name, exact)
         return _Samples(stream, turn, name)
     except PictureError as error:
         raise LeftAlone(str(error).removeprefix(f"{name}: ").removesuffix(".")) from error
