@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -329,7 +329,9 @@ class Mark:
             raise PictureError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def learn_mark(pictures: Iterable[Source]) -> Mark:
+def learn_mark(
+    pictures: Iterable[Source], *, progress: Callable[[float], None] | None = None
+) -> Mark:
     """Learn the mark that many pictures share: its opacity and colour at every pixel.
 
     It may lie at one place in all of them, or at places and sizes of its own in each; a fifth of
@@ -339,11 +341,12 @@ def learn_mark(pictures: Iterable[Source]) -> Mark:
     Args:
         pictures: at least 4 that bear the mark, better 10 or more, of the kinds that a `Cleaner`
             takes.
+        progress: is told now and then which share of the work, in [0, 1], is done.
 
     Raises:
         PictureError: one of them cannot be read, they share no mark, or too few of them bear it.
     """
-    learnt = learn([partial(_read, picture, False) for picture in pictures])
+    learnt = learn([partial(_read, picture, False) for picture in pictures], progress)
     return Mark(*learnt.mark, learnt.bearing, learnt.others)
 
 

@@ -44,6 +44,14 @@ def test_a_folder_gives_a_mark(folder: Path, tmp_path: Path) -> None:
     assert status == 1 and "--overwrite" in notes
 
 
+def test_a_terminal_sees_how_far_it_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleanplate.cli.messages.is_terminal", lambda: True)
+    status, told, notes = run(folder, "-o", tmp_path / "mark.png")
+    assert status == 0 and "100%" in notes and "%" not in told
+
+
 def test_what_gives_no_mark_is_said(folder: Path, tmp_path: Path) -> None:
     status, _, notes = run(folder / "1.png", "-o", tmp_path / "mark.png")
     assert status == 1 and "1 picture is too few" in notes
@@ -53,7 +61,9 @@ def test_what_gives_no_mark_is_said(folder: Path, tmp_path: Path) -> None:
 
 def test_the_library_learns_from_arrays(tmp_path: Path) -> None:
     pictures = [under(scene(seed), Place(100, 20, 1, 1)) for seed in range(5)]
-    mark = cleanplate.learn_mark(pictures)
+    shares: list[float] = []
+    mark = cleanplate.learn_mark(pictures, progress=shares.append)
+    assert shares == sorted(shares) and len(shares) > 10 and shares[-1] == 1
     assert mark.bearing == [0, 1, 2, 3, 4] and mark.others == []
     mark.save(tmp_path / "mark.png")
     assert read_mark(tmp_path / "mark.png").alpha == pytest.approx(mark.alpha, abs=1e-4)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cleanplate.cli.messages import explained
+from cleanplate.cli.messages import explained, share_bar
 from cleanplate.cli.options import path_of
 from cleanplate.cli.streams import put, say, shut_out_libraries
 
@@ -43,7 +43,8 @@ def learn_mark(
             say(f"{trouble.source}: {word}{trouble.reason}")
         from cleanplate.library import learn_mark as learn
 
-        mark = learn(pictures)
+        with share_bar() as progress:
+            mark = learn(pictures, progress=progress)
         mark.save(out)
         for number in mark.others:
             say(f"note: {pictures[number]}: the mark was not found, nothing was learnt from it")

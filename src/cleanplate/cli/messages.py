@@ -232,6 +232,21 @@ def _tell(outcome: Outcome, *, share: str | None, json: bool, debug: bool, bar: 
 
 
 @contextlib.contextmanager
+def share_bar() -> Iterator[Callable[[float], None] | None]:
+    """On a terminal, show a bar with the time left, and give what is told the share done."""
+    if not is_terminal():
+        yield None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = progress.BarColumn(), progress.TaskProgressColumn(), progress.TimeRemainingColumn()
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        shown = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(shown, completed=share)
+
+
+@contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[Outcome], None] | None]:
     """On a terminal, show a bar with rate and time left, and give what advances it.
 

@@ -30,6 +30,18 @@ RIM = 4  # pixels around it
 SCALES = (0.3, 3.2)  # of a mark, relative to its size in the first picture
 
 
+class _Done:
+    """Counts what of the work is done, and tells its share."""
+
+    def __init__(self, total: int, tell: Callable[[float], None] | None) -> None:
+        self.total, self.tell, self.count = total, tell, 0
+
+    def add(self, steps: int) -> None:
+        self.count += steps
+        if self.tell is not None:
+            self.tell(self.count / self.total)
+
+
 class Learnt(NamedTuple):
     """A mark, and the numbers of the pictures that bear it and of those that do not."""
 
@@ -38,12 +50,15 @@ class Learnt(NamedTuple):
     others: list[int]
 
 
-def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
+def learn(
+    pictures: Sequence[Callable[[], Picture]], progress: Callable[[float], None] | None = None
+) -> Learnt:
     """Learn the mark that most of some pictures share.
 
     Args:
         pictures: each reads one; every picture is read three times, and held only while it is
             worked on.
+        progress: is told now and then which share of the work, in [0, 1], is done.
 
     Raises:
         PictureError: one cannot be read, or they share no mark, or too few of them bear it.
@@ -56,11 +71,14 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
         )
     chosen = np.unique(np.linspace(0, count - 1, min(SEEDS, count)).astype(int)).tolist()
     copies, heights = [], []
+    done = _Done(2 * len(chosen) + 2 * count, progress)
     for number in chosen:
         picture = pictures[number]()
         copies.append(picture.shrunk(SIDE))
         heights.append(picture.height)
+        done.add(1)
     copies, rough, places = _rough(copies)
+    done.add(len(chosen))
     factors = [copy.shape[0] / height for copy, height in zip(copies, heights, strict=True)]
     scales = [place.scale_y / factors[number] for number, place in places.items()]
     scale = min(float(np.quantile(scales, 0.7)), np.sqrt(MOST / rough.alpha.size))
@@ -72,7 +90,7 @@ def learn(pictures: Sequence[Callable[[], Picture]]) -> Learnt:
     for number in set(chosen) - set(known):
         known[number] = None
     for _ in range(2):
-        mark, known = _at_full_size(pictures, mark, known)
+        mark, known = _at_full_size(pictures, mark, known, done)
         bearing = [number for number, place in known.items() if place is not None]
         if len(bearing) < ENOUGH:
             raise _too_few(len(bearing), count)
@@ -138,12 +156,16 @@ def cropped(mark: Mark) -> tuple[Mark, tuple[int, int]]:
 
 
 def _at_full_size(
-    pictures: Sequence[Callable[[], Picture]], mark: Mark, known: dict[int, Place | None]
+    pictures: Sequence[Callable[[], Picture]],
+    mark: Mark,
+    known: dict[int, Place | None],
+    done: _Done,
 ) -> tuple[Mark, dict[int, Place | None]]:
     """Place a mark in every picture and solve for it anew; places that are known are refined."""
     patches, places = PatchStore(mark.size), dict[int, Place | None]()
     for number, read in enumerate(pictures):
         picture = read()
+        done.add(1)
         if number in known:
             place = known[number]
         else:
