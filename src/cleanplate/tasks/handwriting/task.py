@@ -17,6 +17,7 @@ from cleanplate.picture import Box, Picture
 from cleanplate.restoring import composite, feather, run_in_bands
 from cleanplate.tasks.base import EDGE, Cleaned, Remark, share_filled, write_found
 from cleanplate.tasks.handwriting import INFO
+from cleanplate.tasks.handwriting.beneath import crossings, restore
 from cleanplate.tasks.handwriting.detection import HALO, Ink, detected
 from cleanplate.tasks.handwriting.inks import ink_mask, transmittance
 from cleanplate.tasks.handwriting.strokes import least
@@ -84,7 +85,7 @@ class Handwriting:
         ink = detected(picture, probability, self.threshold)
         found = ink.where
         if self.outputs == ("mask",):
-            fill_with_paper(clean, picture, ink)
+            fill_ink(clean, picture, ink)
         if self.ink != "all":
             for box in strips(Box(0, 0, *found.shape)):
                 part, page = box.cut(found), picture.rgb(box)
@@ -176,10 +177,21 @@ def is_blank(page: Floats) -> bool:
     return not bool((cv2.blur(darkest, (WINDOW, WINDOW)) - darkest > FAINT).any())
 
 
+def fill_ink(clean: NDArray[np.uint8 | np.uint16], picture: Picture, ink: Ink) -> None:
+    """Fill ink in a copy of a page (H, W, 3): with paper, and with the print that it crosses."""
+    crossed = crossings(picture, ink)
+    seen = ink.coloured.copy()
+    for one in crossed:
+        one.box.cut(seen)[one.own] = True
+    fill_with_paper(clean, picture, ink._replace(coloured=seen))
+    restore(clean, picture, crossed)
+
+
 def fill_with_paper(clean: NDArray[np.uint8 | np.uint16], picture: Picture, ink: Ink) -> None:
     """Let the tone of the paper flow into ink, and HALO pixels around it, in a copy (H, W, 3).
 
-    Where ink is black, print nearby has its part in that tone: some of it may lie under the ink.
+    Where print is not seen under ink, print nearby has its part in that tone: some of it may lie
+    there.
     Print that is not covered keeps every pixel.
     """
     size = ink.where.shape
