@@ -258,7 +258,8 @@ def test_images_in_content_are_cleaned(space: bytes) -> None:
 
 def test_images_in_content_in_which_nothing_is_found_stay_there() -> None:
     pdf = Pdf.new()
-    add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline(blot=False))
+    beside = {"matrices": ((64, 0, 0, 48, 64, 0),), "box": (0, 0, 128, 48)}
+    add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline(blot=False), **beside)
     before = saved(pdf)
     after, (told,) = cleaned(before)
     assert (told.report["images"], told.report["edited"]) == (2, 1)
@@ -303,30 +304,6 @@ def test_images_in_content_that_are_damaged_are_told_of() -> None:
     add_page(pdf, [image(pdf, blotted().tobytes())], extra=inline(space=b"/Unknown"))
     _, (page,) = cleaned(saved(pdf))
     assert [one.code for one in page.remarks] == ["inline-images-left-out"]
-
-
-def layers() -> bytes:
-    """A scan as some scanners write it: a coarse background, and ink of a colour through a mask."""
-    pdf = Pdf.new()
-    ink = np.zeros((96, 128), np.uint8)
-    ink[60:80, 70:120] = 1
-    stencil = image(pdf, np.packbits(1 - ink, axis=1).tobytes(), (96, 128), space=None, bits=1)
-    stencil.ImageMask = True
-    colour = image(pdf, np.full((32, 40, 3), 20, np.uint8).tobytes(), (32, 40), Mask=stencil)
-    add_page(pdf, [image(pdf, blotted().tobytes()), colour])
-    return saved(pdf)
-
-
-def test_layers_of_a_scan_are_looked_at_one_by_one() -> None:
-    content = layers()
-    result, (page,) = cleaned(content)
-    assert [one.code for one in page.remarks] == ["page-layered"]
-    assert (page.report["images"], page.report["edited"]) == (2, 1)
-    assert samples(image_of(result))[BLOT].tolist() == [[128] * 3] * BLOT.sum()
-    for whole, mask in ((True, None), (False, lambda number: np.full(SIZE, 255, np.uint8))):
-        with Document(content) as document:
-            page = document.cleaning(Blot(), Ways(whole=whole)).clean_page(1, mask)
-        assert page.remarks == []
 
 
 def test_pictures_beside_each_other_are_no_layers() -> None:

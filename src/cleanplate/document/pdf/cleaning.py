@@ -16,7 +16,9 @@ from cleanplate.document.leaving import LeftAlone
 from cleanplate.document.limits import PageMask
 from cleanplate.document.pdf import page_masks
 from cleanplate.document.pdf.document import PdfDocument
-from cleanplate.document.pdf.images import Embedded, embedded
+from cleanplate.document.pdf.images import Coded, Embedded, embedded
+from cleanplate.document.pdf.layered import Change, Drawn, LayerEdits, Opened
+from cleanplate.document.pdf.layers import Layers
 from cleanplate.document.pdf.limiting import ImageLimits, Limiter
 from cleanplate.document.pdf.marks import Mark, TaggedMarks
 from cleanplate.document.pdf.placing import Shape
@@ -28,12 +30,6 @@ from cleanplate.models import noting
 from cleanplate.picture import Box
 from cleanplate.tasks.base import Cleaned, Remark, Task
 from cleanplate.tasks.limits import clean_allowed
-
-_LAYERED = Remark(
-    "page-layered",
-    "its scan has several layers, each of which was looked at by itself; what shows only in all of "
-    "them together is not found",
-)
 
 
 class PdfCleaning(Cleaning):
@@ -85,16 +81,18 @@ class PdfCleaning(Cleaning):
         if mask is not None and given is None:
             cleaned.remarks.append(MASK_MISSING)
             spots = ()
-        if mask is None and not self._ways.whole and found.layered:
-            cleaned.remarks.append(_LAYERED)
         try:
             self._ways.limits.of(number, found.size)
         except LeftAlone as reason:
             cleaned.remarks.append(_left_out(reason))
             spots = ()
-        for spot in sorted(spots, key=lambda one: -one.area):
-            if self._finished.part(spot.key) is None and spot.key not in done.parts:
-                self._clean_image(spot, found.shape, given, cleaned, done)
+        if found.layered and spots and not self._ways.whole:
+            self._clean_layers(found, given, cleaned, done)
+            spots = found.layers
+        else:
+            for spot in sorted(spots, key=lambda one: -one.area):
+                if self._finished.part(spot.key) is None:
+                    self._clean_image(spot, found.shape, given, cleaned, done)
         self._sum_up(cleaned, found, len(spots), done)
         return cleaned, done
 
@@ -143,7 +141,6 @@ class PdfCleaning(Cleaning):
         page: CleanedPage,
         done: PageDone,
     ) -> None:
-        name = f"{self.document.page_name(page.number)}, image {spot.key[0]}"
         stored = None
         if given is not None:
             where = self.document.page_name(page.number)
@@ -154,60 +151,117 @@ class PdfCleaning(Cleaning):
         if limits is not None and not (limits.region & ~limits.kept).any():
             done.parts[spot.key] = Part()
             return
-        try:
-            exact = limits is not None and bool(limits.kept.any())
-            image = embedded(spot.stream, spot.turn, name, exact=exact)
-        except LeftAlone as reason:
-            page.remarks.append(left_alone(spot.key, str(reason)))
-            done.parts[spot.key] = Part()
+        image = self._opened(spot, limits, page, done)
+        if image is None:
             return
         if self._ways.whole and image.two_tone:
             page.remarks.append(left_alone(spot.key, "it is black and white alone"))
             done.parts[spot.key] = Part()
             return
-        mask = None
-        if stored is not None:
-            mask = np.multiply(image.picture.upright(stored), np.float32(1 / 255), dtype=np.float32)
-        with noting() as ran:
-            cleaned = self._cleaned(image, mask, limits, page)
-        page.models.update(ran)
+        cleaned = self._cleaned(image, stored, limits, page)
         if cleaned is None:
             done.parts[spot.key] = Part()
         else:
             self._note(spot, image, cleaned, page, done)
 
+    def _opened(
+        self, spot: Spot, limits: ImageLimits | None, page: CleanedPage, done: PageDone
+    ) -> Embedded | None:
+        """Return an image; None where it is left alone, which is said."""
+        name = f"{self.document.page_name(page.number)}, image {spot.key[0]}"
+        try:
+            exact = limits is not None and bool(limits.kept.any())
+            return embedded(spot.stream, spot.turn, name, exact=exact)
+        except LeftAlone as reason:
+            page.remarks.append(left_alone(spot.key, str(reason)))
+            done.parts[spot.key] = Part()
+            return None
+
     def _cleaned(
         self,
-        image: Embedded,
-        mask: NDArray[np.float32] | None,
+        image: Embedded | Drawn,
+        given: NDArray[np.uint8] | None,
         limits: ImageLimits | None,
         page: CleanedPage,
     ) -> Cleaned | None:
-        """Give an image, or what may be changed of it, to the task; None where it may not be."""
-        if limits is None:
-            return self._task.clean(image.picture, mask=mask)
-        box = Box.around(image.picture.upright(limits.region))
-        if box is None:
+        """Give an image, or what may be changed of it, to the task; None where it may not be.
+
+        `given` is its mask, (h, w) as it is stored.
+        """
+        mask = None
+        if given is not None:
+            mask = np.multiply(image.picture.upright(given), np.float32(1 / 255), dtype=np.float32)
+        with noting() as ran:
+            if limits is None:
+                cleaned: Cleaned | None = self._task.clean(image.picture, mask=mask)
+            else:
+                cleaned = _cleaned_within(self._task, image, mask, limits, page)
+        page.models.update(ran)
+        if image.picture.new_alpha:
+            raise CleanplateError(f"{image.picture.name}: images of PDFs get no transparency.")
+        return cleaned
+
+    def _clean_layers(
+        self,
+        found: PageSpots,
+        given: NDArray[np.uint8] | None,
+        page: CleanedPage,
+        done: PageDone,
+    ) -> None:
+        """Clean images that lie over each other: as the page is seen, and then one by one."""
+        name, keys = self.document.page_name(page.number), self._spots.drawn(page.number)
+        layers = Layers(self.document.pdf, page.number, keys, found.size, name)
+        for spot in found.layers:
+            part = self._finished.part(spot.key)
+            if part is not None and part.data is not None:
+                layers.put(spot.key, Coded(part.data, **part.how))
+        before = layers.seen(Box(0, 0, *layers.size))
+        limits = None if self._limiter is None else self._limiter.of_page(page.number, layers.size)
+        if given is not None:
+            seen = page_masks.page_seen(found.shape, layers.size)
+            given = page_masks.taken_from(given, found.shape, seen, layers.size, name)
+            if not (given > 127).any():
+                return
+        drawn = Drawn(before, name)
+        cleaned = self._cleaned(drawn, given, limits, page)
+        if cleaned is None:
+            return
+        page.remarks += cleaned.remarks
+        self._tell(cleaned, page)
+        change = Change(before, drawn.picture.pixels, cleaned.mask)
+        edits = LayerEdits(layers, found, change, lambda spot: self._layer(spot, page, done))
+        done.parts.update(edits.parts)
+        page.remarks += edits.remarks
+
+    def _layer(self, spot: Spot, page: CleanedPage, done: PageDone) -> Opened | None:
+        """Return an image that is edited with others, and where that is allowed."""
+        if self._finished.part(spot.key) is not None:
             return None
-        free = ~box.cut(image.reach(image.picture.upright(limits.kept)))
-        return clean_allowed(self._task, image.picture, mask, box, free, page.remarks)
+        limits = None if self._limiter is None else self._limiter.of(spot)
+        image = self._opened(spot, limits, page, done)
+        if image is None:
+            return None
+        kept = np.zeros(spot.size, bool) if limits is None else limits.kept
+        return Opened(image, ~image.reach(image.picture.upright(kept)))
 
     def _note(
         self, spot: Spot, image: Embedded, cleaned: Cleaned, page: CleanedPage, done: PageDone
     ) -> None:
         """Keep what became of an image, and tell of it."""
-        if image.picture.new_alpha:
-            raise CleanplateError(f"{image.picture.name}: images of PDFs get no transparency.")
         coded = None if cleaned.unchanged else image.coded(cleaned.edited)
         remarks = [*cleaned.remarks, *(coded.remarks if coded else ())]
         page.remarks += [one._replace(text=f"image {spot.key[0]}: {one.text}") for one in remarks]
+        self._tell(cleaned, page)
+        mask = mask_png(image.picture.lying(cleaned.mask))
+        done.parts[spot.key] = Part(mask=mask) if coded is None else coded.part(mask)
+
+    def _tell(self, cleaned: Cleaned, page: CleanedPage) -> None:
+        """Tell of a page what is told of an image on it."""
         if cleaned.doubt is not None:
             page.doubt = max(page.doubt or 0.0, cleaned.doubt)
         if page.shown is None:
             page.shown = cleaned
             page.report.update(cleaned.report)
-        mask = mask_png(image.picture.lying(cleaned.mask))
-        done.parts[spot.key] = Part(mask=mask) if coded is None else coded.part(mask)
 
     def _sum_up(self, page: CleanedPage, found: PageSpots, images: int, done: PageDone) -> None:
         page.mask, edited = self._mask_of(found, done)
@@ -221,7 +275,7 @@ class PdfCleaning(Cleaning):
         """Return the mask of a page as it is seen, and how many of its images are others now."""
         mask = np.zeros(page.size, np.uint8)
         edited = 0
-        for spot in page.spots:
+        for spot in page.layers:
             image = done.parts.get(spot.key) or self._finished.part(spot.key)
             if image is None:
                 continue
@@ -240,6 +294,21 @@ class PdfCleaning(Cleaning):
             page = self.document.pdf.pages[number - 1].obj
             if Name.Thumb in page:
                 del page.Thumb
+
+
+def _cleaned_within(
+    task: Task,
+    image: Embedded | Drawn,
+    mask: NDArray[np.float32] | None,
+    limits: ImageLimits,
+    page: CleanedPage,
+) -> Cleaned | None:
+    """Give what may be changed of an image to a task; None where nothing may be."""
+    box = Box.around(image.picture.upright(limits.region))
+    if box is None:
+        return None
+    free = ~box.cut(image.reach(image.picture.upright(limits.kept)))
+    return clean_allowed(task, image.picture, mask, box, free, page.remarks)
 
 
 def _left_out(reason: LeftAlone) -> Remark:

@@ -45,7 +45,7 @@ class Limiter:
         self._document, self._limits, self._spots = document, limits, spots
         self._places: dict[Key, list[int]] = {}
         for number in pages:
-            for spot in spots.of(number).spots:
+            for spot in spots.of(number).layers:
                 self._places.setdefault(spot.key, []).append(number)
 
     def of(self, spot: Spot) -> ImageLimits:
@@ -57,7 +57,7 @@ class Limiter:
         shown, hidden, kept = (np.zeros(spot.size, bool) for _ in range(3))
         for number in self._places[spot.key]:
             page = self._spots.of(number)
-            here = next(one for one in page.spots if one.key == spot.key)
+            here = next(one for one in page.layers if one.key == spot.key)
             try:
                 allowed = self._limits.of(number, page.size)
             except LeftAlone:  # the page as a whole stays as it is
@@ -72,6 +72,24 @@ class Limiter:
                     kept |= page_masks.kept_of(allowed.kept, *stored) > 127
         region = shown if self._limits.region is not None else np.ones(spot.size, bool)
         return ImageLimits(region, kept | hidden)
+
+    def of_page(self, number: int, size: tuple[int, int]) -> ImageLimits:
+        """Return where a page may be changed that is drawn so large, height and width.
+
+        Raises:
+            LeftAlone: nowhere, see `PageLimits.of`.
+            PictureError: the mask of what is protected is not of its shape.
+        """
+        page = self._spots.of(number)
+        allowed = self._limits.of(number, page.size)
+        inside = np.zeros(page.size, np.uint8)
+        allowed.region.cut(inside)[:] = 255
+        stored = (page.shape, page_masks.page_seen(page.shape, size), size, self._name(number))
+        region = page_masks.taken_from(inside, *stored) > 127
+        kept = ~region
+        if allowed.kept is not None:
+            kept |= page_masks.kept_of(allowed.kept, *stored) > 127
+        return ImageLimits(region, kept)
 
     def _name(self, number: int) -> str:
         return self._document.page_name(number)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from cleanplate.document.pdf.placing import Matrix, Shape
 from cleanplate.errors import PictureError
+from cleanplate.picture import Box
 
 Mask = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 _MAX_PIXELS = 200_000_000
 _MAX_SIDE = 32_000  # more cannot be mapped by OpenCV
 _CENTRE = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from pixels' centres
@@ -69,6 +71,46 @@ def kept_of(page: Mask, shape: Shape, seen: Matrix, size: tuple[int, int], name:
         across, down = (2 * math.ceil(one / 2) + 1 for one in reach)
         page = np.asarray(cv2.dilate(page, np.ones((down, across), np.uint8)), np.uint8)
     return _mapped(page, back, size)
+
+
+def averaged(
+    plane: Floats,
+    shape: Shape,
+    seen: Matrix,
+    size: tuple[int, int],
+    page: tuple[int, int],
+    box: Box,
+) -> Floats:
+    """Return the mean over each pixel of an image of what is known in a box of the page, (h, w) or
+    (h, w, 3), as the image is stored; beyond the box it is 0.
+
+    Args:
+        plane: of the box, as the page is seen.
+        shape: of the page.
+        seen: from the image's pixels to points of the page.
+        size: of the image.
+        page: height and width of the page in the plane's pixels.
+        box: of these pixels.
+    """
+    height, width = size
+    # Each pixel of the image is cut into so many that none reaches over more than one of the page.
+    across, down = (
+        max(1, math.ceil(math.hypot(*one) - 1e-3)) for one in _scaled(page, shape, seen)[:2, :2].T
+    )
+    matrix = _scaled(page, shape, seen @ np.diag([1 / across, 1 / down, 1.0]))
+    matrix[:2, 2] -= box.left, box.top
+    matrix = np.rint(matrix) if _is_exact(matrix) else matrix
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(plane, matrix[:2], (width * across, height * down), flags=flags)
+    if across * down > 1:
+        fine = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(fine, np.float32)
+
+
+def page_seen(shape: Shape, size: tuple[int, int]) -> Matrix:
+    """Return the matrix from the pixels of a page that is drawn so large to points of the page."""
+    matrix: Matrix = np.diag([shape.size[0] / size[1], shape.size[1] / size[0], 1.0])
+    return matrix
 
 
 def _back(page: Mask, shape: Shape, seen: Matrix, name: str) -> Matrix:

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pikepdf
 import pypdfium2
+import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 from pikepdf import Array, Dictionary, Name, Pdf, Stream
 
 from cleanplate.errors import PictureError
+from cleanplate.picture import Box
 
 _LOCK = threading.Lock()
 _MAX_SIDE = 20_000  # pixels
+_DEEPEST = 32  # forms in forms
 
 
 def drawn(pdf: Pdf, number: int, dpi: float, name: str) -> NDArray[np.uint8]:
@@ -42,6 +45,37 @@ def drawn(pdf: Pdf, number: int, dpi: float, name: str) -> NDArray[np.uint8]:
             return np.array(bitmap.to_numpy()[..., :3], np.uint8)
 
     return _of_page(content, name, draw)
+
+
+def images_drawn(pdf: Pdf, size: tuple[int, int], box: Box, name: str) -> NDArray[np.uint8]:
+    """Return what the images of a document's only page show in a box, (h, w, 3) uint8 RGB on white.
+
+    Text, drawings and annotations are left out.
+
+    Args:
+        pdf: the document.
+        size: height and width of the whole page in pixels.
+        box: of these pixels.
+        name: of the page, for messages.
+
+    Raises:
+        PictureError: it cannot be drawn.
+    """
+    height, width = size
+    drawn = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM)
+    made = (box.width, box.height, pdfium.FPDFBitmap_BGR)
+
+    def draw(page: Any) -> NDArray[np.uint8]:
+        for one in page.get_objects(max_depth=_DEEPEST):
+            if one.type not in drawn:
+                pdfium.FPDFPageObj_SetIsActive(one, False)
+        with closing(pypdfium2.PdfBitmap.new_native(*made, rev_byteorder=True)) as bitmap:
+            bitmap.fill_rect((255, 255, 255, 255), 0, 0, box.width, box.height)
+            place = (-box.left, -box.top, width, height, 0, pdfium.FPDF_REVERSE_BYTE_ORDER)
+            pdfium.FPDF_RenderPageBitmap(bitmap, page, *place)
+            return np.array(bitmap.to_numpy(), np.uint8)
+
+    return _of_page(_saved(pdf), name, draw)
 
 
 def bits_of(stream: Stream, name: str) -> NDArray[np.uint8]:
