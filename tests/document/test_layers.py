@@ -169,6 +169,7 @@ def test_ink_goes_from_stencils_where_paper_lies_beneath(
     before, after = data_of(content), data_of(result)
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
     np.testing.assert_array_equal(told.mask > 127, MARK)
+    assert cleaned(content, Whole(colour=(230, 226, 212)))[0] == result  # about what lies beneath
     other, (told,) = cleaned(content, Whole(colour=(0, 120, 255)))  # not what lies beneath
     assert (other, told.unchanged) == (content, True)
     assert [one.code for one in told.remarks] == ["layers-left-out"]

@@ -23,7 +23,7 @@ Seen = NDArray[np.uint8]
 
 _MARGIN = 32  # pixels around what is changed, as pixels of a coarse image reach beyond it
 _PLAIN_TO_SEE = 8  # levels; less is not missed where it stays
-_ALIKE = 32  # levels between what lies beneath ink and what is wanted there
+_ALIKE = 24  # levels between what lies beneath ink and what is wanted there
 _TURNS = 3
 _TOLD = 0.01  # of what was found, what may stay without a word
 
@@ -101,9 +101,11 @@ class LayerEdits:
         images: list[Spot] = []
         for spot in filter(self._is_near, page.layers):
             (images if spot.bare is None else masks).append(spot)
-        bare = self._take_ink_off(masks, before)
+        self._take_ink_off(masks, before)
         now = layers.seen(self._box) if self.parts else before
-        self._stays = self._staying(before, self._change(images, now, bare))
+        # Once ink is off, no image is touched for the rest of its edges.
+        self._least = _ALIKE if self.parts else 0
+        self._stays = self._staying(before, self._change(images, now))
 
     @property
     def remarks(self) -> list[Remark]:
@@ -128,12 +130,12 @@ class LayerEdits:
         box = self._box
         return bool(left < box.right and right > box.left and top < box.bottom and bottom > box.top)
 
-    def _take_ink_off(self, masks: list[Spot], before: Seen) -> Where:
-        """Paint no more through masks where what lies beneath is wanted; return where it is."""
+    def _take_ink_off(self, masks: list[Spot], before: Seen) -> None:
+        """Paint no more through masks where what lies beneath is about what is wanted."""
         if not masks:
-            return np.zeros(before.shape[:2], bool)
+            return
         beneath = self._layers.without(masks, self._box)
-        better: Where = 2 * _distance(beneath, self._after) < _distance(before, self._after)
+        better = 2 * _distance(beneath, self._after) < _distance(before, self._after)
         better &= np.abs(beneath.astype(int) - self._after).max(2) <= _ALIKE
         plane = better.astype(np.float32)
         for spot in masks if better.any() else ():
@@ -145,12 +147,9 @@ class LayerEdits:
                 edited = picture.upright(over) & painted & opened.free
                 bare = np.full((*edited.shape, 3), bool(spot.bare), np.float32)
                 self._put(spot, opened.image, bare, edited)
-        return better
 
-    def _change(self, spots: list[Spot], now: Seen, bare: Where) -> Seen:
-        """Change images so that what is seen is what is wanted, and what lies `bare` of ink stays
-        if it is about that; return what is seen then.
-        """
+    def _change(self, spots: list[Spot], now: Seen) -> Seen:
+        """Change images so that what is seen is what is wanted; return what is seen then."""
         wanted = (self._after != now).any(2)
         shares = {one.key: self._layers.share(one.key, self._box) for one in spots if wanted.any()}
         total = np.zeros(wanted.shape, np.float32)
@@ -158,9 +157,9 @@ class LayerEdits:
             total += share * np.float32(1 / 255)
         for turn in range(_TURNS):
             step = self._after.astype(np.float32) - now
-            near = np.abs(step).max(2) <= _PLAIN_TO_SEE
-            step[bare & near] = 0
-            if not step.any() or (turn and near.all()):
+            far = np.abs(step).max(2)
+            step[far <= self._least] = 0
+            if not step.any() or (turn and far.max() <= _PLAIN_TO_SEE):
                 break
             step /= 255 * np.maximum(total, 1)[..., None]  # some are mixed, as by multiplying
             moved = [
@@ -223,7 +222,8 @@ class LayerEdits:
     def _staying(self, before: Seen, now: Seen) -> float:
         """Return the share, 0 to 1, of what was plain to see and is about as it was."""
         plain = np.abs(self._after.astype(int) - before).max(2) > _PLAIN_TO_SEE
-        stays = plain & (2 * _distance(now, self._after) > _distance(before, self._after))
+        stays = plain & (np.abs(self._after.astype(int) - now).max(2) > self._least)
+        stays &= 2 * _distance(now, self._after) > _distance(before, self._after)
         return int(np.count_nonzero(stays)) / max(int(np.count_nonzero(plain)), 1)
 
 
