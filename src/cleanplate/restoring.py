@@ -24,6 +24,7 @@ LUMA = (0.299, 0.587, 0.114)
 _STRIP = 1 << 18  # pixels composited at a time
 
 
+MIRRORED = 16  # px beyond the borders, at least, that a model sees mirrored
 LEAST_SHARED = 16  # px; of neighbouring parts that a model of a fixed size sees
 
 
@@ -148,6 +149,43 @@ def run_in_bands(
             down = slice(box.top - row.start, box.bottom - row.start)
             across = slice(region.left - grid.left, region.right - grid.left)
             yield box, {name: values[:, down, across] for name, values in band.items()}
+
+
+def run_mirrored(
+    model: Model, planes_of: PlanesOf, size: tuple[int, int], *, outputs: Sequence[str]
+) -> Iterator[tuple[Box, dict[str, Floats]]]:
+    """Run a model over a whole picture, which it sees mirrored beyond its borders.
+
+    A network that changes every pixel errs where it sees its own padding, which at the borders of
+    the picture no other tile makes up for. Arguments, and what is given, as of `run_in_bands`.
+    """
+    multiple = model.card.multiple
+    margin = -(-MIRRORED // multiple) * multiple
+    if model.card.tile < 4 * margin:
+        margin = 0
+    height, width = size
+
+    def planes(box: Box) -> Floats:
+        inner = Box(
+            max(box.top - margin, 0),
+            max(box.left - margin, 0),
+            min(box.bottom - margin, height),
+            min(box.right - margin, width),
+        )
+        rows = inner.top + margin - box.top, box.bottom - margin - inner.bottom
+        columns = inner.left + margin - box.left, box.right - margin - inner.right
+        return np.pad(planes_of(inner), ((0, 0), rows, columns), "reflect")
+
+    around = height + 2 * margin, width + 2 * margin
+    for box, maps in run_in_bands(model, planes, around, outputs=outputs):
+        top, bottom = max(box.top - margin, 0), min(box.bottom - margin, height)
+        if top < bottom:
+            down = slice(top + margin - box.top, bottom + margin - box.top)
+            across = slice(margin, margin + width)
+            yield (
+                Box(top, 0, bottom, width),
+                {name: values[:, down, across] for name, values in maps.items()},
+            )
 
 
 def regions(mask: NDArray[np.bool_], margin: float = 0.25, *, least: int = 32) -> list[Box]:

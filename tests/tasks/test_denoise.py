@@ -121,3 +121,13 @@ def test_models_of_other_tasks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be told a strength"):
         cleanplate.Cleaner("denoise", restorer=plain, strength=0.5)
     assert cleanplate.Cleaner("denoise", restorer=plain)(noisy()).to_array().shape == (96, 128, 3)
+
+
+def test_the_outermost_pixels_are_as_clean_as_the_rest() -> None:
+    scene = np.full((200, 240, 3), 128.0)
+    seen = (scene + np.random.default_rng(1).normal(0, 20, scene.shape)).clip(0, 255)
+    clean = cleanplate.clean(seen.astype(np.uint8), "denoise").to_array().astype(float)
+    error = np.abs(clean - 128).mean(-1)
+    inside = error[16:-16, 16:-16].mean()
+    for rim in (error[:2], error[-2:], error[:, :2], error[:, -2:]):
+        assert rim.mean() < 2 * inside

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 
 from cleanplate.models import Model
 from cleanplate.picture import Box, Mosaic
-from cleanplate.restoring import run_in_bands, write_planes
+from cleanplate.restoring import run_mirrored, write_planes
 from cleanplate.tasks.denoise import filters
 from cleanplate.tasks.denoise.sensor_noise import SensorNoise, estimate, of_profile
 from cleanplate.tasks.maps import Floats
@@ -17,6 +18,7 @@ BAYER = ("red", "green beside red", "green beside blue", "blue")
 """The inputs of a model of mosaics."""
 
 MEASURED = 2048  # positions of the planes, at most, in whose middle noise is measured
+NEIGHBOURHOOD = 65  # positions of the planes: the noise of so many has hardly a mean
 ROWS = 512  # of the planes that a classical filter takes at a time
 
 
@@ -68,10 +70,21 @@ def denoise(
         given = scaled.normalised(seen) if normalises else seen
         return np.ascontiguousarray(given.transpose(2, 0, 1), np.float32)
 
-    for box, maps in run_in_bands(model, planes, mosaic.size, outputs=("picture",)):
+    for box, maps in run_mirrored(model, planes, mosaic.size, outputs=("picture",)):
         clean = maps["picture"].transpose(1, 2, 0)
         clean = scaled.restored(clean) if normalises else clean
+        clean += mean_taken(mosaic.planes(box), clean)
         _mix(mosaic, box, clean, keep_grain)
+
+
+def mean_taken(noisy: Floats, clean: Floats) -> Floats:
+    """Return what was taken from planes (h, w, 4) in the mean over a neighbourhood.
+
+    The noise of a mosaic has the mean 0, so that this is a network's bias.
+    """
+    side = (NEIGHBOURHOOD, NEIGHBOURHOOD)
+    mean: Floats = cv2.blur(noisy - clean, side, borderType=cv2.BORDER_REFLECT)  # type: ignore[assignment]
+    return mean
 
 
 def filter_bilaterally(mosaic: Mosaic, strength: float = 1.0, keep_grain: float = 0.0) -> None:

@@ -13,7 +13,7 @@ from cleanplate import models
 from cleanplate.errors import PictureError, UsageError
 from cleanplate.models import Model
 from cleanplate.picture import Box, Picture, RawPicture
-from cleanplate.restoring import composite, run_in_bands
+from cleanplate.restoring import composite, run_mirrored
 from cleanplate.tasks.base import Cleaned, Remark, Report
 from cleanplate.tasks.denoise import INFO, filters, raw
 from cleanplate.tasks.maps import Floats, as_planes
@@ -81,6 +81,8 @@ class Denoise:
         """
         if ensemble and method != "model":
             raise UsageError("ensemble is of a model: leave it out, or the method.")
+        if restorer != "denoiser" and method != "model":
+            raise UsageError(f"{method} uses no model: leave it out, or the method.")
         self.strength, self.keep_grain, self.method = strength, keep_grain, method
         self.ensemble = ensemble
         self.numbers: dict[str, Any] = {"black": black, "white": white, "pattern": pattern}
@@ -88,10 +90,11 @@ class Denoise:
         self.start = partial(models.load, device=device, threads=threads)
         self.model: Model | None = None
         self.raw_model: Model | None = None
+        self.raw_alone = False
         if method == "model":
             chosen = self.start(restorer)
             if chosen.card.inputs == raw.BAYER:
-                self.raw_model = chosen
+                self.raw_model, self.raw_alone = chosen, True
             else:
                 self.model = models.Ensemble(chosen) if ensemble else chosen
                 self._check(chosen)
@@ -107,10 +110,10 @@ class Denoise:
         INFO.check_mask(mask is not None)
         if isinstance(picture, RawPicture):
             return self._clean_raw(picture)
-        if self.raw_model is not None:
+        if self.raw_alone:
             raise PictureError(
-                f"{picture.name}: {self.raw_model.card.name} takes noise off RAW files, and this "
-                "is none; leave --model out."
+                f"{picture.name}: the model that was given is of RAW files, and this is none; "
+                "leave --model out."
             )
         size = (picture.height, picture.width)
         remarks = [UNUSED] if self.for_raw else []
@@ -133,7 +136,10 @@ class Denoise:
 
     def _clean_raw(self, picture: RawPicture) -> Cleaned:
         """Take the noise off a mosaic, in place."""
-        picture.tell(**self.numbers)
+        try:
+            picture.tell(**self.numbers)
+        except UsageError as error:  # other files may be right
+            raise PictureError(str(error)) from None
         size = (picture.height, picture.width)
         remarks = [NO_ENSEMBLE] if self.ensemble else []
         untouched = Cleaned(picture, np.zeros(size, np.uint8), {}, remarks=remarks)
@@ -196,7 +202,7 @@ class Denoise:
             return np.concatenate([rgb, strength]) if told else rgb
 
         size = (picture.height, picture.width)
-        for box, maps in run_in_bands(self.model, planes, size, outputs=wanted):
+        for box, maps in run_mirrored(self.model, planes, size, outputs=wanted):
             level = float(maps["level"].mean()) if "level" in maps else 1.0
             yield Band(box, maps[named].transpose(1, 2, 0), level)
 
