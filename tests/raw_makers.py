@@ -47,14 +47,14 @@ def packed(mosaic: NDArray[np.uint16], bits: int, order: str = "<") -> bytes:
     return b"".join(rows)
 
 
-def lossless_jpeg(mosaic: NDArray[np.uint16]) -> bytes:
-    """A one-component lossless JPEG (ITU T.81, annex H) of 16 bits, by the sample on the left."""
+def lossless_jpeg(mosaic: NDArray[np.uint16], depth: int = 16) -> bytes:
+    """A one-component lossless JPEG (ITU T.81, annex H), by the sample on the left."""
     height, width = mosaic.shape
     samples = mosaic.astype(int)
     guess = np.empty_like(samples)
     guess[:, 1:] = samples[:, :-1]
     guess[1:, 0] = samples[:-1, 0]
-    guess[0, 0] = 1 << 15
+    guess[0, 0] = 1 << (depth - 1)
     bits = []
     for error in ((samples - guess + 32768) % 65536 - 32768).ravel():
         size = int(abs(error)).bit_length()  # every size has a code of five bits
@@ -66,7 +66,7 @@ def lossless_jpeg(mosaic: NDArray[np.uint16]) -> bytes:
     coded = int(line, 2).to_bytes(len(line) // 8, "big").replace(b"\xff", b"\xff\0")
     counts = bytes([0, 0, 0, 0, 17, *[0] * 11])
     table = b"\xff\xc4" + struct.pack(">HB", 3 + 16 + 17, 0) + counts + bytes(range(17))
-    frame = b"\xff\xc3" + struct.pack(">HBHHB3B", 11, 16, height, width, 1, 0, 0x11, 0)
+    frame = b"\xff\xc3" + struct.pack(">HBHHB3B", 11, depth, height, width, 1, 0, 0x11, 0)
     scan = b"\xff\xda" + struct.pack(">HB2B3B", 8, 1, 0, 0, 1, 0, 0)
     return b"\xff\xd8" + frame + table + scan + coded + b"\xff\xd9"
 
@@ -79,6 +79,7 @@ def dng(
     order: str = "<",
     margins: tuple[int, int] = (0, 0),
     black: tuple[int, int, int, int] = (BLACK,) * 4,
+    white: int | None = WHITE,
     table: tuple[int, ...] = (),
     tile: int = 0,
     lossless: bool = False,
@@ -96,7 +97,9 @@ def dng(
             for y in range(0, height, tile)
             for x in range(0, width, tile)
         ]
-    coded = [lossless_jpeg(block) if lossless else packed(block, bits, order) for block in blocks]
+    coded = [
+        lossless_jpeg(block, bits) if lossless else packed(block, bits, order) for block in blocks
+    ]
     coded = [block + bytes(len(block) % 2) for block in coded]
     offsets = np.cumsum([8, *map(len, coded)]).tolist()
     exif = {33434: rational(order, 0.01), 34855: shorts(order, 800)}
@@ -104,7 +107,7 @@ def dng(
         254: longs(order, 0),
         256: longs(order, width),
         257: longs(order, height),
-        258: shorts(order, 16 if lossless else bits),
+        258: shorts(order, bits),
         259: shorts(order, 7 if lossless else 1),
         262: shorts(order, 32803),
         271: text("Testmaker"),
@@ -120,12 +123,13 @@ def dng(
         50708: text("Testmaker Testcam"),
         50713: shorts(order, 2, 2),
         50714: shorts(order, *black),
-        50717: longs(order, WHITE),
         50721: rational(order, *MATRIX, signed=True),
         50778: shorts(order, 21),
         50728: rational(order, 0.5, 1.0, 0.6),
         50829: longs(order, *margins, height, width),
     }
+    if white is not None:
+        tags[50717] = longs(order, white)
     if table:
         tags[50712] = shorts(order, *table)
     if tile:

@@ -168,6 +168,49 @@ def test_what_was_compressed_is_described_anew_and_the_rest_kept() -> None:
         assert np.array_equal(file.pages[0].asarray(), decoded(result))
 
 
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        ({"white": None}, 1023),
+        ({"white": 0}, 1023),
+        ({"white": 900}, 900),
+        ({"white": None, "table": tuple(range(0, 4096, 4))}, 1023),
+    ],
+)
+def test_white_stays_what_the_old_bits_implied(made: dict[str, Any], wanted: int) -> None:
+    mosaic = flat("RGGB", 64, 96) // 4
+    source = dng(mosaic, lossless=True, bits=10, black=(0,) * 4, **made)
+    assert RawPicture.read(source).mosaic.white == wanted
+    result = dimmed(source).encode()
+    tags, order, _ = directory.read(result)
+    assert directory.number(tags, 258, order, 0) == 16
+    assert directory.number(tags, 50717, order, 0) == wanted
+    assert RawPicture.read(result).mosaic.white == wanted
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"),
+    [
+        ({}, {278: longs("<", 1)}),
+        ({}, {278: longs("<", 0)}),
+        ({"bits": 12, "tile": 96}, {322: longs("<", 0)}),
+        ({"bits": 12, "tile": 96}, {323: longs("<", 10)}),
+    ],
+)
+def test_samples_that_strips_or_tiles_leave_out_are_written(
+    made: dict[str, Any], wrong: directory.Directory
+) -> None:
+    picture = dimmed(dng(flat("RGGB", 96, 96), **made, more=wrong))
+    again = RawPicture.read(picture.encode())
+    assert np.array_equal(again.mosaic.samples, picture.mosaic.samples)
+
+
+def test_nothing_goes_for_a_strip_that_is_said_to_be_too_long() -> None:
+    more = {279: longs("<", 10**6)}
+    source = dng(flat("RGGB", 64, 96), lossless=True, behind=b"a maker's secret", more=more)
+    assert b"a maker's secret" in dimmed(source).encode()
+
+
 def test_previews_of_a_compressed_dng_are_made_anew() -> None:
     thumb = io.BytesIO()
     Image.new("RGB", (48, 32), (255, 0, 255)).save(thumb, "JPEG")
@@ -349,7 +392,9 @@ def test_arrays_need_their_levels(options: Any, error: type[Exception], said: st
         np.zeros((4, 4, 3), np.uint16),
         np.zeros(4, np.uint16),
         np.zeros((4, 4), np.int32),
-        np.full((4, 4), np.nan, np.float32),
+        np.full((32, 32), np.nan, np.float32),
+        np.zeros((31, 32), np.uint16),
+        np.zeros((15, 16, 4), np.uint16),
     ],
 )
 def test_other_arrays_are_refused(array: np.ndarray) -> None:
@@ -368,7 +413,7 @@ X_TRANS = [
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({262: shorts("<", 34892)}, "monochrome"),
+        ({262: shorts("<", 34892)}, "linear DNG, developed already"),
         ({33421: shorts("<", 6, 6), 33422: octets(*X_TRANS)}, "X-Trans"),
         (
             {
@@ -420,6 +465,48 @@ def test_a_dng_by_another_hand_is_read_and_written() -> None:
 def test_damaged_files_are_refused_by_name(length: int) -> None:
     with pytest.raises(PictureError, match=r"^a\.dng: "):
         RawPicture.read(dng(flat("RGGB", 64, 96), lossless=True)[:length], name="a.dng")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.dng", b"", "is empty"),
+        ("a.npy", b"", "is empty"),
+        ("a.nef", b"words " * 100, "no RAW file"),
+        ("a.nef", b"\xff\xd8\xff" + bytes(200), r"no RAW file .*\.jpg"),
+        ("a.npy", b"\xff\xd8\xff" + bytes(200), r"no NumPy array, .*\.jpg"),
+        ("a.dng", dng(flat("RGGB", 64, 96))[:-500], "cut short|no RAW file"),
+        ("a.dng", dng(flat("RGGB", 64, 96), lossless=True)[:5000], "damaged or cut short"),
+    ],
+)
+def test_what_a_file_is_instead_is_said(name: str, content: bytes, said: str) -> None:
+    with pytest.raises(PictureError, match=rf"^{name}: .*({said})"):
+        RawPicture.read(content, name=name)
+
+
+@pytest.mark.parametrize(
+    ("array", "levels", "said"),
+    [
+        (flat("RGGB", 32, 32) / 4095, {"black": 512, "white": 16383}, "all .*under .* 512;"),
+        (np.full((32, 32), 200, np.uint8), {"black": 512, "white": 16383}, "all .*under .* 512;"),
+        (flat("RGGB", 32, 32), {"black": 0, "white": 100}, "all .*above .* 100;"),
+        (flat("RGGB", 32, 32).astype(float), {}, "all .*above .* 1;"),
+        (np.eye(200, dtype=np.uint16) * 900, {"black": 512, "white": 16383}, "nearly all"),
+    ],
+)
+def test_levels_that_no_sample_lies_between_are_refused(
+    array: np.ndarray, levels: Any, said: str
+) -> None:
+    file = io.BytesIO()
+    np.save(file, array)
+    picture = RawPicture.read(file.getvalue(), name="a.npy")
+    with pytest.raises(PictureError, match=rf"^a\.npy: {said}"):
+        picture.tell(**levels)
+
+
+def test_a_dark_frame_fits_its_levels() -> None:
+    noise = np.random.default_rng(0).normal(128, 4, (64, 64)).round().astype(np.uint16)
+    RawPicture.read(dng(noise)).tell(black=128, white=4095)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,11 +202,19 @@ class _Block(NamedTuple):
     height: int  # with what tiles have beyond the picture
     width: int
 
+    @property
+    def there(self) -> tuple[slice, slice]:
+        """The box, to index the mosaic with."""
+        rows = slice(self.top, self.top + self.height)
+        return rows, slice(self.left, self.left + self.width)
+
 
 def _blocks(tags: Directory, order: str) -> list[_Block]:
     height, width = number(tags, _HEIGHT, order, 0), number(tags, _WIDTH, order, 0)
     if _TILE_OFFSETS in tags:
         down, across = number(tags, _TILE_HEIGHT, order, 0), number(tags, _TILE_WIDTH, order, 0)
+        if not down or not across:
+            return []
         offsets = integers(tags, _TILE_OFFSETS, order, ())
         columns = -(-width // across)
         return [
@@ -229,14 +237,17 @@ def _in_place(
     plain = number(tags, _COMPRESSION, order, 1) == 1 and number(tags, _FORMAT, order, 1) == 1
     if not plain or not 8 <= bits <= 16 or number(tags, _SAMPLES, order, 1) != 1:
         return None
+    blocks = _blocks(tags, order)
+    # LibRaw reads on where strips or tiles are said to hold less than the whole.
+    if sum(new[block.there].size for block in blocks) != new.size:
+        return None
     table = np.asarray(integers(tags, _LINEARISATION, order, ()), np.uint16)
     packed = bytearray(data)
     stored = np.empty(new.shape, np.uint16)
-    for block in _blocks(tags, order):
+    for block in blocks:
         size = block.height * _row_bytes(block.width, bits)
         codes = _unpacked(data[block.offset : block.offset + size], block, bits, order)
-        there = np.s_[block.top : block.top + block.height, block.left : block.left + block.width]
-        was, now = old[there], new[there]
+        was, now = old[block.there], new[block.there]
         inside = codes[: was.shape[0], : was.shape[1]]
         # Where the file does not hold what was decoded, it has a form that is not known here.
         if not np.array_equal(
@@ -245,7 +256,7 @@ def _in_place(
             return None
         values = _codes(now, table) if len(table) else np.minimum(now, 2**bits - 1)
         inside[:] = np.where(now == was, inside, values)
-        stored[there] = inside
+        stored[block.there] = inside
         packed[block.offset : block.offset + size] = _packed(codes, bits, order)
     _renew_digests(packed, order, stored)
     return packed
@@ -320,7 +331,8 @@ def _moved(data: bytes, place: _Place, order: str, new: NDArray[np.uint16]) -> b
         for tag in ((_TILE_OFFSETS, _TILE_COUNTS) if tiled else (_OFFSETS, _COUNTS))
     )
     first, total = min(offsets), sum(counts)
-    alone = len(data) - first <= total + 2 * len(counts)  # each may be padded to an even number
+    # Each may be padded to an even number.
+    alone = first + total <= len(data) <= first + total + 2 * len(counts)
     kept = bytearray(data[:first] if alone else data)
     kept += bytes(len(kept) % 2)
     samples = new.astype(order + "u2").tobytes()
@@ -331,6 +343,7 @@ def _moved(data: bytes, place: _Place, order: str, new: NDArray[np.uint16]) -> b
     described |= {
         _BITS: shorts(order, 16),
         _COMPRESSION: shorts(order, 1),
+        _WHITE: _white(tags, order),
         _OFFSETS: longs(order, start),
         _ROWS: longs(order, len(new)),
         _COUNTS: longs(order, len(samples)),
@@ -340,6 +353,13 @@ def _moved(data: bytes, place: _Place, order: str, new: NDArray[np.uint16]) -> b
     struct.pack_into(order + "I", kept, place.pointer, at)
     _renew_digests(kept, order, new)
     return kept
+
+
+def _white(tags: Directory, order: str) -> Entry:
+    """Return the white level; where none is stated, that which the old bits imply, table or not."""
+    if any(reals(tags, _WHITE, order)):
+        return tags[_WHITE]
+    return longs(order, 2 ** number(tags, _BITS, order, 1) - 1)
 
 
 def _lower_profile(data: bytearray, order: str, share: float) -> None:
@@ -360,6 +380,8 @@ def _renew_previews(data: bytearray, order: str, render: Render) -> None:
         if number(tags, _KIND, order, 0) != 1 or coded != (_JPEG, _YCC) or not single:
             continue
         size = number(tags, _WIDTH, order, 0), number(tags, _HEIGHT, order, 0)
+        if 0 in size:
+            continue
         full = integers(tags, _SUBSAMPLING, order, (2, 2)) == (1, 1)
         jpeg = render(*size, full)
         data += bytes(len(data) % 2)

@@ -28,6 +28,11 @@ DEVELOPED = {"tiff": "TIFF with 16 bits", "jpeg": "JPEG"}
 if TYPE_CHECKING:
     from PIL import Image
 
+SMALLEST = 32
+"""Least side of a mosaic, in samples: noise is measured in blocks of 16 positions."""
+
+MISFIT = 0.99  # share of samples under black, or above white, from which levels are wrong
+
 _MAGIC = b"\x93NUMPY"
 _PREVIEW = 1024  # pixels of a new preview's longer side
 _TURNS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flips as EXIF numbers them
@@ -85,13 +90,17 @@ class RawPicture:
             name: for messages; the path where there is one.
 
         Raises:
-            PictureError: it cannot be read, is damaged, or is not of a Bayer sensor.
+            PictureError: it cannot be read, is damaged, is not of a Bayer sensor, or has fewer than
+                `SMALLEST` rows or columns.
         """
         if isinstance(source, (str, Path)):
             name, data = name or str(source), read_bytes(Path(source), name or str(source))
         else:
             name, data = name or "picture", bytes(source)
-        return _from_array(cls, data, name) if is_array(data) else _from_file(cls, data, name)
+        if not data:
+            raise PictureError(f"{name}: the file is empty.")
+        array = is_array(data) or Path(name).suffix.lower() == formats.ARRAY_SUFFIX
+        return _from_array(cls, data, name) if array else _from_file(cls, data, name)
 
     def tell(
         self, *, black: float | None = None, white: float | None = None, pattern: str | None = None
@@ -107,6 +116,7 @@ class RawPicture:
         Raises:
             UsageError: an array of whole numbers without levels, white that is not above black, or
                 no such pattern.
+            PictureError: hardly a sample lies between the levels of an array, or those told.
         """
         mosaic = self.mosaic
         if self._array is not None and mosaic.samples.dtype.kind != "f" and None in (black, white):
@@ -122,6 +132,8 @@ class RawPicture:
                 f"{self.name}: white ({mosaic.white:g}) must be above black "
                 f"({max(mosaic.black):g})."
             )
+        if self._array is not None or black is not None or white is not None:
+            _check_levels(mosaic, self.name)
 
     @property
     def height(self) -> int:
@@ -304,13 +316,15 @@ def is_array(data: bytes) -> bool:
 
 
 def _from_array(kind: type[RawPicture], data: bytes, name: str) -> RawPicture:
+    if not is_array(data):
+        raise _other(data, "NumPy array", name)
     try:
         array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise damaged(name, "array", error) from error
     planes = array.ndim == 3 and array.shape[2] == 4
     numbers = array.dtype.kind == "f" or (array.dtype.kind == "u" and array.itemsize <= 2)
-    if not (planes or array.ndim == 2) or not numbers or min(array.shape[:2]) < 2:
+    if not (planes or array.ndim == 2) or not numbers:
         raise PictureError(
             f"{name}: an array of shape {array.shape} and dtype {array.dtype} is no mosaic (H, W) "
             "and no planes (H, W, 4) of uint8, uint16 or floats."
@@ -319,6 +333,7 @@ def _from_array(kind: type[RawPicture], data: bytes, name: str) -> RawPicture:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise PictureError(f"{name}: some of its values are not finite.")
     samples = from_places(array) if planes else array.copy()
+    _check_least(samples, name)
     mosaic = Mosaic(samples, (0.0,) * 4, 1.0, "RGGB")
     return kind(name, mosaic, format="npy", _array=array[:0])
 
@@ -346,6 +361,7 @@ def _from_file(kind: type[RawPicture], data: bytes, name: str) -> RawPicture:
         )
     top, left, bottom, right = active
     samples = whole[top:bottom, left:right].copy()
+    _check_least(samples, name)
     black = says.black or (first, second, third, fourth)
     mosaic = Mosaic(samples, black, white, pattern, most=_most(white))
     profile = dng.noise_profile(data) if own else ()
@@ -383,7 +399,7 @@ def _refuse(raw: Any, name: str) -> None:
     if raw.raw_type.name != "Flat":
         what = "full colours at every pixel (linear DNG, Foveon, small RAW)"
     elif raw.num_colors == 1 or raw.raw_pattern is None:
-        what = "a monochrome sensor's picture"
+        what = "one colour alone (a linear DNG, developed already, or a monochrome sensor)"
     elif raw.raw_pattern.shape == (6, 6):
         what = "an X-Trans sensor's picture"
     elif raw.num_colors != 3 or letters != "RGBG":
@@ -395,6 +411,39 @@ def _refuse(raw: Any, name: str) -> None:
             f"{name}: it holds {what}; RAW files of Bayer sensors alone are cleaned. "
             "Develop it, and clean the developed picture."
         )
+
+
+def _check_least(samples: NDArray[Any], name: str) -> None:
+    """Check that noise can be measured in a mosaic.
+
+    Raises:
+        PictureError: it is too small.
+    """
+    if min(samples.shape) < SMALLEST:
+        height, width = samples.shape
+        raise PictureError(
+            f"{name}: a mosaic of {width}x{height} samples is too small for its noise to be "
+            f"measured; at least {SMALLEST}x{SMALLEST} are needed."
+        )
+
+
+def _check_levels(mosaic: Mosaic, name: str) -> None:
+    """Check that black and white can be those of the samples.
+
+    Raises:
+        PictureError: (nearly) all lie under black or above white.
+    """
+    samples, black = mosaic.samples, min(mosaic.black)
+    for outside, where in (
+        (samples < black, f"under the black level {black:g}"),
+        (samples > mosaic.white, f"above the white level {mosaic.white:g}"),
+    ):
+        if outside.mean() > MISFIT:
+            share = "all" if outside.all() else "nearly all"
+            raise PictureError(
+                f"{name}: {share} samples lie {where}; they reach from {samples.min():g} to "
+                f"{samples.max():g}. Give the --black and --white of these numbers."
+            )
 
 
 def _letters(raw: Any) -> str:
@@ -440,9 +489,27 @@ def _libraw(data: bytes, name: str) -> Iterator[Any]:
         with rawpy.imread(io.BytesIO(data)) as raw:
             yield raw
     except rawpy.LibRawError as error:
+        if isinstance(error, rawpy.LibRawFileUnsupportedError):
+            raise _other(data, "RAW file that LibRaw reads", name) from error
         why = error.args[0]
         said = why.decode("ascii", "replace") if isinstance(why, bytes) else why
+        if isinstance(error, (rawpy.LibRawIOError, rawpy.LibRawDataError)):
+            raise damaged(name, "RAW file", f"LibRaw: {said}") from error
         raise PictureError(f"{name}: LibRaw cannot read this RAW file ({said}).") from error
+
+
+def _other(data: bytes, wanted: str, name: str) -> PictureError:
+    """Return the error for a file that is not what its name says."""
+    try:
+        form = formats.identify(data, name)
+    except UnsupportedError as error:
+        return error
+    except PictureError:
+        return PictureError(f"{name}: this is no {wanted}, or its beginning is damaged.")
+    if form == "tiff":  # most RAW files begin as one
+        return PictureError(f"{name}: this is a TIFF, but no {wanted}; its tags may be damaged.")
+    suffix = formats.suffix_of(form)
+    return PictureError(f"{name}: this is no {wanted}, but a picture; give it the ending {suffix}.")
 
 
 def _upright_exif(block: bytes) -> bytes:
