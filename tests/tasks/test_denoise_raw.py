@@ -263,6 +263,8 @@ def test_a_result_has_a_name_that_it_can_have(tmp_path: Path, restorer: Path) ->
         assert (tmp_path / name).read_bytes().startswith(kind)
     result = run(source, "-o", tmp_path / "x.png", "--model", restorer)
     assert result.exit_code == 1 and "developed" in result.output
+    result = run(source, "-o", tmp_path / "x.nef", "--model", restorer)
+    assert result.exit_code == 2 and ".dng" in result.output
     result = run(source, "-o", tmp_path / "y.dng", "--model", restorer, "--develop", "tiff")
     assert result.exit_code == 2 and "cannot hold" in result.output
 

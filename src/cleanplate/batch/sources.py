@@ -142,7 +142,7 @@ def plan(
     """
     pdf_file = documents and out.suffix.lower() in PDF.suffixes
     if _means_a_file(out, arguments) and not pdf_file:
-        format_of(out)
+        format_of(out, raw=any(one.suffix.lower() in RAW for one in arguments))
     given = (path for path in (out, mask_out, explain, mask, protect) if path is not None)
     no_sources = {_entry(one) for path in given for one in spellings(path)}
     suffixes = SUFFIXES | (RAW if raw else frozenset()) | (PDF.suffixes if documents else set())
@@ -216,15 +216,18 @@ def check_suffix(path: Path, output: Callable[[str], str]) -> None:
         raise UsageError(f"{path}: the result is {output(suffix)}, which {suffix} cannot hold.")
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, *, raw: bool = False) -> str:
     """Give the format that a file's name asks for, as `Picture.encode` names it.
+
+    `raw`: it is the result of a RAW file or an array; what such become is listed, too.
 
     Raises:
         UsageError: its suffix is none of a picture.
     """
     form = (BY_SUFFIX | _RAW_RESULTS).get(path.suffix.lower())
     if form is None:
-        known = ", ".join(sorted({suffix_of(form) for form in BY_SUFFIX.values()}))
+        suffixes = {suffix_of(form) for form in BY_SUFFIX.values()}
+        known = ", ".join(sorted(suffixes | set(_RAW_RESULTS) if raw else suffixes))
         if not path.suffix:
             raise UsageError(f"{path}: the name must end in what names a format: {known}.")
         raise UsageError(f"{path}: no picture is written as {path.suffix}, but: {known}.")
