@@ -90,11 +90,10 @@ class Denoise:
         self.start = partial(models.load, device=device, threads=threads)
         self.model: Model | None = None
         self.raw_model: Model | None = None
-        self.raw_alone = False
         if method == "model":
             chosen = self.start(restorer)
             if chosen.card.inputs == raw.BAYER:
-                self.raw_model, self.raw_alone = chosen, True
+                self.raw_model = chosen
             else:
                 self.model = models.Ensemble(chosen) if ensemble else chosen
                 self._check(chosen)
@@ -110,7 +109,7 @@ class Denoise:
         INFO.check_mask(mask is not None)
         if isinstance(picture, RawPicture):
             return self._clean_raw(picture)
-        if self.raw_alone:
+        if self.method == "model" and self.model is None:
             raise PictureError(
                 f"{picture.name}: the model that was given is of RAW files, and this is none; "
                 "leave --model out."

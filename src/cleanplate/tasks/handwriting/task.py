@@ -191,8 +191,7 @@ def fill_with_paper(clean: NDArray[np.uint8 | np.uint16], picture: Picture, ink:
     """Let the tone of the paper flow into ink, and HALO pixels around it, in a copy (H, W, 3).
 
     Where print is not seen under ink, print nearby has its part in that tone: some of it may lie
-    there.
-    Print that is not covered keeps every pixel.
+    there. Print that is not covered keeps every pixel.
     """
     size = ink.where.shape
     for strip in strips(Box(0, 0, *size)):
